@@ -1,0 +1,1 @@
+"""From saved predictions to what a paper needs: complementarity, significance, tables, figures."""

@@ -1,0 +1,1 @@
+"""The shipped eva configs (package data)."""

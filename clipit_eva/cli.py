@@ -1,0 +1,6 @@
+"""The `clipit-eva` command."""
+
+
+def main() -> int:
+    """Runs the command line."""
+    raise NotImplementedError

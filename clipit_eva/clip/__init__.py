@@ -1,0 +1,1 @@
+"""Image-text models: open_clip models by name or path, and CONCH."""

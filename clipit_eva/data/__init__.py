@@ -1,0 +1,1 @@
+"""Datasets: the paired report on any eva vision dataset, and hold-out splits."""

@@ -1,0 +1,13 @@
+"""The error for mistakes that the user can mend."""
+
+
+class InputError(ValueError):
+    """A user's mistake: the message is one line that names the file or field and the mend.
+
+    Entry points (`clipit-eva`, and `eva` once a `clipit_eva` class is in its config) print the
+    message without a traceback and exit with status 2.
+    """
+
+    def __init__(self, message: str) -> None:
+        # Library messages that get quoted may span lines; the promise is a single one.
+        super().__init__(" ".join(message.split()))

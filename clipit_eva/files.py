@@ -1,0 +1,133 @@
+"""Files that are either whole or absent, and parquet tables that say where they came from."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipit_eva.errors import InputError
+
+PROVENANCE_KEY = b"clipit_eva"
+"""Key of the parquet schema metadata that holds the JSON provenance."""
+
+_CHUNK = 1 << 22
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path that becomes `path` when the block ends without an error.
+
+    The temporary file lies in the same folder (so that the rename is atomic), is flushed to disk
+    before the rename and is removed when the block raises, a full disk included.
+
+    Args:
+        path: The file to write. Missing parent folders are made.
+
+    Yields:
+        The temporary path to write to. It has the suffix of `path`.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+    )
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _fsync(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        os.replace(temporary, target)
+        _fsync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(
+    table: pd.DataFrame | pa.Table,
+    path: str | os.PathLike[str],
+    *,
+    schema: pa.Schema | None = None,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Writes a parquet table with provenance, atomically.
+
+    Args:
+        table: The rows.
+        path: The parquet file to write.
+        schema: Column names and types the table is cast to, in this order; `None` keeps the
+            table's own.
+        provenance: JSON-serialisable facts about how the table was made.
+    """
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
+    elif schema is not None:
+        table = table.select(schema.names).cast(schema)
+    metadata = {PROVENANCE_KEY: json.dumps(dict(provenance), sort_keys=True).encode()}
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def read_table(
+    path: str | os.PathLike[str], *, columns: Sequence[str], kind: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Reads a parquet table and its provenance.
+
+    Args:
+        path: The parquet file.
+        columns: Columns that must be present; others are read too.
+        kind: What the table is, for messages ("pairing table").
+
+    Returns:
+        The rows, and the provenance (empty when the file has none).
+
+    Raises:
+        InputError: The file is missing, is not a whole parquet file, or lacks a column.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{kind} {path} does not exist; check the path")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{kind} {path} is not a readable parquet file ({error})") from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise InputError(
+            f"{kind} {path} lacks column {missing[0]!r}; it has {', '.join(table.column_names)}"
+        )
+    metadata = table.schema.metadata or {}
+    provenance = json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+    return table.replace_schema_metadata(None).to_pandas(), provenance
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 hex digest of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    """Flushes a file's or a folder's content to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    """Returns the process's file mode mask (reading it means setting it)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""The CLIP-IT model: module, heads, LoRA, losses."""

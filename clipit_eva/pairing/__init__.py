@@ -1,0 +1,1 @@
+"""Pairing each image with its most similar reports."""

@@ -1,0 +1,1 @@
+"""The predictions table and the callback that writes it."""

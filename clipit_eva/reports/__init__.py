@@ -1,0 +1,1 @@
+"""Reports: reading a corpus, cleaning, chunking, fingerprint."""
