@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         type=Path,
         default=None,
-        help="a folder with more fixtures of the committed forms; every fixture-driven test runs on them too",
+        help="a folder with more fixtures of the committed forms, run as well as those",
     )
 
 
