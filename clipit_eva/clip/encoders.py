@@ -1,0 +1,68 @@
+"""The two encoders of an image-text model as plain modules."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class ImageEncoder(nn.Module):
+    """An image tower with unit-length output.
+
+    Attributes:
+        tower: Preprocessed images [B, 3, H, W] -> embeddings [B, embed_dim], possibly with
+            further outputs behind them (open_clip's `output_tokens`).
+    """
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns unit-length embeddings [B, embed_dim] of preprocessed images [B, 3, H, W]."""
+        return functional.normalize(_first(self.tower(images)), dim=-1)
+
+
+class TextEncoder(nn.Module):
+    """A text tower with unit-length output.
+
+    Shorter rows are filled up with the padding id: towers that pool the last position (SigLIP) or
+    append a class token (CoCa) depend on the length, and so a row gives bit-identical embeddings
+    however far it was padded before.
+
+    Attributes:
+        tower: Token ids [B, context_length] -> embeddings [B, embed_dim], possibly with further
+            outputs behind them.
+        context_length: Number of tokens the tower reads.
+        pad_id: The tokenizer's padding id.
+    """
+
+    def __init__(self, tower: nn.Module, context_length: int, pad_id: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.context_length = context_length
+        self.pad_id = pad_id
+
+    def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """Encodes texts.
+
+        Args:
+            token_ids: [B, L <= context_length], int64.
+
+        Returns:
+            Unit-length embeddings [B, embed_dim].
+
+        Raises:
+            ValueError: There are more tokens than the context holds.
+        """
+        missing = self.context_length - token_ids.shape[1]
+        if missing < 0:
+            raise ValueError(
+                f"{token_ids.shape[1]} tokens do not fit a context of {self.context_length}"
+            )
+        padded = functional.pad(token_ids, (0, missing), value=self.pad_id)
+        return functional.normalize(_first(self.tower(padded)), dim=-1)
+
+
+def _first(output: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Returns the embeddings of a tower that may return tokens beside them."""
+    return output if isinstance(output, torch.Tensor) else output[0]

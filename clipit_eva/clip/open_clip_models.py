@@ -1,0 +1,325 @@
+"""Models of the open_clip library: from the hub, from a folder, or by architecture."""
+
+import copy
+import dataclasses
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import open_clip
+import torch
+from open_clip import model as open_clip_model
+from open_clip import transform
+from open_clip.convert import convert_state_dict
+from PIL import Image
+from torch import nn
+
+from clipit_eva.clip import hub, weights
+from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
+from clipit_eva.clip.model import CLIPModel
+from clipit_eva.errors import InputError
+
+CONFIG_FILE = "open_clip_config.json"
+"""The file that makes a folder or a hub repository an open_clip model."""
+
+WEIGHT_FILES = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+"""open_clip's names of a model's weights, the preferred one first."""
+
+_NOT_OF_THE_TOWERS = (
+    "logit_scale",
+    "logit_bias",
+    # Sizes that OpenAI's own archives carry beside the weights:
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """An open_clip model that was found but not loaded."""
+
+    name: str
+    """Name for provenance: no machine's paths."""
+
+    architecture: Mapping[str, Any]
+    """open_clip's `model_cfg`."""
+
+    preprocessing: transform.PreprocessCfg
+    """How images are resized and normalised."""
+
+    find_weights: Callable[[], Path]
+    """Returns the weight file; downloads it if need be."""
+
+    tokenizer: str
+    """The model name that `open_clip.get_tokenizer` understands."""
+
+
+def from_hub(repository: str, checkpoint: str | None) -> Source:
+    """Finds a model in a Hugging Face repository of the open_clip layout.
+
+    Args:
+        repository: "organisation/name".
+        checkpoint: A weight file to read instead of the repository's.
+
+    Raises:
+        InputError: The repository cannot be had, or is not of that layout.
+    """
+    config_file = hub.download(repository, [CONFIG_FILE])
+    if config_file is None:
+        raise InputError(f"hf-hub:{repository} is no open_clip model: it has no {CONFIG_FILE}")
+
+    def find_weights() -> Path:
+        found = Path(checkpoint) if checkpoint else hub.download(repository, WEIGHT_FILES)
+        if found is None:
+            raise InputError(
+                f"hf-hub:{repository} has none of the weight files {', '.join(WEIGHT_FILES)}"
+            )
+        return found
+
+    architecture, preprocessing = _read_config(config_file)
+    name = f"hf-hub:{repository}"
+    return Source(name, architecture, preprocessing, find_weights, name)
+
+
+def from_folder(folder: Path, checkpoint: str | None) -> Source:
+    """Finds a model in a local folder of the open_clip layout.
+
+    Args:
+        folder: A folder with `open_clip_config.json` and a weight file.
+        checkpoint: A weight file to read instead of the folder's.
+
+    Raises:
+        InputError: The folder is not of that layout.
+    """
+    if not (folder / CONFIG_FILE).is_file():
+        raise InputError(f"CLIP model folder {folder} has no {CONFIG_FILE}")
+
+    def find_weights() -> Path:
+        return Path(checkpoint) if checkpoint else _weights_in(folder)
+
+    architecture, preprocessing = _read_config(folder / CONFIG_FILE)
+    name = folder.resolve().name
+    return Source(name, architecture, preprocessing, find_weights, f"local-dir:{folder}")
+
+
+def from_architecture(name: str, checkpoint: str | None) -> Source:
+    """Finds a model by the name of one of open_clip's architectures and a checkpoint.
+
+    Where the weights of a pretrained tag were trained with QuickGELU and the named architecture
+    has GELU, the weights are followed (open_clip itself only warns, and embeds differently).
+
+    Args:
+        name: One of `open_clip.list_models()`.
+        checkpoint: One of open_clip's pretrained tags, or a weight file.
+
+    Raises:
+        InputError: There is no checkpoint (random weights are never used), or it is unknown.
+    """
+    architecture = open_clip.get_model_config(name)
+    if architecture is None:
+        raise InputError(f"open_clip has no architecture {name}")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if not checkpoint:
+        raise InputError(
+            f"CLIP architecture {name} needs a checkpoint: a weight file, or one of open_clip's "
+            f"pretrained tags ({', '.join(tags) or 'it has none'})"
+        )
+    if checkpoint not in tags:
+        if not Path(checkpoint).is_file():
+            near = difflib.get_close_matches(checkpoint, tags)
+            raise InputError(
+                f"CLIP checkpoint {checkpoint!r} is neither a file nor a pretrained tag of {name}; "
+                f"{'did you mean' if near else 'its tags are'} {', '.join(near or tags) or 'none'}"
+            )
+        preprocessing = _preprocessing(architecture, {})
+        return Source(name, architecture, preprocessing, lambda: Path(checkpoint), name)
+    tag = open_clip.get_pretrained_cfg(name, checkpoint)
+    if tag.get("quick_gelu"):
+        architecture["quick_gelu"] = True
+    preprocessing = _preprocessing(architecture, tag)
+    label = f"{name}/{checkpoint}"
+    return Source(label, architecture, preprocessing, lambda: _tagged_weights(tag, label), name)
+
+
+def build_preprocess(source: Source) -> Callable[[Image.Image], torch.Tensor]:
+    """Returns open_clip's own evaluation preprocessing of a model, without its weights."""
+    preprocess = transform.image_transform_v2(source.preprocessing, is_train=False)
+    return cast(Callable[[Image.Image], torch.Tensor], preprocess)
+
+
+def load(source: Source, tokenizer: str | None) -> CLIPModel:
+    """Loads both towers of a model: CPU, float32, evaluation mode, frozen.
+
+    Args:
+        source: Where the model is.
+        tokenizer: A tokenizer folder or hub repository of the Hugging Face layout to use instead
+            of the model's own.
+
+    Raises:
+        InputError: The weights or the tokenizer cannot be had or do not fit the architecture.
+    """
+    towers = _load_towers(source)
+    context_length = source.architecture["text_cfg"].get("context_length", 77)
+    tokenize = Tokenize(_load_tokenizer(source, tokenizer, context_length), context_length)
+    if tokenizer and len(tokenize.vocabulary) > towers.vocab_size:
+        raise InputError(
+            f"tokenizer {tokenizer} has {len(tokenize.vocabulary)} tokens, but CLIP model "
+            f"{source.name} knows {towers.vocab_size}; give the tokenizer it was trained with"
+        )
+    identity = {
+        "model": source.name,
+        "architecture": _digest(source.architecture),
+        "weights": weights.digest_weights(towers.visual, towers.text),
+        "preprocessing": " ".join(repr(build_preprocess(source)).split()),
+        "tokenizer": tokenize.describe(),
+    }
+    # An empty text ends in padding, whatever the tokenizer's padding id is.
+    pad_id = int(tokenize([""])[0, -1])
+    return CLIPModel(
+        image_encoder=ImageEncoder(towers.visual).eval(),
+        text_encoder=TextEncoder(towers.text, context_length, pad_id).eval(),
+        tokenize=tokenize,
+        preprocess=build_preprocess(source),
+        embed_dim=source.architecture["embed_dim"],
+        context_length=context_length,
+        identity=identity,
+    )
+
+
+class Tokenize:
+    """An open_clip tokenizer with a fixed context length."""
+
+    def __init__(self, tokenizer: Any, context_length: int) -> None:
+        self._tokenizer = tokenizer
+        self._context_length = context_length
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
+        if not texts:
+            return torch.empty(0, self._context_length, dtype=torch.int64)
+        return self._tokenizer(list(texts), context_length=self._context_length)
+
+    @property
+    def vocabulary(self) -> Mapping[str, int]:
+        """Token ids by token."""
+        if isinstance(self._tokenizer, open_clip.SimpleTokenizer):
+            return self._tokenizer.encoder
+        return self._tokenizer.tokenizer.get_vocab()
+
+    def describe(self) -> str:
+        """Returns what fixes the token ids: class, vocabulary digest, context length."""
+        kind = type(getattr(self._tokenizer, "tokenizer", self._tokenizer)).__name__
+        return f"{kind} {_digest(self.vocabulary)} context {self._context_length}"
+
+
+def _load_towers(source: Source) -> Any:
+    """Builds and fills the two towers; text parts always live in a module of their own."""
+    path = source.find_weights()
+    state = weights.read_state_dict(path)
+    architecture = copy.deepcopy(dict(source.architecture))
+    architecture.pop("custom_text", None)
+    decoder = architecture.pop("multimodal_cfg", None)  # CoCa's captions: not needed to embed
+    architecture["vision_cfg"]["timm_model_pretrained"] = False
+    architecture["text_cfg"]["hf_model_pretrained"] = False
+    try:
+        with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
+            towers = open_clip.CustomTextCLIP(**architecture)
+    except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
+        raise InputError(f"CLIP model {source.name} cannot be built: {error}") from error
+    state = convert_state_dict(towers, state)
+    state = open_clip_model.convert_to_custom_text_state_dict(state)
+    state = {
+        name: value
+        for name, value in state.items()
+        if name not in _NOT_OF_THE_TOWERS
+        and not name.endswith("embeddings.position_ids")
+        and not (decoder and name.startswith("text_decoder."))
+    }
+    both = nn.ModuleDict({"visual": towers.visual, "text": towers.text})
+    weights.load_strictly(both, state, f"checkpoint {path}")
+    return towers.float().requires_grad_(False)
+
+
+def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) -> Any:
+    """Returns the given tokenizer, or the model's own."""
+    try:
+        if tokenizer:
+            return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
+        return open_clip.get_tokenizer(source.tokenizer)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"tokenizer {tokenizer or f'of CLIP model {source.name}'} cannot be loaded: {error}"
+        ) from error
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:
+    """Reads open_clip's config file."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error})") from error
+    architecture = config.get("model_cfg") if isinstance(config, dict) else None
+    if not isinstance(architecture, dict):
+        raise InputError(f"{path} has no 'model_cfg'; it must be open_clip's config")
+    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in architecture]
+    if missing:
+        raise InputError(f"{path} lacks {missing[0]!r} in 'model_cfg'")
+    return architecture, _preprocessing(architecture, config.get("preprocess_cfg") or {})
+
+
+def _preprocessing(
+    architecture: Mapping[str, Any], given: Mapping[str, Any]
+) -> transform.PreprocessCfg:
+    """Returns open_clip's preprocessing: its defaults, what is given, the tower's input size."""
+    merged = transform.merge_preprocess_dict(transform.PreprocessCfg(), dict(given))
+    size = architecture["vision_cfg"].get("image_size", 224)
+    return transform.PreprocessCfg(**{**merged, "size": size})
+
+
+def _weights_in(folder: Path) -> Path:
+    """Returns the one weight file of a local folder."""
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    others = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".safetensors", ".bin", ".pt", ".pth")
+    ]
+    if len(others) != 1:
+        found = ", ".join(path.name for path in others) or "no weight file"
+        raise InputError(
+            f"CLIP model folder {folder} holds {found}; name the weights {WEIGHT_FILES[0]}, or "
+            "give the file as checkpoint"
+        )
+    return others[0]
+
+
+def _tagged_weights(tag: Mapping[str, Any], label: str) -> Path:
+    """Returns the weight file of a pretrained tag."""
+    repository, _, name = tag.get("hf_hub", "").rpartition("/")
+    if not repository:
+        try:
+            return Path(open_clip.download_pretrained(dict(tag)))
+        except Exception as error:  # whatever the network brings
+            raise InputError(f"weights of {label} could not be downloaded: {error}") from error
+    names: list[str] = [name] if name else list(WEIGHT_FILES)
+    if name.endswith((".bin", ".pt", ".pth")):
+        names.insert(0, str(Path(name).with_suffix(".safetensors")))
+    found = hub.download(repository, names)
+    if found is None:
+        raise InputError(f"repository {repository} has no weights of {label}")
+    return found
+
+
+def _digest(value: Any) -> str:
+    """Returns a SHA-256 of a JSON-serialisable value, independent of key order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()

@@ -1,0 +1,111 @@
+"""Reading weight files safely, loading them strictly, and telling weights apart."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from clipit_eva.errors import InputError
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Reads named weights from a safetensors or a torch file, without running code from it.
+
+    A torch file may hold the weights at its top level or under `state_dict`; the `module.` prefix
+    of data-parallel training is removed.
+
+    Args:
+        path: A `.safetensors` file, or any file written by `torch.save`.
+
+    Returns:
+        The weights by name, on the CPU.
+
+    Raises:
+        InputError: The file is missing, damaged, holds Python objects beside weights that safe
+            loading refuses, or holds no weights.
+    """
+    if not path.is_file():
+        raise InputError(f"checkpoint {path} does not exist; check the path")
+    content = _read(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        raise InputError(
+            f"checkpoint {path} is not a mapping of weight names to tensors; save a state dict"
+        )
+    if not content:
+        raise InputError(f"checkpoint {path} holds no weights")
+    if all(name.startswith("module.") for name in content):
+        return {name.removeprefix("module."): value for name, value in content.items()}
+    return dict(content)
+
+
+def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source: str) -> None:
+    """Copies weights into a module whose names and shapes they must match exactly.
+
+    Args:
+        module: The module to fill.
+        weights: All of its weights by name.
+        source: Where the weights are from, for messages.
+
+    Raises:
+        InputError: A weight is missing, unknown, or of another shape.
+    """
+    expected = module.state_dict()
+    faults = [f"lacks {name!r}" for name in expected if name not in weights]
+    faults += [f"has unknown {name!r}" for name in weights if name not in expected]
+    faults += [
+        f"{name!r} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if faults:
+        more = f" (and {len(faults) - 1} more differences)" if len(faults) > 1 else ""
+        raise InputError(
+            f"{source} does not fit the model's architecture: it {faults[0]}{more}; give the "
+            "architecture these weights were trained with"
+        )
+    module.load_state_dict(weights)
+
+
+def digest_weights(*modules: nn.Module) -> str:
+    """Returns a SHA-256 of modules' parameters and persistent buffers.
+
+    It covers names, dtypes, shapes and values in the order of the sorted names, so that it is the
+    same for the same weights whichever file format they came in.
+
+    Args:
+        *modules: Modules on the CPU; their order counts.
+
+    Returns:
+        The hex digest.
+    """
+    digest = hashlib.sha256()
+    for position, module in enumerate(modules):
+        for name, value in sorted(module.state_dict().items()):
+            digest.update(f"{position}.{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> Any:
+    """Returns a weight file's content, whatever it is."""
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"checkpoint {path} cannot be loaded safely: it is damaged or holds Python objects "
+            "beside weights; save its state dict alone, best as safetensors"
+        ) from error
+    except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"checkpoint {path} is damaged or no weight file ({error})") from error
