@@ -1,5 +1,6 @@
 """Options and fixtures that all tests share."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,20 +8,33 @@ import pytest
 COMMITTED = Path(__file__).parent / "fixtures"
 """Small number fixtures that travel with the project."""
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--fixtures",
-        metavar="DIR",
-        type=Path,
-        default=None,
-        help="a folder with more fixtures of the committed forms, run as well as those",
-    )
+GIVEN = pytest.StashKey[Path]()
+"""The folder given by `--fixtures DIR`."""
 
 
-def fixture_files(config: pytest.Config, pattern: str) -> list[Path]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Reads `pytest tests --fixtures DIR`: run the fixture-driven tests on the files in DIR too.
+
+    pytest has a flag of that name, which lists fixtures: without a folder behind it, it still does.
+    """
+    arguments = [str(argument) for argument in config.invocation_params.args]
+    if "--fixtures" not in arguments:
+        return
+    folder = "".join(arguments[arguments.index("--fixtures") + 1 :][:1])
+    if folder in config.args and Path(folder).is_dir():
+        config.option.showfixtures = False
+        config.args.remove(folder)
+        config.stash[GIVEN] = Path(folder).resolve()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # On the config, because test modules cannot import each other under importlib mode.
+    config.fixture_files = partial(_fixture_files, config)
+    config.given_fixtures = config.stash.get(GIVEN, None)
+
+
+def _fixture_files(config: pytest.Config, pattern: str) -> list[Path]:
     """Returns the committed and the given (`--fixtures`) files that match a glob pattern."""
-    folders = [COMMITTED, config.getoption("--fixtures")]
-    return [
-        path for folder in folders if folder is not None for path in sorted(folder.rglob(pattern))
-    ]
+    folders = [COMMITTED, config.given_fixtures]
+    return [path for folder in folders if folder for path in sorted(folder.rglob(pattern))]
