@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from clipit_eva.errors import InputError
 from clipit_eva.files import read_table
@@ -161,7 +162,12 @@ def _read_jsonl(path: Path) -> RawTable:
 
 def _read_parquet(path: Path) -> RawTable:
     """Reads a parquet file."""
-    frame, _ = read_table(path, columns=[], kind="reports file")
+    try:
+        frame, _ = read_table(path, columns=[], kind="reports file")
+        frame = frame.astype(object)  # decodes the text, which a string column puts off
+    except (pa.ArrowException, UnicodeError):
+        # Not chained: the library's message quotes the text.
+        raise InputError(f"reports {path} have text that is not UTF-8; write it as UTF-8") from None
     return RawTable(frame, "row", range(1, len(frame) + 1))
 
 

@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from clipit_eva.errors import InputError
@@ -164,6 +166,16 @@ def test_truncated_parquet(tmp_path: Path) -> None:
     path = write(tmp_path, ".parquet")
     path.write_bytes(path.read_bytes()[:-20])
     assert "not a readable parquet file" in error_of(path)
+
+
+def test_parquet_with_other_encoding(tmp_path: Path) -> None:
+    binary = pa.array([b"fine", b"caf\xe9 PRIVATE"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, binary.buffers())
+    path = tmp_path / "reports.parquet"
+    pq.write_table(pa.table({"text": text}), path)
+    message = error_of(path)
+    assert "not UTF-8" in message
+    assert "PRIVATE" not in message
 
 
 def test_missing_path_and_folder_without_reports(tmp_path: Path) -> None:
