@@ -1,1 +1,13 @@
-"""Datasets: the paired report on any eva vision dataset, and hold-out splits."""
+"""Datasets: the paired report on any eva vision dataset, hold-out splits, folders of images."""
+
+from clipit_eva import _lazy
+
+__getattr__ = _lazy.attach(
+    __name__,
+    {
+        "HoldOut": "clipit_eva.data.hold_out",
+        "ImageFolder": "clipit_eva.data.image_folder",
+        "PairedDataset": "clipit_eva.data.paired",
+        "PairedTextDataset": "clipit_eva.data.paired_text",
+    },
+)

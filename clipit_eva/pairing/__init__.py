@@ -1,1 +1,11 @@
 """Pairing each image with its most similar reports."""
+
+from clipit_eva import _lazy
+
+__getattr__ = _lazy.attach(
+    __name__,
+    {
+        "PairingWriter": "clipit_eva.pairing.writer",
+        "ReportSource": "clipit_eva.pairing.report_source",
+    },
+)

@@ -1,0 +1,74 @@
+"""A folder of images without labels, for prediction."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from eva.vision.data.datasets import vision
+from eva.vision.utils import io
+from typing_extensions import override
+
+from clipit_eva import plugin
+from clipit_eva.errors import InputError
+from clipit_eva.predictions.table import UNKNOWN_TARGET
+
+plugin.activate()
+
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+"""File names that count as images, in any case."""
+
+
+class ImageFolder(vision.VisionDataset):
+    """All images below a folder, in the order of their paths, with unknown targets."""
+
+    def __init__(
+        self, root: str, classes: Sequence[str], transforms: Callable | None = None
+    ) -> None:
+        """Initializes the dataset; the folder is read in `configure`.
+
+        Args:
+            root: The folder; subfolders are read too.
+            classes: Names of the classes that a model predicts, in its order.
+            transforms: Transform of (image, target).
+        """
+        super().__init__(transforms=transforms)
+        self._root = Path(root)
+        self._classes = list(classes)
+        self._paths: list[Path] = []
+
+    @property
+    @override
+    def classes(self) -> list[str]:
+        return self._classes
+
+    @property
+    @override
+    def class_to_idx(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self._classes)}
+
+    @override
+    def configure(self) -> None:
+        if not self._root.is_dir():
+            raise InputError(f"DATA_ROOT={self._root} is no folder; give a folder of images")
+        self._paths = sorted(p for p in self._root.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not self._paths:
+            raise InputError(
+                f"DATA_ROOT={self._root} holds no image; accepted are {', '.join(SUFFIXES)}"
+            )
+
+    @override
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @override
+    def filename(self, index: int) -> str:
+        return self._paths[index].relative_to(self._root).as_posix()
+
+    @override
+    def load_data(self, index: int) -> Any:
+        return io.read_image_as_tensor(str(self._paths[index]))
+
+    @override
+    def load_target(self, index: int) -> torch.Tensor:
+        return torch.tensor(UNKNOWN_TARGET)

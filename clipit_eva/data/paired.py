@@ -1,0 +1,98 @@
+"""The paired report on the samples of any eva vision dataset."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from eva.vision.data.datasets import vision
+from scipy import special
+from typing_extensions import override
+
+from clipit_eva import provenance
+from clipit_eva.data.wrapper import DatasetWrapper, eva_dataset, eva_index
+from clipit_eva.errors import InputError
+from clipit_eva.pairing import table
+from clipit_eva.pairing.report_source import ReportSource
+
+TEMPERATURE = 0.07
+"""Temperature of the softmax that weighs the top-k reports by similarity (CLIP's initial one)."""
+
+
+class PairedDataset(DatasetWrapper):
+    """Adds the paired reports to the metadata of another dataset's samples.
+
+    Added keys, with k = `top_k`: `report_index`, the reports' rows in the corpus [k], int64;
+    `report_weight`, their weights [k], float32, which add up to 1; `report_id`, the best report's
+    id. The report's text is not copied into batches.
+    """
+
+    def __init__(
+        self,
+        dataset: vision.VisionDataset,
+        split: str,
+        reports: ReportSource,
+        pairing_table: str | None,
+        top_k: int = 1,
+        distill_weight: float = 1.0,
+    ) -> None:
+        """Initializes the dataset; files are read in `setup`.
+
+        Args:
+            dataset: The dataset to add reports to.
+            split: The split's name in the pairing table.
+            reports: The reports that the table was made of.
+            pairing_table: The pairing table.
+            top_k: Number of reports for each image.
+            distill_weight: The model's weight of the distillation loss: at 0 (the no-text
+                ablation) neither the table nor the reports are read, and nothing is added.
+        """
+        super().__init__(dataset)
+        self._split = split
+        self._reports = reports
+        self._pairing_table = pairing_table
+        self._top_k = top_k
+        self._active = distill_weight > 0
+        self._rows = np.empty((0, top_k), dtype=np.int64)
+        self._weights = np.empty((0, top_k), dtype=np.float32)
+        self._ids: list[str] = []
+
+    @override
+    def configure(self) -> None:
+        if not self._active:
+            return
+        if self._pairing_table is None:
+            raise InputError("PAIRING_TABLE is not set; run a pairing config first")
+        corpus = self._reports.corpus()
+        inner = eva_dataset(self._dataset)
+        indices = [eva_index(self._dataset, index) for index in range(len(self._dataset))]
+        self._rows, similarities = table.pairs_of(
+            self._pairing_table,
+            split=self._split,
+            dataset=provenance.class_path(inner),
+            filenames={index: inner.filename(index) for index in indices},
+            length=len(inner),
+            reports_sha256=corpus.sha256,
+            report_rows={report_id: row for row, report_id in enumerate(corpus.ids)},
+            top_k=self._top_k,
+        )
+        self._weights = special.softmax(similarities / TEMPERATURE, axis=1).astype(np.float32)
+        self._ids = corpus.ids
+
+    @override
+    def __getitem__(self, index: int) -> tuple[Any, Any, dict[str, Any]]:
+        image, target, metadata = super().__getitem__(index)
+        return image, target, {**metadata, **self._report_metadata(index)}
+
+    @override
+    def load_metadata(self, index: int) -> dict[str, Any]:
+        return {**(super().load_metadata(index) or {}), **self._report_metadata(index)}
+
+    def _report_metadata(self, index: int) -> dict[str, Any]:
+        """Returns what the wrapper adds to a sample."""
+        if not self._active:
+            return {}
+        return {
+            "report_index": torch.from_numpy(self._rows[index]),
+            "report_weight": torch.from_numpy(self._weights[index]),
+            "report_id": self._ids[self._rows[index, 0]],
+        }

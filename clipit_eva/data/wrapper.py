@@ -1,0 +1,97 @@
+"""What all dataset wrappers share: another dataset, and which of its samples."""
+
+from typing import Any
+
+from eva.vision.data.datasets import vision
+from typing_extensions import override
+
+from clipit_eva import plugin
+
+plugin.activate()
+
+
+class DatasetWrapper(vision.VisionDataset):
+    """An eva vision dataset around another one.
+
+    Every method is handed on by name: delegation by `__getattr__` recurses when a data loader
+    pickles the dataset, and the base class's own methods would shadow it.
+    """
+
+    def __init__(self, dataset: vision.VisionDataset) -> None:
+        """Initializes the wrapper.
+
+        Args:
+            dataset: The dataset, or another wrapper.
+        """
+        super().__init__(transforms=None)
+        self._dataset = dataset
+
+    @property
+    def wrapped(self) -> vision.VisionDataset:
+        """The dataset inside."""
+        return self._dataset
+
+    def inner_index(self, index: int) -> int:
+        """Returns the index that a sample has in the dataset inside."""
+        return index
+
+    @property
+    @override
+    def classes(self) -> list[str] | None:
+        return self._dataset.classes
+
+    @property
+    @override
+    def class_to_idx(self) -> dict[str, int] | None:
+        return self._dataset.class_to_idx
+
+    @override
+    def prepare_data(self) -> None:
+        self._dataset.prepare_data()
+
+    @override
+    def setup(self) -> None:
+        self._dataset.setup()  # configures and validates in its own way
+        self.configure()
+
+    @override
+    def teardown(self) -> None:
+        self._dataset.teardown()
+
+    @override
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    @override
+    def __getitem__(self, index: int) -> tuple[Any, Any, dict[str, Any]]:
+        return self._dataset[self.inner_index(index)]
+
+    @override
+    def filename(self, index: int) -> str:
+        return self._dataset.filename(self.inner_index(index))
+
+    @override
+    def load_data(self, index: int) -> Any:
+        return self._dataset.load_data(self.inner_index(index))
+
+    @override
+    def load_target(self, index: int) -> Any:
+        return self._dataset.load_target(self.inner_index(index))
+
+    @override
+    def load_metadata(self, index: int) -> dict[str, Any] | None:
+        return self._dataset.load_metadata(self.inner_index(index))
+
+
+def eva_dataset(dataset: vision.VisionDataset) -> vision.VisionDataset:
+    """Returns the eva dataset inside any number of wrappers."""
+    while isinstance(dataset, DatasetWrapper):
+        dataset = dataset.wrapped
+    return dataset
+
+
+def eva_index(dataset: vision.VisionDataset, index: int) -> int:
+    """Returns the index that a sample has in the eva dataset inside any number of wrappers."""
+    while isinstance(dataset, DatasetWrapper):
+        index, dataset = dataset.inner_index(index), dataset.wrapped
+    return index

@@ -1,0 +1,123 @@
+"""Checkpoints that hold what was trained, and nothing else."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from clipit_eva.errors import InputError
+
+SETTINGS_KEY = "clipit_eva"
+"""Key of a checkpoint that holds the module's settings."""
+
+TEXT_PREFIX = "reports."
+"""Where the module keeps its text side, which only training has."""
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Returns the SHA-256 hex digest of a module's parameters and buffers, names included."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(data.numpy().data)
+    return digest.hexdigest()
+
+
+def keep_trainable(
+    checkpoint: dict[str, Any], trainable: set[str], settings: Mapping[str, Any]
+) -> None:
+    """Strips a Lightning checkpoint to the trainable tensors, and adds the settings, in place.
+
+    Args:
+        checkpoint: The checkpoint about to be saved.
+        trainable: Names of the trainable parameters.
+        settings: Plain values that say how to build the layers again.
+    """
+    state = checkpoint["state_dict"]
+    checkpoint["state_dict"] = {name: state[name] for name in state if name in trainable}
+    checkpoint[SETTINGS_KEY] = dict(settings)
+
+
+def fill_frozen(checkpoint: dict[str, Any], model: nn.Module, settings: Mapping[str, Any]) -> None:
+    """Completes a stripped checkpoint with the model's frozen tensors, in place.
+
+    Args:
+        checkpoint: A checkpoint by `keep_trainable`, about to be loaded into the model.
+        model: The model, with its layers built.
+        settings: The model's own settings.
+
+    Raises:
+        InputError: The checkpoint is of another backbone, or lacks a trainable tensor, or holds
+            one that the model has not.
+    """
+    saved = checkpoint.get(SETTINGS_KEY)
+    if saved is None:
+        raise InputError("the checkpoint was not written by clipit_eva.CLIPITModule")
+    if saved["backbone_digest"] != settings["backbone_digest"]:
+        raise InputError(
+            "the checkpoint was trained on another backbone's weights; set MODEL_NAME (and "
+            "MODEL_EXTRA_KWARGS) to those of its run"
+        )
+    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
+    has_text = any(name.startswith(TEXT_PREFIX) for name in trainable)
+    state = {
+        name: tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if has_text or not name.startswith(TEXT_PREFIX)
+    }
+    if missing := sorted(trainable - set(state)):
+        raise InputError(f"the checkpoint lacks the trained tensor {missing[0]}")
+    own = model.state_dict()
+    if surplus := sorted(set(state) - set(own)):
+        raise InputError(f"the checkpoint holds {surplus[0]}, which the model has not")
+    checkpoint["state_dict"] = {**own, **state}
+
+
+def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
+    """Returns the checkpoint that a path means: itself, or the only `best.ckpt` below a folder.
+
+    Args:
+        path: A checkpoint file, or the folder of a run or of a session of runs.
+        field: The setting that the path came from, for messages.
+        run: Name of the run's folder (`run_0`) to choose in a session of several.
+
+    Raises:
+        InputError: There is no such file, or more than one.
+    """
+    if Path(path).is_file():
+        return Path(path)
+    if not Path(path).is_dir():
+        raise InputError(f"{field}={path} does not exist; give a checkpoint or a run's folder")
+    found = sorted(Path(path).rglob("best.ckpt"))
+    if not found:
+        raise InputError(f"{field}={path} holds no best.ckpt; give the folder of a finished run")
+    if len(found) > 1:
+        found = [file for file in found if run in file.parts] or found
+    if len(found) > 1:
+        raise InputError(
+            f"{field}={path} holds {len(found)} runs; give one of them, such as {found[0]}"
+        )
+    return found[0]
+
+
+def read_checkpoint(path: str | Path, field: str) -> dict[str, Any]:
+    """Reads a checkpoint without running code that may be in it.
+
+    Raises:
+        InputError: The file is not a checkpoint that loads with `weights_only=True`.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InputError(
+            f"{field}={path} is not a readable checkpoint; train the run again "
+            f"({type(error).__name__})"
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise InputError(f"{field}={path} is not a Lightning checkpoint: it has no state_dict")
+    return checkpoint

@@ -1,0 +1,327 @@
+"""CLIP-IT as an eva model module."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from eva.core.metrics import structs as metrics_lib
+from eva.core.models.modules import module
+from eva.core.models.modules.typings import INPUT_BATCH, MODEL_TYPE
+from eva.core.models.modules.utils import batch_postprocess
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import nn, optim
+from typing_extensions import override
+
+from clipit_eva import plugin
+from clipit_eva.errors import InputError
+from clipit_eva.models import checkpoints, lora
+from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
+from clipit_eva.models.lora import LoRASettings
+from clipit_eva.models.losses import build_criterion, distillation_loss
+from clipit_eva.models.report_features import CachedReports, EncodedReports
+from clipit_eva.models.vision_head import adapt_vision_head, load_vision_head
+from clipit_eva.pairing.report_source import ReportSource
+
+plugin.activate()
+
+
+class CLIPITModule(module.ModelModule):
+    """Distils paired reports into a vision backbone that LoRA adapts.
+
+    Only training reads text: validation, test and prediction need images alone.
+
+    Reference: Karimian et al., arXiv 2504.16181.
+    """
+
+    def __init__(
+        self,
+        backbone: MODEL_TYPE,
+        in_features: int,
+        num_classes: int,
+        text_features: int = 512,
+        reports: ReportSource | None = None,
+        criterion: str | nn.Module = "cross_entropy",
+        distill_weight: float = 1.0,
+        word_dropout: float = 0.0,
+        lora: LoRASettings = LoRASettings(),  # noqa: B008 (frozen)
+        vision_head_checkpoint: str | None = None,
+        vision_head_lora: bool = False,
+        optimizer: OptimizerCallable = optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        metrics: metrics_lib.MetricsSchema | None = None,
+        postprocess: batch_postprocess.BatchPostProcess | None = None,
+    ) -> None:
+        """Initializes the module; layers are built in `configure_model`, anew for each run.
+
+        Args:
+            backbone: The vision encoder, images [B, 3, H, W] -> embeddings [B, in_features].
+            in_features: Width of the backbone's embedding.
+            num_classes: Number of logits; 1 for a binary task with one logit.
+            text_features: Width of the report embeddings (512 for CONCH).
+            reports: The reports and the text encoder; not read if `distill_weight` is 0.
+            criterion: The classification loss: a key of `losses.CRITERIA`, or a module that takes
+                logits and targets.
+            distill_weight: Weight lambda of the distillation loss, at least 0; 0 is the no-text
+                ablation (same layers, no report read).
+            word_dropout: Share of a report's words left out each time training reads it, [0, 1).
+            lora: Where and how LoRA adapts the vision backbone and the text encoder.
+            vision_head_checkpoint: What the vision head starts from: a unimodal run's checkpoint
+                (eva's format or ours), its folder, or the folder of a session of several runs, of
+                which each run takes the one of its own number.
+            vision_head_lora: Freeze the vision head and adapt it with LoRA, as the authors do;
+                otherwise it is trained in full.
+            optimizer: The optimizer of all trainable parameters.
+            lr_scheduler: The learning rate scheduler; `None` keeps the rate (eva's default, torch's
+                ConstantLR, divides it by three for five epochs).
+            metrics: The metric groups to track, on the fused prediction.
+            postprocess: Functions applied to predictions and targets between loss and metrics.
+
+        Raises:
+            InputError: An argument is out of range.
+        """
+        super().__init__(metrics=metrics, postprocess=postprocess)
+        if distill_weight < 0:
+            raise InputError(f"DISTILL_WEIGHT={distill_weight} must be at least 0")
+        if not 0 <= word_dropout < 1:
+            raise InputError(f"WORD_DROPOUT={word_dropout} must lie in [0, 1)")
+        for name, value in [("IN_FEATURES", in_features), ("TEXT_FEATURES", text_features)]:
+            if value < 1:
+                raise InputError(f"{name}={value} must be at least 1")
+        self.backbone = backbone
+        self.criterion = build_criterion(criterion, num_classes)
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        self.heads: CLIPITHeads | None = None
+        self.reports: CachedReports | EncodedReports | None = None
+        self._report_source = reports
+        self._in_features = in_features
+        self._num_classes = num_classes
+        self._text_features = text_features
+        self._distill_weight = distill_weight
+        self._word_dropout = word_dropout
+        self._lora = lora
+        self._vision_head_checkpoint = vision_head_checkpoint
+        self._vision_head_lora = vision_head_lora
+        self._backbone_digest = ""
+        self._ready_to_fit = False
+        self._lora_checked = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What fixes the shape of the trained layers, as plain values for the checkpoint."""
+        return {
+            "in_features": self._in_features,
+            "num_classes": self._num_classes,
+            "text_features": self._text_features,
+            "lora": {**dataclasses.asdict(self._lora), "targets": list(self._lora.targets)},
+            "vision_head_lora": self._vision_head_lora,
+            "backbone_digest": self._backbone_digest,
+        }
+
+    @override
+    def configure_model(self) -> None:
+        # Called by eva and by each stage of the trainer: a second build would reset the layers.
+        # While `predict_fit` predicts, the model is still the one that all runs are cloned from:
+        # layers built there would give every run the same initial weights.
+        if self.heads is not None or self._predicts_before_fit():
+            return
+        self._backbone_digest = checkpoints.weights_digest(self.backbone)
+        if self._lora.vision:
+            lora.inject_lora(self.backbone, self._lora)
+        else:
+            self.backbone.requires_grad_(False)
+        self.heads = CLIPITHeads(self._in_features, self._text_features, self._num_classes)
+        if self._vision_head_lora:
+            adapt_vision_head(self.heads, self._lora)
+
+    @override
+    def setup(self, stage: str) -> None:
+        if stage != "fit" or self._ready_to_fit:
+            return
+        self._ready_to_fit = True
+        self.configure_model()
+        if self._vision_head_checkpoint is not None and self.heads is not None:
+            # Here, because which run this is (`run_0`, ...) is not known before.
+            run = Path(str(self.trainer.log_dir)).name
+            load_vision_head(self.heads.vision, self._vision_head_checkpoint, run)
+        if self._distill_weight > 0:
+            self.reports = self._build_reports()
+
+    @override
+    def on_fit_end(self) -> None:
+        self.reports = None  # nothing after training reads text
+
+    @override
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+        if self.lr_scheduler is None:
+            return {"optimizer": optimizer}
+        return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
+
+    @override
+    def train(self, mode: bool = True) -> "CLIPITModule":
+        # Frozen layers keep their statistics and drop nothing; only LoRA's own dropout trains.
+        super().train(mode)
+        encoders = [self.backbone, getattr(self.reports, "encoder", None)]
+        for encoder in filter(None, encoders):
+            encoder.eval()
+            for layer in lora.lora_layers(encoder).values():
+                layer.lora_dropout.train(mode)
+        return self
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trainable = {name for name, p in self.named_parameters() if p.requires_grad}
+        checkpoints.keep_trainable(checkpoint, trainable, self.settings)
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoints.fill_frozen(checkpoint, self, self.settings)
+
+    @override
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns the fused logits of images [B, 3, H, W]: [B, C], or [B] with one logit."""
+        return self.branches(images).fused.squeeze(-1)
+
+    def branches(self, images: torch.Tensor) -> HeadOutputs:
+        """Returns the outputs of all heads for images [B, 3, H, W].
+
+        Raises:
+            InputError: The backbone's embedding has another width than IN_FEATURES.
+        """
+        if self.heads is None:
+            raise RuntimeError("configure_model has not been called")
+        embedding = self.backbone(images)
+        if embedding.shape[-1] != self._in_features:
+            raise InputError(
+                f"IN_FEATURES={self._in_features}, but the backbone's embeddings have width "
+                f"{embedding.shape[-1]}; set IN_FEATURES={embedding.shape[-1]}"
+            )
+        return self.heads(embedding)
+
+    @override
+    def training_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
+        images, targets, metadata = _unpack(batch)
+        if not self._lora_checked:
+            self._check_lora(images, metadata)
+        outputs = self.branches(images)
+        loss = classification = self._classify(outputs.fused, targets)
+        if self.reports is not None:
+            text = self._paired_text(metadata)
+            distillation = distillation_loss(outputs.projected, text)
+            loss = classification + self._distill_weight * distillation
+            self.log("train/distillation_loss", distillation.detach())
+        self.log("train/classification_loss", classification.detach())
+        return self._step_output(loss, outputs, targets, metadata)
+
+    @override
+    def validation_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
+        return self._evaluation_step(batch)
+
+    @override
+    def test_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
+        return self._evaluation_step(batch)
+
+    @override
+    def predict_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> Any:
+        images, _, _ = _unpack(batch)
+        if self.heads is None:
+            return images  # `predict_fit`: a callback reads the images, see `configure_model`
+        outputs = self.branches(images)
+        return {"fused": outputs.fused.squeeze(-1), "vision": outputs.vision.squeeze(-1)}
+
+    def _predicts_before_fit(self) -> bool:
+        """Whether the module is asked to predict before any training."""
+        trainer = self._trainer
+        return trainer is not None and trainer.state.fn == TrainerFn.PREDICTING
+
+    def _build_reports(self) -> CachedReports | EncodedReports:
+        """Builds the text side of training."""
+        source = self._report_source
+        if source is None:
+            raise InputError("REPORTS is not set; give a reports file, or DISTILL_WEIGHT=0")
+        if not (self._lora.text or self._word_dropout):
+            embeddings = source.embeddings()
+            self._check_text_width(embeddings.shape[1])
+            return CachedReports(embeddings)
+        clip = source.load_clip()
+        self._check_text_width(clip.embed_dim)
+        clip.text_encoder.requires_grad_(False)
+        if self._lora.text:
+            lora.inject_lora(clip.text_encoder, self._lora)
+        texts = source.corpus().texts
+        return EncodedReports(clip.text_encoder, texts, clip.tokenize, self._word_dropout)
+
+    def _check_text_width(self, width: int) -> None:
+        """Raises InputError unless the report embeddings have the declared width."""
+        if width != self._text_features:
+            raise InputError(
+                f"TEXT_FEATURES={self._text_features}, but the report embeddings have width "
+                f"{width}; set TEXT_FEATURES={width}"
+            )
+
+    def _check_lora(self, images: torch.Tensor, metadata: Mapping[str, Any] | None) -> None:
+        """Raises InputError if a LoRA layer cannot change what its encoder computes."""
+        self._lora_checked = True
+        checks: list[tuple[nn.Module, Callable[[], torch.Tensor]]] = []
+        if self._lora.vision:
+            checks.append((self.backbone, lambda: self.backbone(images[:1])))
+        if self._lora.text and isinstance(self.reports, EncodedReports):
+            rows = self._report_rows(metadata)[:1]
+            checks.append((self.reports.encoder, lambda: self.reports(rows).flatten(1)))  # type: ignore[misc]
+        for encoder, forward in checks:
+            if idle := lora.ineffective_layers(encoder, forward):
+                raise InputError(
+                    f"LORA_TARGETS: LoRA on {', '.join(idle)} has no effect on the output of "
+                    f"{type(encoder).__name__}; leave these layers out"
+                )
+
+    def _classify(self, logits: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
+        """Returns the classification loss of logits [B, C]."""
+        logits = logits.squeeze(-1)
+        if targets is not None and logits.ndim > 1:
+            targets = targets.long()  # eva's PCAM has float targets; classes are indices
+        return self.criterion(logits, targets)
+
+    def _report_rows(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
+        """Returns the report rows [B, k] of a batch."""
+        if metadata is None or "report_index" not in metadata:
+            raise InputError(
+                "the training batches name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"
+            )
+        return metadata["report_index"]
+
+    def _paired_text(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
+        """Returns the embedding [B, t] of each sample's reports, weighted over its top k."""
+        embeddings = self.reports(self._report_rows(metadata))  # type: ignore[misc]
+        weights = metadata["report_weight"].to(embeddings.dtype)  # type: ignore[index]
+        return torch.einsum("bk,bkt->bt", weights, embeddings)
+
+    def _evaluation_step(self, batch: INPUT_BATCH) -> STEP_OUTPUT:
+        """Performs a validation or test step: the classification loss alone, no text."""
+        images, targets, metadata = _unpack(batch)
+        outputs = self.branches(images)
+        return self._step_output(self._classify(outputs.fused, targets), outputs, targets, metadata)
+
+    @staticmethod
+    def _step_output(
+        loss: torch.Tensor, outputs: HeadOutputs, targets: Any, metadata: Any
+    ) -> STEP_OUTPUT:
+        """Returns a step's output in eva's form, with the vision branch beside the prediction."""
+        return {
+            "loss": loss,
+            "targets": targets,
+            "predictions": outputs.fused.squeeze(-1),
+            "metadata": metadata,
+            "branches": {"vision": outputs.vision.squeeze(-1)},
+        }
+
+
+def _unpack(batch: Any) -> tuple[Any, Any, Mapping[str, Any] | None]:
+    """Returns the images, targets and metadata of an eva batch."""
+    images, targets, metadata = INPUT_BATCH(*batch)
+    return images, targets, metadata

@@ -1,0 +1,76 @@
+"""The heads of CLIP-IT on a vision backbone's embedding."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+NEGATIVE_SLOPE = 0.1
+"""Slope of the LeakyReLU in the text head (the authors' code)."""
+
+
+class HeadOutputs(NamedTuple):
+    """What the heads make of vision embeddings [B, d], with C classes and text width t."""
+
+    fused: torch.Tensor
+    """Logits of both branches together [B, C]: the model's prediction."""
+
+    vision: torch.Tensor
+    """Logits of the vision branch [B, C]."""
+
+    text: torch.Tensor
+    """Logits of the text-distilled branch [B, C]."""
+
+    projected: torch.Tensor
+    """Vision embeddings projected to the text space [B, t]: what text is distilled into."""
+
+
+class TextHead(nn.Sequential):
+    """Classifies text embeddings [B, t] -> logits [B, C].
+
+    The same layers read real report embeddings in a text-only run and projected vision embeddings
+    in CLIP-IT.
+    """
+
+    def __init__(self, text_features: int, num_classes: int) -> None:
+        """Initializes the head.
+
+        Args:
+            text_features: Width t of the text embedding.
+            num_classes: Number C of logits (1 for a binary task with one logit).
+        """
+        super().__init__(
+            nn.Linear(text_features, text_features),
+            nn.LeakyReLU(NEGATIVE_SLOPE),
+            nn.Linear(text_features, num_classes),
+        )
+
+
+class CLIPITHeads(nn.Module):
+    """Vision head, projection to text, text-distilled head and fusion.
+
+    Reference: Karimian et al., arXiv 2504.16181, section 3(b), and the authors' code for the
+    layers' shapes.
+    """
+
+    def __init__(self, in_features: int, text_features: int, num_classes: int) -> None:
+        """Initializes the heads with PyTorch's default initialisation.
+
+        Args:
+            in_features: Width d of the backbone's embedding.
+            text_features: Width t of the text embedding.
+            num_classes: Number C of logits (1 for a binary task with one logit).
+        """
+        super().__init__()
+        self.vision = nn.Linear(in_features, num_classes)
+        self.projection = nn.Linear(in_features, text_features)
+        self.text = TextHead(text_features, num_classes)
+        self.fusion = nn.Linear(2 * num_classes, num_classes)
+
+    def forward(self, embedding: torch.Tensor) -> HeadOutputs:
+        """Applies the heads to vision embeddings [B, d], float."""
+        vision = self.vision(embedding)
+        projected = self.projection(embedding)
+        text = self.text(projected)
+        fused = self.fusion(torch.cat([vision, text], dim=-1))
+        return HeadOutputs(fused, vision, text, projected)

@@ -1,0 +1,74 @@
+"""A trained CLIP-IT run as a model that predicts."""
+
+from typing import Any
+
+from eva.core.metrics import structs as metrics_lib
+from eva.core.models.modules.typings import MODEL_TYPE
+from eva.core.models.modules.utils import batch_postprocess
+from typing_extensions import override
+
+from clipit_eva.errors import InputError
+from clipit_eva.models import checkpoints
+from clipit_eva.models.clipit_module import CLIPITModule
+from clipit_eva.models.lora import LoRASettings
+
+FIELD = "CHECKPOINT"
+
+
+class TrainedCLIPITModule(CLIPITModule):
+    """CLIP-IT with the weights of a finished run; its layers are those that the run had.
+
+    For `eva predict`, `eva validate` and `eva test`. Needs no text.
+    """
+
+    def __init__(
+        self,
+        backbone: MODEL_TYPE,
+        checkpoint: str | None,
+        metrics: metrics_lib.MetricsSchema | None = None,
+        postprocess: batch_postprocess.BatchPostProcess | None = None,
+    ) -> None:
+        """Reads the run's settings; its weights are loaded in `configure_model`.
+
+        Args:
+            backbone: The vision encoder that the run was trained on.
+            checkpoint: A checkpoint of `CLIPITModule`, or the folder of one run.
+            metrics: The metric groups to track.
+            postprocess: Functions applied to predictions and targets before metrics.
+
+        Raises:
+            InputError: There is no such checkpoint, or it is corrupt or not of `CLIPITModule`.
+        """
+        if checkpoint is None:
+            raise InputError(f"{FIELD} is not set; give a CLIP-IT run's folder or checkpoint")
+        file = checkpoints.find_checkpoint(checkpoint, FIELD)
+        self._content = checkpoints.read_checkpoint(file, FIELD)
+        settings = self._content.get(checkpoints.SETTINGS_KEY)
+        if settings is None:
+            raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
+        single = settings["num_classes"] == 1
+        super().__init__(
+            backbone,
+            in_features=settings["in_features"],
+            num_classes=settings["num_classes"],
+            text_features=settings["text_features"],
+            criterion="binary_cross_entropy" if single else "cross_entropy",
+            distill_weight=0.0,
+            lora=LoRASettings(**settings["lora"]),
+            vision_head_lora=settings["vision_head_lora"],
+            metrics=metrics,
+            postprocess=postprocess,
+        )
+
+    @override
+    def configure_model(self) -> None:
+        if self.heads is not None:
+            return
+        super().configure_model()
+        checkpoint: dict[str, Any] = dict(self._content)
+        self.on_load_checkpoint(checkpoint)
+        self.load_state_dict(checkpoint["state_dict"])
+
+    @override
+    def _predicts_before_fit(self) -> bool:
+        return False
