@@ -1,0 +1,133 @@
+"""CONCH's two towers (Lu et al., Nature Medicine 2024, doi:10.1038/s41591-024-02856-4).
+
+CONCH is a CoCa model (Yu et al., arXiv 2205.01917) with a ViT image tower. Module names follow its
+checkpoint. The caption decoder is not needed for embeddings and is left out.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from open_clip.transformer import AttentionalPooler, LayerNorm, TextTransformer
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+from torch.nn import functional
+
+PAD_ID = 0
+"""Token id of padding."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ConchConfig:
+    """Sizes of a CONCH model; the defaults are those of the released one (ViT-B/16)."""
+
+    embed_dim: int = 512
+    embed_dim_caption: int = 768
+    image_size: int = 448
+    patch_size: int = 16
+    vision_width: int = 768
+    vision_layers: int = 12
+    vision_heads: int = 12
+    pooler_heads: int = 8
+    contrast_queries: int = 1
+    caption_queries: int = 256
+    context_length: int = 128
+    vocab_size: int = 32007
+    text_width: int = 768
+    text_layers: int = 12
+    text_heads: int = 12
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> "ConchConfig":
+        """Reads CONCH's own nested configuration; sizes it leaves out are the released ones."""
+        vision, text = config["vision_cfg"], config["text_cfg"]
+        given = {
+            "embed_dim": config.get("embed_dim"),
+            "embed_dim_caption": config.get("embed_dim_caption"),
+            "image_size": vision.get("image_size"),
+            "patch_size": vision.get("patch_size"),
+            "vision_width": vision.get("width"),
+            "vision_layers": vision.get("layers"),
+            "vision_heads": vision.get("num_heads"),
+            "pooler_heads": vision.get("attn_pooler_heads"),
+            "contrast_queries": vision.get("n_queries_contrast"),
+            "caption_queries": vision.get("n_queries_caption"),
+            "context_length": text.get("context_length"),
+            "vocab_size": text.get("vocab_size"),
+            "text_width": text.get("width"),
+            "text_layers": text.get("layers"),
+            "text_heads": text.get("heads"),
+        }
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+
+class ConchImageTower(nn.Module):
+    """ViT trunk, one attentional pooler for contrast and one for captions, and a projection."""
+
+    def __init__(self, config: ConchConfig) -> None:
+        super().__init__()
+        self.trunk = VisionTransformer(
+            img_size=config.image_size,
+            patch_size=config.patch_size,
+            embed_dim=config.vision_width,
+            depth=config.vision_layers,
+            num_heads=config.vision_heads,
+            num_classes=0,
+            global_pool="",
+        )
+        width, heads = config.vision_width, config.pooler_heads
+        self.attn_pool_contrast = AttentionalPooler(
+            config.embed_dim, width, n_head=heads, n_queries=config.contrast_queries
+        )
+        self.ln_contrast = LayerNorm(config.embed_dim)
+        self.proj_contrast = nn.Parameter(torch.empty(config.embed_dim, config.embed_dim))
+        # The caption branch embeds nothing; it is here so that checkpoints load strictly.
+        self.attn_pool_caption = AttentionalPooler(
+            config.embed_dim_caption, width, n_head=heads, n_queries=config.caption_queries
+        )
+        self.ln_caption = LayerNorm(config.embed_dim_caption)
+
+    def pool(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns the embeddings before the projection [B, embed_dim] of [B, 3, H, W] images."""
+        tokens = self.trunk.forward_features(images)
+        return self.ln_contrast(self.attn_pool_contrast(tokens)[:, 0])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns the embeddings [B, embed_dim], not normalised, of [B, 3, H, W] images."""
+        return self.pool(images) @ self.proj_contrast
+
+
+class ConchTextTower(TextTransformer):
+    """Causal transformer whose last place is taken by a learned class token.
+
+    Token ids come with that place filled by padding. The class token does not attend to padding,
+    but CoCa shifts its mask by one place: it sees the first padding token, and itself only when
+    the text fills the context. The weights were trained so.
+    """
+
+    def __init__(self, config: ConchConfig) -> None:
+        super().__init__(
+            context_length=config.context_length - 1,
+            vocab_size=config.vocab_size,
+            width=config.text_width,
+            heads=config.text_heads,
+            layers=config.text_layers,
+            output_dim=config.embed_dim,
+            embed_cls=True,
+        )
+
+    def forward(self, text: torch.Tensor) -> torch.Tensor:
+        """Returns the embeddings [B, embed_dim], not normalised, of [B, context_length] ids."""
+        words = text[:, :-1]
+        class_token = cast(torch.Tensor, self.cls_emb).expand(len(words), 1, -1)
+        x = torch.cat([self.token_embedding(words), class_token], dim=1)
+        x = self.transformer(x + self.positional_embedding, attn_mask=self._mask(words))
+        return self.ln_final(x[:, -1]) @ self.text_projection
+
+    def _mask(self, words: torch.Tensor) -> torch.Tensor:
+        """Returns the additive attention mask [B * heads, context_length, context_length]."""
+        seen = functional.pad(words != PAD_ID, (1, 0), value=True)
+        mask = cast(torch.Tensor, self.attn_mask).repeat(len(words), 1, 1)
+        mask[:, -1] = mask[:, -1].masked_fill(~seen, float("-inf"))
+        return mask.repeat_interleave(self.heads, dim=0)

@@ -1,0 +1,115 @@
+"""CONCH from its released checkpoint."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+from open_clip import transform
+from PIL import Image
+from torch import nn
+
+from clipit_eva.clip import hub, weights
+from clipit_eva.clip.conch.architecture import (
+    PAD_ID,
+    ConchConfig,
+    ConchImageTower,
+    ConchTextTower,
+)
+from clipit_eva.clip.conch.tokenizing import ConchTokenize, find_tokenizer
+from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
+from clipit_eva.clip.model import CLIPModel
+from clipit_eva.errors import InputError
+
+REPOSITORY = "MahmoodLab/conch"
+"""The gated repository of the released weights."""
+
+WEIGHT_FILE = "pytorch_model.bin"
+"""The weights in that repository."""
+
+
+def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
+    """Loads CONCH: on the CPU, float32, evaluation mode, all weights frozen.
+
+    Args:
+        checkpoint: CONCH's `pytorch_model.bin`, or `None` for the one of the gated repository.
+        tokenizer: CONCH's tokenizer file, or `None` for that of the installed `conch` package.
+
+    Raises:
+        InputError: The weights or the tokenizer cannot be had, or are not CONCH's.
+    """
+    config = ConchConfig()
+    tokenize = ConchTokenize(find_tokenizer(tokenizer), config.context_length)
+    if tokenize.vocab_size > config.vocab_size:
+        raise InputError(
+            f"tokenizer {tokenizer} has {tokenize.vocab_size} tokens, but CONCH knows "
+            f"{config.vocab_size}; give CONCH's own"
+        )
+    path = Path(checkpoint) if checkpoint else hub.download(REPOSITORY, [WEIGHT_FILE])
+    if path is None:
+        raise InputError(f"repository {REPOSITORY} has no {WEIGHT_FILE}; give it as checkpoint")
+    visual, text = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
+    preprocess = conch_preprocess(checkpoint)
+    sizes = json.dumps(dataclasses.asdict(config), sort_keys=True)
+    return CLIPModel(
+        image_encoder=ImageEncoder(visual).eval(),
+        text_encoder=TextEncoder(text, config.context_length, PAD_ID).eval(),
+        tokenize=tokenize,
+        preprocess=preprocess,
+        embed_dim=config.embed_dim,
+        context_length=config.context_length,
+        identity={
+            "model": "conch",
+            "architecture": hashlib.sha256(sizes.encode()).hexdigest(),
+            "weights": weights.digest_weights(visual, text),
+            "preprocessing": " ".join(repr(preprocess).split()),
+            "tokenizer": tokenize.describe(),
+        },
+    )
+
+
+def conch_preprocess(checkpoint: str | None) -> Callable[[Image.Image], torch.Tensor]:
+    """Returns CONCH's preprocessing: 448 pixels, bicubic, centre crop, OpenAI's statistics.
+
+    Args:
+        checkpoint: Not read; all of CONCH's checkpoints share the preprocessing.
+    """
+    settings = transform.PreprocessCfg(size=ConchConfig().image_size)
+    return cast(
+        Callable[[Image.Image], torch.Tensor],
+        transform.image_transform_v2(settings, is_train=False),
+    )
+
+
+def build_towers(
+    config: ConchConfig, state: Mapping[str, torch.Tensor], source: str
+) -> tuple[ConchImageTower, ConchTextTower]:
+    """Builds both towers and fills them with a checkpoint's weights, strictly.
+
+    The released checkpoint has no caption decoder; one that is there is passed over by its name.
+
+    Args:
+        config: The model's sizes.
+        state: Weights under the names of CONCH's checkpoint.
+        source: Where they are from, for messages.
+
+    Returns:
+        The image tower and the text tower, float32, frozen.
+
+    Raises:
+        InputError: A weight is missing, unknown or of another shape.
+    """
+    with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
+        towers = nn.ModuleDict({"visual": ConchImageTower(config), "text": ConchTextTower(config)})
+    # logit_scale scales the training loss alone.
+    needed = {
+        name: value
+        for name, value in state.items()
+        if name != "logit_scale" and not name.startswith("text_decoder.")
+    }
+    weights.load_strictly(towers, needed, source)
+    towers.requires_grad_(False)
+    return cast(tuple[ConchImageTower, ConchTextTower], (towers["visual"], towers["text"]))
