@@ -1,0 +1,247 @@
+"""Long reports: windows that fit a text encoder, and what a policy drops."""
+
+import dataclasses
+import itertools
+import logging
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from clipit_eva.errors import InputError
+from clipit_eva.reports.corpus import ReportCorpus
+
+_log = logging.getLogger(__name__)
+
+POLICIES = ("truncate", "chunk", "mean")
+"""What to do with a report that is longer than the text encoder reads.
+
+`truncate` (the paper's) embeds its beginning, `chunk` embeds it in windows that are retrieved one
+by one, `mean` averages the windows' embeddings.
+"""
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+"""Texts -> number of tokens of each, special tokens included."""
+
+_SECTION = re.compile(r"\n[^\S\n]*\n\s*|(?<=\s)(?=[A-Z]{2,}(?:[ /&-]+[A-Z]+)*:)")
+_CAPITAL_WORD_BEFORE = re.compile(r"(?:\A|\s)[A-Z]{2,}[ /&-]+\Z")
+# Not after an initial or a list number ("A.", "12.").
+_SENTENCE = re.compile(r"(?<=[\w)\]%\"'][.!?;])(?<!\b\w\.)(?<!\b\d\d\.)\s+|\n\s*")
+_BETWEEN_WORDS = re.compile(r"\s+")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReportChunks:
+    """The texts to embed in place of a corpus's reports.
+
+    Attributes:
+        table: One row per text, in corpus order: `report` (int64, row of the corpus), `report_id`
+            (str), `chunk` (int32, from 0 in each report) and `text` (str).
+        dropped: For each report the share of its tokens that no text encoder will read, in
+            [0, 1), float64 [reports].
+        dropped_overall: The share of all tokens, in [0, 1).
+    """
+
+    table: pd.DataFrame
+    dropped: npt.NDArray[np.float64]
+    dropped_overall: float
+
+
+def chunk_reports(
+    corpus: ReportCorpus, policy: str, budget: int, count_tokens: CountTokens
+) -> ReportChunks:
+    """Splits reports into texts that a text encoder reads, by one of `POLICIES`.
+
+    `truncate` leaves every report whole, for the tokenizer to cut. The others split reports that
+    do not fit into windows that do: at section borders if a section fits, else at sentence
+    borders, else between words; inside a word only if it is longer than a window. Windows hold the
+    whole text in order; white space at their borders is removed.
+
+    Args:
+        corpus: The reports.
+        policy: One of `POLICIES`.
+        budget: Tokens that the text encoder reads, special tokens included.
+        count_tokens: Counts the tokens of texts before any truncation. Called with many texts.
+
+    Returns:
+        The texts, and the share of tokens that the policy drops, which is logged too.
+
+    Raises:
+        InputError: The policy is unknown, or the budget is too small for a single character.
+    """
+    if policy not in POLICIES:
+        raise InputError(
+            f"policy {policy!r} for long reports is unknown; give one of {', '.join(POLICIES)}"
+        )
+    texts = corpus.texts
+    counter = _TokenCounter(count_tokens, budget)
+    lengths = np.array([counter[text] for text in counter.add(texts)], dtype=np.int64)
+    lost = np.maximum(lengths - counter.room, 0)
+    if policy == "truncate":
+        windows = [[text] for text in texts]
+    else:
+        windows = _windows(texts, counter)
+        lost = np.zeros_like(lost)
+    overall = float(lost.sum() / max(lengths.sum(), 1))
+    _log.info(
+        "%s: %d of %d reports are longer than %d tokens; policy %r makes %d texts of them all and "
+        "drops %.1f%% of the tokens",
+        *(corpus.source, int((lengths > counter.room).sum()), len(corpus), budget, policy),
+        *(sum(map(len, windows)), 100 * overall),
+    )
+    return ReportChunks(_table(corpus, windows), lost / np.maximum(lengths, 1), overall)
+
+
+def split_sections(text: str) -> list[str]:
+    """Splits a report before capital headings ("GROSS DESCRIPTION:") and after empty lines.
+
+    Args:
+        text: The report.
+
+    Returns:
+        The sections; they join to the text.
+    """
+    cuts = [m.end() for m in _SECTION.finditer(text) if not _inside_heading(text, m)]
+    return _cut(text, cuts)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Splits a text after sentences and lines.
+
+    Args:
+        text: A section of a report.
+
+    Returns:
+        The sentences with the white space behind them; they join to the text.
+    """
+    return _cut(text, [match.end() for match in _SENTENCE.finditer(text)])
+
+
+def _inside_heading(text: str, match: re.Match[str]) -> bool:
+    """Says whether a border before a heading is in truth between two of its words."""
+    start = match.start()
+    return match[0] == "" and bool(_CAPITAL_WORD_BEFORE.search(text[max(0, start - 40) : start]))
+
+
+def _cut(text: str, cuts: Sequence[int]) -> list[str]:
+    """Cuts a text at the given places, which may include its ends."""
+    places = [0, *(cut for cut in cuts if 0 < cut < len(text)), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(places)]
+
+
+class _TokenCounter:
+    """Counts texts' own tokens, each text once.
+
+    Attributes:
+        room: Tokens that the text encoder reads besides the special ones.
+    """
+
+    def __init__(self, count_tokens: CountTokens, budget: int) -> None:
+        self._count_tokens = count_tokens
+        self._special = count_tokens([""])[0]
+        self._counts: dict[str, int] = {}
+        self.room = budget - self._special
+        if self.room < 1:
+            raise InputError(
+                f"budget of {budget} tokens has no room beside {self._special} special tokens"
+            )
+
+    def add(self, texts: Sequence[str]) -> Sequence[str]:
+        """Counts the texts that were not yet, all in one call, and returns the texts."""
+        new = list(dict.fromkeys(text.strip() for text in texts))
+        new = [text for text in new if text not in self._counts]
+        if new:
+            counts = self._count_tokens(new)
+            self._counts.update(
+                (text, count - self._special) for text, count in zip(new, counts, strict=True)
+            )
+        return texts
+
+    def __getitem__(self, text: str) -> int:
+        self.add([text])
+        return self._counts[text.strip()]
+
+
+def _windows(texts: Sequence[str], counter: _TokenCounter) -> list[list[str]]:
+    """Returns each report's windows."""
+    windows = [[text] for text in texts]
+    long = [row for row, text in enumerate(texts) if counter[text] > counter.room]
+    reports = [[split_sentences(part) for part in split_sections(texts[row])] for row in long]
+    counter.add([s for report in reports for section in report for s in section])
+    packed = [_pack(report, counter) for report in reports]
+    counter.add(["".join(window) for report in packed for window in report])
+    for row, report in zip(long, packed, strict=True):
+        fitting = itertools.chain.from_iterable(_fit(window, counter) for window in report)
+        windows[row] = [window.strip() for window in fitting]
+    return windows
+
+
+def _pack(sections: Sequence[Sequence[str]], counter: _TokenCounter) -> list[list[str]]:
+    """Fills windows in order, starting one at a section that fits in a window but not in the rest.
+
+    Args:
+        sections: The sentences of each section.
+        counter: Counts tokens.
+
+    Returns:
+        The pieces of each window, each of which fits; their sum does by their separate counts.
+    """
+    windows: list[list[str]] = [[]]
+    used = 0
+    for section in sections:
+        pieces = [piece for sentence in section for piece in _pieces(sentence, counter)]
+        costs = [counter[piece] for piece in pieces]
+        if used + sum(costs) > counter.room >= sum(costs):
+            windows.append([])
+            used = 0
+        for piece, cost in zip(pieces, costs, strict=True):
+            if used + cost > counter.room:
+                windows.append([])
+                used = 0
+            windows[-1].append(piece)
+            used += cost
+    return [window for window in windows if window]
+
+
+def _pieces(sentence: str, counter: _TokenCounter) -> list[str]:
+    """Returns a sentence that fits, or else its words, or their parts if they do not fit."""
+    if counter[sentence] <= counter.room:
+        return [sentence]
+    words = counter.add(_cut(sentence, [m.end() for m in _BETWEEN_WORDS.finditer(sentence)]))
+    return [part for word in words for part in _parts(word, counter)]
+
+
+def _parts(word: str, counter: _TokenCounter) -> list[str]:
+    """Returns a word that fits, or else the halves of it that do."""
+    if counter[word] <= counter.room:
+        return [word]
+    if len(word.strip()) < 2:
+        raise InputError(f"budget leaves {counter.room} tokens, too few for one character")
+    middle = len(word) // 2
+    return [*_parts(word[:middle], counter), *_parts(word[middle:], counter)]
+
+
+def _fit(window: Sequence[str], counter: _TokenCounter) -> list[str]:
+    """Halves a window whose pieces have more tokens together than apart, until they fit."""
+    text = "".join(window)
+    if len(window) == 1 or counter[text] <= counter.room:
+        return [text]
+    middle = len(window) // 2
+    return [*_fit(window[:middle], counter), *_fit(window[middle:], counter)]
+
+
+def _table(corpus: ReportCorpus, windows: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Returns one row per window."""
+    sizes = [len(report) for report in windows]
+    rows = np.repeat(np.arange(len(corpus), dtype=np.int64), sizes)
+    chunks = [number for size in sizes for number in range(size)]
+    return pd.DataFrame(
+        {
+            "report": rows,
+            "report_id": corpus.table["report_id"].iloc[rows].to_numpy(),
+            "chunk": np.array(chunks, dtype=np.int32),
+            "text": pd.Series(list(itertools.chain.from_iterable(windows)), dtype=str),
+        }
+    )
