@@ -75,7 +75,9 @@ class PairedDataset(DatasetWrapper):
             report_rows={report_id: row for row, report_id in enumerate(corpus.ids)},
             top_k=self._top_k,
         )
-        self._weights = special.softmax(similarities / TEMPERATURE, axis=1).astype(np.float32)
+        # Pairs that nobody compared (a control's random ones) have no similarity: they weigh alike.
+        logits = np.nan_to_num(similarities) / TEMPERATURE
+        self._weights = special.softmax(logits, axis=1).astype(np.float32)
         self._ids = corpus.ids
 
     @override
