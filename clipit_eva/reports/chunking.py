@@ -25,7 +25,7 @@ by one, `mean` averages the windows' embeddings.
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Texts -> number of tokens of each, special tokens included."""
 
-_SECTION = re.compile(r"\n[^\S\n]*\n\s*|(?<=\s)(?=[A-Z]{2,}(?:[ /&-]+[A-Z]+)*:)")
+_SECTION = re.compile(r"\n[^\S\n]*\n\s*|(?<=\s)(?=[A-Z]{2,30}(?:[ /&-]{1,3}[A-Z]{1,30}){0,7}:)")
 _CAPITAL_WORD_BEFORE = re.compile(r"(?:\A|\s)[A-Z]{2,}[ /&-]+\Z")
 # Not after an initial or a list number ("A.", "12.").
 _SENTENCE = re.compile(r"(?<=[\w)\]%\"'][.!?;])(?<!\b\w\.)(?<!\b\d\d\.)\s+|\n\s*")

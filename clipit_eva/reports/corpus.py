@@ -138,14 +138,33 @@ def fingerprint(ids: Iterable[str], texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def require_column(source: str, name: str, columns: Sequence[str]) -> None:
+    """Checks that reports have a column.
+
+    Args:
+        source: Where the reports came from.
+        name: The column.
+        columns: The columns there are.
+
+    Raises:
+        InputError: The column is not there. Lists those that are and suggests the nearest.
+    """
+    if name in columns:
+        return
+    lower = {column.lower(): column for column in columns}
+    near = difflib.get_close_matches(name.lower(), lower, n=1)
+    hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""
+    raise InputError(f"reports {source} has no column {name!r}{hint}; it has {', '.join(columns)}")
+
+
 def _build(raw: RawTable, source: str, text_column: str, id_column: str | None) -> ReportCorpus:
     """Checks a raw table and makes the corpus of it."""
     frame = raw.frame
     if frame.empty:
         raise InputError(f"reports {source} holds no report; give a file with at least one")
     for name in (text_column, id_column):
-        if name is not None and name not in frame.columns:
-            raise _wrong_column(source, name, [str(column) for column in frame.columns])
+        if name is not None:
+            require_column(source, name, [str(column) for column in frame.columns])
     texts = _texts(raw, source, text_column)
     if id_column is None:
         ids = [f"row-{number:06d}" for number in range(1, len(frame) + 1)]
@@ -159,14 +178,6 @@ def _build(raw: RawTable, source: str, text_column: str, id_column: str | None) 
     table = pd.DataFrame({REPORT_ID: pd.Series(ids, dtype=str), TEXT: pd.Series(texts, dtype=str)})
     table = pd.concat([table, further.infer_objects()], axis=1)
     return ReportCorpus(table, source, fingerprint(ids, texts))
-
-
-def _wrong_column(source: str, name: str, columns: Sequence[str]) -> InputError:
-    """Returns the error for a column that is not there."""
-    lower = {column.lower(): column for column in columns}
-    near = difflib.get_close_matches(name.lower(), lower, n=1)
-    hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""
-    return InputError(f"reports {source} has no column {name!r}{hint}; it has {', '.join(columns)}")
 
 
 def _texts(raw: RawTable, source: str, column: str) -> list[str]:
