@@ -1,0 +1,28 @@
+"""Checks of the project: `nox` runs all of them in environments of their own."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Checks format, style and the citation file."""
+    session.install("ruff>=0.9", "cffconvert>=2")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("cffconvert", "--validate", "-i", "CITATION.cff")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Checks types."""
+    session.install("-e", ".[dev]")
+    session.run("pyright")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Runs the tests, slow ones too; arguments behind `--` go to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
