@@ -1,6 +1,7 @@
 """Files of Hugging Face repositories: the local cache first, then the hub."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -28,7 +29,7 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
     Raises:
         InputError: The repository does not exist, is gated, or cannot be reached.
     """
-    try:
+    with _one_line_errors(repository):
         for name in names:
             cached = huggingface_hub.try_to_load_from_cache(repository, name)
             if isinstance(cached, str):
@@ -38,6 +39,36 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
                 return Path(huggingface_hub.hf_hub_download(repository, name))
             except errors.RemoteEntryNotFoundError:
                 continue
+    return None
+
+
+def download_folder(repository: str, patterns: Sequence[str], *, needed: str) -> Path:
+    """Returns a local folder with the files of a repository whose names match.
+
+    Args:
+        repository: "organisation/name".
+        patterns: Glob patterns of file names.
+        needed: A file whose presence in the cache means that the folder is complete, so that the
+            hub is not asked.
+
+    Returns:
+        The folder in the cache.
+
+    Raises:
+        InputError: The repository does not exist, is gated, or cannot be reached.
+    """
+    with _one_line_errors(repository):
+        cached = huggingface_hub.try_to_load_from_cache(repository, needed)
+        if isinstance(cached, str):
+            return Path(cached).parent
+        return Path(huggingface_hub.snapshot_download(repository, allow_patterns=list(patterns)))
+
+
+@contextlib.contextmanager
+def _one_line_errors(repository: str) -> Iterator[None]:
+    """Turns the hub's errors into one that says what to do."""
+    try:
+        yield
     except errors.HFValidationError as error:
         raise InputError(
             f"{repository!r} is not a Hugging Face repository name (organisation/name)"
@@ -59,4 +90,3 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
         ) from error
     except OSError as error:  # HTTP errors, a full disk, a cache that cannot be written
         raise InputError(f"{repository} could not be downloaded: {error}") from error
-    return None

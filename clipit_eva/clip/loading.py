@@ -8,21 +8,28 @@ import open_clip
 import torch
 from PIL import Image
 
-from clipit_eva.clip import open_clip_models
+from clipit_eva.clip import hf_models, hub, open_clip_models, registry
 from clipit_eva.clip.model import CLIPModel
+from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
+
+_REGISTERED_REPOSITORIES = {"mahmoodlab/conch": "conch"}
+"""Repositories of a layout of their own, and the registered name that loads them."""
 
 
 def load_clip(model: str, checkpoint: str | None = None, tokenizer: str | None = None) -> CLIPModel:
     """Loads an image-text model: on the CPU, float32, evaluation mode, all weights frozen.
 
     Args:
-        model: `hf-hub:organisation/name`, a local folder (plain or `local-dir:PATH`), or the name
-            of an open_clip architecture.
+        model: A registered name (`clipit_eva.clip.registry.list_models`: conch, plip, ...),
+            `hf-hub:organisation/name`, a local folder (plain or `local-dir:PATH`), or the name of
+            an open_clip architecture. Repositories and folders have open_clip's layout or that of
+            transformers' `CLIPModel`.
         checkpoint: A weight file (safetensors, or a torch file that loads without running code),
             or for a named architecture one of open_clip's pretrained tags. Optional where the
             model brings weights, which it replaces then.
-        tokenizer: A tokenizer to use instead of the model's own.
+        tokenizer: A tokenizer to use instead of the model's own: for CONCH its tokenizer file,
+            otherwise a folder or hub repository of the Hugging Face layout.
 
     Returns:
         The model. Its `identity` holds `model`, `architecture` (digest of the configuration),
@@ -32,7 +39,7 @@ def load_clip(model: str, checkpoint: str | None = None, tokenizer: str | None =
     Raises:
         InputError: The model is unknown, not accessible, or its files do not fit together.
     """
-    return open_clip_models.load(_find(model, checkpoint), tokenizer)
+    return _find(model).load(checkpoint, tokenizer)
 
 
 def load_preprocess(
@@ -50,39 +57,89 @@ def load_preprocess(
     Raises:
         InputError: The model is unknown or not accessible.
     """
-    return open_clip_models.build_preprocess(_find(model, checkpoint))
+    return _find(model).preprocess(checkpoint)
 
 
-def _find(model: str, checkpoint: str | None) -> open_clip_models.Source:
+def _find(model: str) -> NamedModel:
     """Finds out what a model name means."""
+    name = model
     if model.startswith("hf-hub:"):
-        return open_clip_models.from_hub(model.removeprefix("hf-hub:"), checkpoint)
+        repository = model.removeprefix("hf-hub:")
+        name = _REGISTERED_REPOSITORIES.get(repository.lower(), model)
+        if name == model:
+            return _from_hub(repository)
     if model.startswith("local-dir:"):
-        folder = Path(model.removeprefix("local-dir:"))
-        if not folder.is_dir():
-            raise InputError(f"CLIP model folder {folder} does not exist; check the path")
-        return open_clip_models.from_folder(folder, checkpoint)
-    architectures = open_clip.list_models()
-    if model in architectures:
-        return open_clip_models.from_architecture(model, checkpoint)
+        return _from_folder(Path(model.removeprefix("local-dir:")))
+    registered = registry.find_model(name)
+    if registered is not None:
+        return registered
+    if model in open_clip.list_models():
+        return _from_open_clip(lambda file: open_clip_models.from_architecture(model, file))
     if Path(model).is_dir():
-        return open_clip_models.from_folder(Path(model), checkpoint)
-    raise InputError(_unknown(model, architectures))
+        return _from_folder(Path(model))
+    raise InputError(_unknown(model))
 
 
-def _unknown(model: str, names: list[str]) -> str:
+def _from_hub(repository: str) -> NamedModel:
+    """Finds out which layout a repository has."""
+    names = (open_clip_models.CONFIG_FILE, hf_models.CONFIG_FILE)
+    config = hub.download(repository, names)
+    if config is None:
+        raise InputError(
+            f"hf-hub:{repository} is no CLIP model: it has neither {names[0]} nor {names[1]}"
+        )
+    if config.name == open_clip_models.CONFIG_FILE:
+        return _from_open_clip(lambda file: open_clip_models.from_hub(repository, config, file))
+    name = f"hf-hub:{repository}"
+    return NamedModel(
+        load=lambda checkpoint, tokenizer: hf_models.load(
+            name, hf_models.hub_folder(repository), checkpoint, tokenizer, repository
+        ),
+        preprocess=lambda _: hf_models.build_preprocess(hf_models.hub_folder(repository)),
+    )
+
+
+def _from_folder(folder: Path) -> NamedModel:
+    """Finds out which layout a folder has."""
+    if not folder.is_dir():
+        raise InputError(f"CLIP model folder {folder} does not exist; check the path")
+    if (folder / open_clip_models.CONFIG_FILE).is_file():
+        return _from_open_clip(lambda file: open_clip_models.from_folder(folder, file))
+    if not (folder / hf_models.CONFIG_FILE).is_file():
+        raise InputError(
+            f"CLIP model folder {folder} has neither {open_clip_models.CONFIG_FILE} nor "
+            f"{hf_models.CONFIG_FILE}"
+        )
+    return NamedModel(
+        load=lambda checkpoint, tokenizer: hf_models.load(
+            folder.resolve().name, folder, checkpoint, tokenizer
+        ),
+        preprocess=lambda _: hf_models.build_preprocess(folder),
+    )
+
+
+def _from_open_clip(find: Callable[[str | None], open_clip_models.Source]) -> NamedModel:
+    """Returns a model of open_clip's layout, given how to find it with a checkpoint."""
+    return NamedModel(
+        load=lambda checkpoint, tokenizer: open_clip_models.load(find(checkpoint), tokenizer),
+        preprocess=lambda checkpoint: open_clip_models.build_preprocess(find(checkpoint)),
+    )
+
+
+def _unknown(model: str) -> str:
     """Says how an unknown model might have been meant."""
     if Path(model).is_file():
         return (
             f"CLIP model {model} is a file: give its architecture as the model and the file as "
             "the checkpoint"
         )
-    lower = {name.lower(): name for name in names}
+    registered = registry.list_models()
+    lower = {name.lower(): name for name in (*registered, *open_clip.list_models())}
     near = [lower[name] for name in difflib.get_close_matches(model.lower(), lower)]
     if model.count("/") == 1:
         near.insert(0, f"hf-hub:{model}")
     hint = f"did you mean {', '.join(near)}? It" if near else "it"
     return (
-        f"unknown CLIP model {model!r}; {hint} must be hf-hub:ORGANISATION/NAME, a local folder, "
-        "or an open_clip architecture with a checkpoint"
+        f"unknown CLIP model {model!r}; {hint} must be one of {', '.join(registered)}, "
+        "hf-hub:ORGANISATION/NAME, a local folder, or an open_clip architecture with a checkpoint"
     )

@@ -62,19 +62,17 @@ class Source:
     """The model name that `open_clip.get_tokenizer` understands."""
 
 
-def from_hub(repository: str, checkpoint: str | None) -> Source:
-    """Finds a model in a Hugging Face repository of the open_clip layout.
+def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Source:
+    """Describes a model in a Hugging Face repository of the open_clip layout.
 
     Args:
         repository: "organisation/name".
+        config_file: The local copy of its `open_clip_config.json`.
         checkpoint: A weight file to read instead of the repository's.
 
     Raises:
-        InputError: The repository cannot be had, or is not of that layout.
+        InputError: The configuration is not open_clip's.
     """
-    config_file = hub.download(repository, [CONFIG_FILE])
-    if config_file is None:
-        raise InputError(f"hf-hub:{repository} is no open_clip model: it has no {CONFIG_FILE}")
 
     def find_weights() -> Path:
         found = Path(checkpoint) if checkpoint else hub.download(repository, WEIGHT_FILES)
@@ -90,17 +88,15 @@ def from_hub(repository: str, checkpoint: str | None) -> Source:
 
 
 def from_folder(folder: Path, checkpoint: str | None) -> Source:
-    """Finds a model in a local folder of the open_clip layout.
+    """Describes a model in a local folder of the open_clip layout.
 
     Args:
         folder: A folder with `open_clip_config.json` and a weight file.
         checkpoint: A weight file to read instead of the folder's.
 
     Raises:
-        InputError: The folder is not of that layout.
+        InputError: The configuration is not open_clip's.
     """
-    if not (folder / CONFIG_FILE).is_file():
-        raise InputError(f"CLIP model folder {folder} has no {CONFIG_FILE}")
 
     def find_weights() -> Path:
         return Path(checkpoint) if checkpoint else _weights_in(folder)
@@ -111,7 +107,7 @@ def from_folder(folder: Path, checkpoint: str | None) -> Source:
 
 
 def from_architecture(name: str, checkpoint: str | None) -> Source:
-    """Finds a model by the name of one of open_clip's architectures and a checkpoint.
+    """Describes a model by the name of one of open_clip's architectures and a checkpoint.
 
     Where the weights of a pretrained tag were trained with QuickGELU and the named architecture
     has GELU, the weights are followed (open_clip itself only warns, and embeds differently).

@@ -69,7 +69,7 @@ def test_no_texts_give_no_rows(tiny_folder):
 
 
 def test_the_text_tower_that_reads_its_last_position_sees_the_padded_row(write_folder):
-    architecture = json.loads(json.dumps(open_clip_config_of("last")))
+    architecture = json.loads(json.dumps(architecture_pooling("last")))
     clip = load_clip(str(write_folder(architecture=architecture)))
     tokens = clip.tokenize(["short"])
     assert torch.equal(clip.text_encoder(tokens[:, :5]), clip.text_encoder(tokens))
@@ -77,8 +77,8 @@ def test_the_text_tower_that_reads_its_last_position_sees_the_padded_row(write_f
     assert not torch.equal(tower(tokens[:, :5]), tower(tokens))
 
 
-def open_clip_config_of(pool_type):
-    from_conftest = {"no_causal_mask": True, "pool_type": pool_type}
+def architecture_pooling(pool_type):
+    unmasked = {"no_causal_mask": True, "pool_type": pool_type}
     return {
         "embed_dim": 16,
         "vision_cfg": {
@@ -88,7 +88,7 @@ def open_clip_config_of(pool_type):
             "head_width": 16,
             "layers": 1,
         },
-        "text_cfg": {"context_length": 20, "width": 24, "heads": 2, "layers": 1, **from_conftest},
+        "text_cfg": {"context_length": 20, "width": 24, "heads": 2, "layers": 1, **unmasked},
     }
 
 
@@ -200,7 +200,7 @@ def test_a_weight_file_as_model_is_refused(tiny_folder):
 
 def test_folders_that_are_no_models_are_refused(tmp_path, write_folder):
     assert "does not exist" in message(f"local-dir:{tmp_path / 'absent'}")
-    assert "has no open_clip_config.json" in message(str(tmp_path))
+    assert "has neither open_clip_config.json nor config.json" in message(str(tmp_path))
     folder = write_folder("broken")
     (folder / "open_clip_config.json").write_text("{")
     assert "not valid JSON" in message(str(folder))
@@ -242,7 +242,7 @@ class Payload:
 
 def test_damaged_and_unsafe_checkpoints_are_refused(tiny_folder, capsys):
     path = tiny_folder / "checkpoint.bin"
-    path.write_bytes(b"\x80\x04 not a checkpoint")
+    path.write_bytes(b"not a checkpoint")
     assert str(path) in message(str(tiny_folder), str(path))
     torch.save({"state_dict": {}, "arguments": Payload()}, path)
     assert "cannot be loaded safely" in message(str(tiny_folder), str(path))

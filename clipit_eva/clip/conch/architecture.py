@@ -14,8 +14,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional
 
-PAD_ID = 0
-"""Token id of padding."""
+from clipit_eva.clip.conch.tokenizing import PAD_ID
 
 
 @dataclasses.dataclass(frozen=True)

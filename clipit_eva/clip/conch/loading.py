@@ -13,15 +13,11 @@ from PIL import Image
 from torch import nn
 
 from clipit_eva.clip import hub, weights
-from clipit_eva.clip.conch.architecture import (
-    PAD_ID,
-    ConchConfig,
-    ConchImageTower,
-    ConchTextTower,
-)
-from clipit_eva.clip.conch.tokenizing import ConchTokenize, find_tokenizer
+from clipit_eva.clip.conch.architecture import ConchConfig, ConchImageTower, ConchTextTower
+from clipit_eva.clip.conch.tokenizing import PAD_ID, ConchTokenize, find_tokenizer
 from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
 from clipit_eva.clip.model import CLIPModel
+from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
 
 REPOSITORY = "MahmoodLab/conch"
@@ -113,3 +109,7 @@ def build_towers(
     weights.load_strictly(towers, needed, source)
     towers.requires_grad_(False)
     return cast(tuple[ConchImageTower, ConchTextTower], (towers["visual"], towers["text"]))
+
+
+CONCH = NamedModel(load=load_conch, preprocess=conch_preprocess)
+"""What the registry knows as "conch"."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import tokenizers
 import torch
 
-from clipit_eva.clip.conch.architecture import PAD_ID
 from clipit_eva.errors import InputError
 
 TOKENIZER_FILE = "conch_byte_level_bpe_uncased.json"
 """Name of the tokenizer file in the `conch` package."""
+
+PAD_ID = 0
+"""Token id of padding."""
 
 _IN_PACKAGE = Path("open_clip_custom", "tokenizers", TOKENIZER_FILE)
 
