@@ -195,13 +195,7 @@ class CLIPITModule(module.ModelModule):
         """
         if self.heads is None:
             raise RuntimeError("configure_model has not been called")
-        embedding = self.backbone(images)
-        if embedding.shape[-1] != self._in_features:
-            raise InputError(
-                f"IN_FEATURES={self._in_features}, but the backbone's embeddings have width "
-                f"{embedding.shape[-1]}; set IN_FEATURES={embedding.shape[-1]}"
-            )
-        return self.heads(embedding)
+        return self.heads(self.backbone(images))
 
     @override
     def training_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from clipit_eva.errors import InputError
+
 NEGATIVE_SLOPE = 0.1
 """Slope of the LeakyReLU in the text head (the authors' code)."""
 
@@ -23,6 +25,23 @@ class HeadOutputs(NamedTuple):
 
     projected: torch.Tensor
     """Vision embeddings projected to the text space [B, t]: what text is distilled into."""
+
+
+class LinearHead(nn.Linear):
+    """The linear probe: `nn.Linear` that says what to set if the backbone is another one."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Classifies embeddings [B, in_features] -> logits [B, out_features].
+
+        Raises:
+            InputError: The embeddings have another width.
+        """
+        if (width := input.shape[-1]) != self.in_features:
+            raise InputError(
+                f"IN_FEATURES={self.in_features}, but the backbone's embeddings have width {width};"
+                f" set IN_FEATURES={width}"
+            )
+        return super().forward(input)
 
 
 class TextHead(nn.Sequential):
@@ -44,6 +63,20 @@ class TextHead(nn.Sequential):
             nn.LeakyReLU(NEGATIVE_SLOPE),
             nn.Linear(text_features, num_classes),
         )
+        self.text_features = text_features
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Classifies text embeddings.
+
+        Raises:
+            InputError: The embeddings have another width.
+        """
+        if (width := input.shape[-1]) != self.text_features:
+            raise InputError(
+                f"TEXT_FEATURES={self.text_features}, but the report embeddings have width {width};"
+                f" set TEXT_FEATURES={width}"
+            )
+        return super().forward(input)
 
 
 class CLIPITHeads(nn.Module):
@@ -62,7 +95,7 @@ class CLIPITHeads(nn.Module):
             num_classes: Number C of logits (1 for a binary task with one logit).
         """
         super().__init__()
-        self.vision = nn.Linear(in_features, num_classes)
+        self.vision = LinearHead(in_features, num_classes)
         self.projection = nn.Linear(in_features, text_features)
         self.text = TextHead(text_features, num_classes)
         self.fusion = nn.Linear(2 * num_classes, num_classes)
