@@ -1,6 +1,109 @@
-"""The `clipit-eva` command."""
+"""The `clipit-eva` command: parses, calls, prints.
+
+Everything heavy is imported by the command that needs it, so that `--help` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from clipit_eva import __version__
+from clipit_eva.errors import InputError
 
 
-def main() -> int:
-    """Runs the command line."""
-    raise NotImplementedError
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports a wrong call in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: The words after the command's name; `None` means those of this process.
+
+    Returns:
+        The exit status: 0, or 2 for a user's mistake, which is printed in one line.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"clipit-eva: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
+    parser = _Parser(
+        prog="clipit-eva",
+        description="CLIP-IT for kaiko-eva: text knowledge for histology image classifiers.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="run the whole method on a synthetic cohort: no download, no GPU"
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("clipit_demo"),
+        metavar="DIR",
+        help="folder of all results (default: clipit_demo); the same command continues there",
+    )
+    demo.add_argument(
+        "--replaced-share",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the pairs replaced at random, 0 to 1 (default: 0; 1 = no information)",
+    )
+    demo.add_argument(
+        "--jobs", type=int, metavar="N", help="processes at a time (default: one a CPU core)"
+    )
+    demo.set_defaults(run=_demo)
+
+    configs = commands.add_parser(
+        "configs", help="list the shipped eva configs, or print the path of one"
+    )
+    configs.add_argument("name", nargs="?", metavar="NAME", help="such as clip_it/bach")
+    configs.set_defaults(run=_configs)
+
+    parser.set_defaults(run=lambda _: parser.print_help())
+    return parser
+
+
+def _configs(options: argparse.Namespace) -> None:
+    from clipit_eva import configs
+
+    if options.name is None:
+        print("\n".join(configs.names()))
+    else:
+        print(configs.path(options.name))
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from clipit_eva.analysis.runs import read_runs
+    from clipit_eva.analysis.summary import summarize
+    from clipit_eva.demo.pipeline import run_demo
+    from clipit_eva.demo.result import render
+
+    if not 0 <= options.replaced_share <= 1:
+        raise InputError(f"--replaced-share {options.replaced_share} must lie in [0, 1]")
+    if options.jobs is not None and options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs} must be at least 1")
+    cohort = run_demo(options.output, options.replaced_share, options.jobs)
+    table = summarize(read_runs(options.output / "runs"))
+    print(render(options.output, cohort, table))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

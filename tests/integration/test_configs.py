@@ -1,0 +1,69 @@
+"""Every shipped config through the real command."""
+
+from pathlib import Path
+
+import pytest
+
+from clipit_eva import configs
+from clipit_eva.predictions.table import FILENAME, read_predictions
+
+pytestmark = pytest.mark.slow
+
+TRAINING = [
+    name for name in configs.names() if not name.startswith(("pairing/", "predict/", "ablations/"))
+]
+BRANCHES = {"unimodal": {"vision"}, "text_only": {"text"}, "clip_it": {"fused", "vision"}}
+FEW = ["--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
+"""The large datasets are of full length: one batch of each split is enough."""
+
+
+@pytest.fixture
+def environment(config, request):
+    task = config.partition("/")[2]
+    return request.getfixturevalue("paired_bach" if task == "bach" else task)
+
+
+def test_every_config_is_covered() -> None:
+    kinds = {name.partition("/")[0] for name in configs.names()}
+    assert kinds == {"pairing", "predict", *BRANCHES}
+
+
+@pytest.mark.parametrize("config", TRAINING)
+def test_training_config(config, environment, run_eva) -> None:
+    limits = [] if config.endswith("/bach") else FEW
+    finished = run_eva("fit", config, environment, *limits)
+    assert finished.status == 0, finished.output
+    rows, provenance = read_predictions(finished.file(FILENAME))
+    assert set(rows["branch"]) == BRANCHES[config.partition("/")[0]]
+    assert rows["target"].notna().all()
+    if not limits:
+        assert rows.groupby("branch").size().eq(132).all()
+    assert provenance["config"]["trainer"]["init_args"]["max_steps"] == 2
+    if not config.startswith("unimodal/"):
+        assert set(provenance["inputs"]) == {"pairing_table"}
+
+
+@pytest.mark.parametrize("config", ["pairing/crc", "pairing/patch_camelyon"])
+def test_pairing_config_refuses_a_part(config, environment, run_eva) -> None:
+    """Embeds one batch and then refuses: a table of a part would look like one of all."""
+    environment = {**environment, "PAIRING_TABLE": environment["DATA_ROOT"] + "/new.parquet"}
+    finished = run_eva("predict", config, environment, "--trainer.limit_predict_batches=1")
+    assert finished.status == 2
+    assert "only 32 of " in finished.error
+    assert not Path(environment["PAIRING_TABLE"]).exists()
+
+
+@pytest.mark.parametrize("config", [name for name in configs.names() if "predict/" in name])
+def test_predict_config(config, environment, cohort, run_eva) -> None:
+    task = config.partition("/")[2]
+    limits = [] if task == "bach" else FEW
+    trained = run_eva("fit", f"clip_it/{task}", {**environment, "DISTILL_WEIGHT": "0"}, *limits)
+    images = cohort.bach / "ICIAR2018_BACH_Challenge" / "Photos" / "Benign"
+    finished = run_eva(
+        "predict", config, {"DATA_ROOT": str(images), "CHECKPOINT": str(trained.folder)}
+    )
+    assert finished.status == 0, finished.output
+    rows, _ = read_predictions(finished.file(FILENAME))
+    assert rows.groupby("branch").size().to_dict() == {"fused": 100, "vision": 100}
+    assert rows["target"].isna().all()
+    assert rows["filename"].iloc[0] == "b001.tif"
