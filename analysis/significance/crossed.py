@@ -1,0 +1,186 @@
+"""The primary test: seeds x samples crossed random effects, with a conservative floor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from clipit_eva.analysis.results import OPTIMISTIC, Result, interval
+from clipit_eva.analysis.significance.arrays import FloatArray, pair_of_arms, seeds_by_samples
+from clipit_eva.analysis.significance.covariance import CaseCovariance, case_covariance
+from clipit_eva.analysis.significance.rules import (
+    cluster_warnings,
+    seed_refusal,
+    seed_warnings,
+)
+from numpy.typing import ArrayLike
+from scipy import stats
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossedTest(Result):
+    """A mean over seeds and samples, both taken as draws from a population.
+
+    Print `estimate`, `ci95_floor` and `p_floor`. All rates are fractions, not points.
+
+    Attributes:
+        estimate: Mean over seeds (of the difference first - second, for a test of two arms).
+        per_seed: The estimate of each seed.
+        n_seeds: Number of seeds.
+        n_samples: Number of test samples.
+        n_clusters: Number of slides or patients; None if their ids were not given.
+        se_samples_only: Standard error for these very models on new samples (or slides).
+        ms_seed: Variance of `per_seed` (ddof 1).
+        cov_cases: Mean covariance, over samples, of the estimates of two seeds.
+        se: Standard error over new seeds and new samples.
+        se_floor: The larger of `se` and `se_samples_only`.
+        df: Degrees of freedom, with a term for the samples.
+        df_hillis: Degrees of freedom of the literature, without that term.
+        t: estimate / se.
+        p: Two-sided p of `t` at `df`.
+        p_floor: Two-sided p with `se_floor` at `df`: the one to print.
+        p_hillis: Two-sided p of `t` at `df_hillis`.
+        ci90: 90% interval with `se`; ci95 likewise.
+        ci90_floor: 90% interval with `se_floor` (for equivalence); ci95_floor likewise.
+    """
+
+    estimate: float
+    per_seed: tuple[float, ...]
+    n_seeds: int
+    n_samples: int
+    n_clusters: int | None
+    se_samples_only: float | None = None
+    ms_seed: float | None = None
+    cov_cases: float | None = None
+    se: float | None = None
+    se_floor: float | None = None
+    df: float | None = None
+    df_hillis: float | None = None
+    t: float | None = None
+    p: float | None = None
+    p_floor: float | None = None
+    p_hillis: float | None = None
+    ci90: Interval | None = None
+    ci90_floor: Interval | None = None
+    ci95: Interval | None = None
+    ci95_floor: Interval | None = None
+
+    @property
+    def wins(self) -> str:
+        """Seeds with a positive estimate, as "k/n"."""
+        return f"{sum(value > 0 for value in self.per_seed)}/{self.n_seeds}"
+
+    @property
+    def mark(self) -> str | None:
+        """The mark to print beside the interval, or None."""
+        return OPTIMISTIC if self.n_clusters is None else None
+
+
+def crossed_test(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+) -> CrossedTest:
+    """Tests first - second, for new seeds and new samples, where both arms share the seeds.
+
+    Args:
+        first: Correctness (0 or 1) of the first arm, [seeds, samples].
+        second: Correctness of the second arm, same seeds and samples in the same order.
+        classes: True class of each sample: given, the test is of balanced accuracy.
+        clusters: Slide or patient of each sample: given, slides are what is drawn.
+
+    Raises:
+        InputError: Shapes that do not fit, NaN, or missing labels.
+    """
+    one, two = pair_of_arms(first, second)
+    return crossed_mean(one - two, classes=classes, clusters=clusters)
+
+
+def crossed_mean(
+    values: ArrayLike,
+    *,
+    classes: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+) -> CrossedTest:
+    """Estimates a mean over seeds and samples and tests it against 0.
+
+    The crossed random-effects analysis of Obuchowski and Rockette (1995, Commun. Stat. Simul.
+    24:285) and Hillis (2014, Stat. Med. 33:330, doi 10.1002/sim.5926) with seeds as readers; for
+    accuracy it equals the quasi-F of a two-way random ANOVA. Two things are added here: the
+    samples' term in the Satterthwaite degrees of freedom, and the floor that keeps the standard
+    error from falling below the one for fixed models.
+
+    Args:
+        values: Per-sample values such as differences or indicators, [seeds, samples].
+        classes: As for `crossed_test`.
+        clusters: As for `crossed_test`.
+
+    Raises:
+        InputError: As `crossed_test`.
+    """
+    array = seeds_by_samples(values, "values")
+    cases = case_covariance(array, classes, clusters)
+    n_seeds = len(array)
+    common: dict[str, Any] = {
+        "estimate": float(cases.theta.mean()),
+        "per_seed": tuple(cases.theta.tolist()),
+        "n_seeds": n_seeds,
+        "n_samples": cases.n_samples,
+        "n_clusters": cases.n_clusters,
+        "se_samples_only": None if cases.refused else cases.se_of_mean,
+    }
+    warnings = seed_warnings(n_seeds) + cluster_warnings(cases.n_clusters)
+    refused = seed_refusal(n_seeds, "the crossed test") or cases.refused
+    if refused is None:
+        numbers, refused = _inference(cases, zero=1e-12 * max(float(np.abs(array).max()), 1e-300))
+        if refused is None:
+            return CrossedTest(**common, **numbers, warnings=warnings)
+    return CrossedTest(**common, refused=refused, warnings=warnings)
+
+
+def _inference(cases: CaseCovariance, zero: float) -> tuple[dict, str | None]:
+    """Returns the test's numbers, or the reason why there are none."""
+    n_seeds = len(cases.theta)
+    estimate, samples_only = float(cases.theta.mean()), cases.se_of_mean
+    ms_seed = float(cases.theta.var(ddof=1))
+    cov_cases = _mean_off_diagonal(cases.covariance)
+    shared = max(n_seeds * cov_cases, 0.0)
+    denominator = ms_seed + shared
+    if denominator <= zero**2:
+        return {}, "zero variance: the seeds' estimates are all equal and share no sample variance"
+    se = float(np.sqrt(denominator / n_seeds))
+    floor = max(se, samples_only)
+    seed_term = ms_seed**2 / (n_seeds - 1)
+    df = denominator**2 / (seed_term + shared**2 / cases.df_cases)
+    df_hillis = denominator**2 / seed_term if ms_seed > zero**2 else np.inf
+    numbers: dict[str, Any] = {
+        "ms_seed": ms_seed,
+        "cov_cases": cov_cases,
+        "se": se,
+        "se_floor": floor,
+        "df": float(df),
+        "df_hillis": float(df_hillis),
+        "t": estimate / se,
+        "p": two_sided_p(estimate / se, df),
+        "p_floor": two_sided_p(estimate / floor, df),
+        "p_hillis": two_sided_p(estimate / se, df_hillis),
+    }
+    for level in (90, 95):
+        critical = float(stats.t.ppf(0.5 + level / 200, df))
+        numbers[f"ci{level}"] = interval(estimate, se, critical)
+        numbers[f"ci{level}_floor"] = interval(estimate, floor, critical)
+    return numbers, None
+
+
+def two_sided_p(t: float, df: float) -> float:
+    """Returns the two-sided p of a t statistic; infinite `df` gives the normal's."""
+    return float(2 * stats.t.sf(abs(t), df))
+
+
+def _mean_off_diagonal(matrix: FloatArray) -> float:
+    """Returns the mean of a square matrix's entries off the diagonal."""
+    size = len(matrix)
+    return float((matrix.sum() - np.trace(matrix)) / (size * (size - 1)))
