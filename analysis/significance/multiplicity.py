@@ -1,0 +1,76 @@
+"""p-values of a family, adjusted for its size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from clipit_eva.analysis.results import Result
+from numpy.typing import ArrayLike
+from statsmodels.stats.multitest import multipletests
+
+from clipit_eva.errors import InputError
+
+Method = Literal["holm", "fdr_bh", "fdr_by", "bonferroni"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdjustedFamily(Result):
+    """A family of p-values after adjustment, in the order given.
+
+    Attributes:
+        method: Name of the adjustment.
+        alpha: Level of `reject`.
+        size: Number of p-values adjusted for: print it.
+        adjusted: Adjusted p of each cell; None where the cell had none.
+        reject: Whether the adjusted p is at most alpha; None where the cell had none.
+        left_out: Positions of the cells without a p-value.
+    """
+
+    method: Method
+    alpha: float
+    size: int
+    adjusted: tuple[float | None, ...]
+    reject: tuple[bool | None, ...]
+    left_out: tuple[int, ...]
+
+
+def adjust(
+    pvalues: Sequence[float | None] | ArrayLike, method: Method = "holm", alpha: float = 0.05
+) -> AdjustedFamily:
+    """Adjusts the p-values of a family; refused cells (None or NaN) are left out of its size.
+
+    Holm ("holm") controls the family-wise error under any dependence: for the headline family.
+    Benjamini-Hochberg ("fdr_bh") controls the false discovery rate under positive dependence: for
+    exploratory ablations; Benjamini-Yekutieli ("fdr_by") under any dependence.
+
+    Raises:
+        InputError: A p-value outside [0, 1], or not a vector.
+    """
+    values = np.asarray(pvalues, dtype=np.float64)
+    if values.ndim != 1:
+        raise InputError(f"pvalues has shape {values.shape}: give one p-value per cell")
+    present = ~np.isnan(values)
+    if ((values[present] < 0) | (values[present] > 1)).any():
+        raise InputError("pvalues must lie in [0, 1]")
+    adjusted: list[float | None] = [None] * len(values)
+    reject: list[bool | None] = [None] * len(values)
+    if present.any():
+        outcome: Any = multipletests(values[present], alpha=alpha, method=method)
+        rejected, corrected = outcome[:2]
+        for cell, p, flag in zip(np.flatnonzero(present), corrected, rejected, strict=True):
+            adjusted[cell], reject[cell] = float(p), bool(flag)
+    left_out = tuple(np.flatnonzero(~present).tolist())
+    warnings = ()
+    if left_out:
+        warnings = (f"{len(left_out)} cells without a p-value are not in the family",)
+    return AdjustedFamily(
+        method=method,
+        alpha=alpha,
+        size=int(present.sum()),
+        adjusted=tuple(adjusted),
+        reject=tuple(reject),
+        left_out=left_out,
+        refused=None if present.any() else "no cell of the family has a p-value",
+        warnings=warnings,
+    )

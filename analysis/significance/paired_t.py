@@ -1,0 +1,135 @@
+"""What the scores of several seeds say about the seeds: summary and paired t."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from clipit_eva.analysis.results import Result
+from clipit_eva.analysis.significance.arrays import FloatArray, pair_of_vectors, vector
+from clipit_eva.analysis.significance.effect_size import cohen_d_z, hedges_g_z
+from clipit_eva.analysis.significance.rules import MIN_SEEDS, seed_refusal, seed_warnings
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSummary(Result):
+    """Scores over seeds.
+
+    Attributes:
+        n: Number of seeds.
+        mean: Mean over seeds.
+        sd: Standard deviation over seeds (ddof 1); None below three seeds.
+        minimum: Smallest score.
+        maximum: Largest score.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedT(Result):
+    """Paired t-test over seeds: would the mean difference on this test set hold for new seeds?
+
+    Attributes:
+        n: Number of seeds.
+        mean_diff: Mean difference, first - second.
+        minimum: Smallest difference.
+        maximum: Largest difference.
+        sd_diff: Standard deviation of the differences (ddof 1); None below three seeds.
+        t: Test statistic.
+        df: n - 1.
+        p: Two-sided p.
+        ci95: 95% interval of the mean difference.
+        cohen_d_z: Mean / SD of the differences.
+        hedges_g_z: The same, corrected for small samples.
+    """
+
+    n: int
+    mean_diff: float
+    minimum: float
+    maximum: float
+    sd_diff: float | None = None
+    t: float | None = None
+    df: int | None = None
+    p: float | None = None
+    ci95: tuple[float, float] | None = None
+    cohen_d_z: float | None = None
+    hedges_g_z: float | None = None
+
+
+def seed_summary(scores: ArrayLike) -> SeedSummary:
+    """Summarises one arm's scores, one per seed; no SD below three seeds.
+
+    Raises:
+        InputError: NaN, or not a vector.
+    """
+    values = vector(scores, "scores")
+    n = len(values)
+    return SeedSummary(
+        n=n,
+        mean=float(values.mean()),
+        sd=float(values.std(ddof=1)) if n >= MIN_SEEDS else None,
+        minimum=float(values.min()),
+        maximum=float(values.max()),
+        refused=seed_refusal(n, "a standard deviation over seeds"),
+        warnings=seed_warnings(n),
+    )
+
+
+def paired_t_test(first: ArrayLike, second: ArrayLike) -> PairedT:
+    """Tests the mean of first - second over seeds, on this test set.
+
+    Args:
+        first: Scores of the first arm, one per seed.
+        second: Scores of the second arm, same seeds in the same order.
+
+    Raises:
+        InputError: Vectors that do not fit, or NaN.
+    """
+    one, two = pair_of_vectors(first, second)
+    d = one - two
+    n, scale = len(d), float(max(np.abs(one).max(), np.abs(two).max()))
+    # Rounding noise of equal scores must give a difference of exactly 0.
+    mean = 0.0 if np.abs(d).max() <= 1e-12 * scale else float(d.mean())
+    described = PairedT(
+        n=n,
+        mean_diff=mean,
+        minimum=float(d.min()),
+        maximum=float(d.max()),
+        refused=seed_refusal(n, "the paired t-test") or zero_variance(d, scale),
+        warnings=seed_warnings(n),
+    )
+    if described.refused is not None:
+        return described
+    test = stats.ttest_rel(one, two)
+    low, high = test.confidence_interval(0.95)
+    return PairedT(
+        n=n,
+        mean_diff=mean,
+        minimum=described.minimum,
+        maximum=described.maximum,
+        sd_diff=float(d.std(ddof=1)),
+        t=float(test.statistic),
+        df=n - 1,
+        p=float(test.pvalue),
+        ci95=(float(low), float(high)),
+        cohen_d_z=cohen_d_z(d),
+        hedges_g_z=hedges_g_z(d),
+        warnings=described.warnings,
+    )
+
+
+def zero_variance(differences: FloatArray, scale: float) -> str | None:
+    """Returns why differences that do not vary (beyond rounding noise) cannot be tested.
+
+    Args:
+        differences: One per seed.
+        scale: Magnitude of the scores they come from, which sets the rounding noise.
+    """
+    if np.ptp(differences) <= 1e-12 * scale:
+        return "zero variance: the difference is the same for every seed"
+    return None
