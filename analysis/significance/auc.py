@@ -1,0 +1,149 @@
+"""AUC difference with whole slides resampled."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from clipit_eva.analysis.results import Result
+from clipit_eva.analysis.significance.arrays import FloatArray, codes, pair_of_arms
+from clipit_eva.analysis.significance.delong import two_classes
+from clipit_eva.analysis.significance.resampling import (
+    N_RESAMPLES,
+    check_resamples,
+    cluster_draws,
+    incomplete_warnings,
+    spread_of,
+)
+from clipit_eva.analysis.significance.rules import cluster_refusal, cluster_warnings
+from numpy.typing import ArrayLike, NDArray
+
+_BLOCK_POSITIVES = 4_096
+
+
+@dataclass(frozen=True, kw_only=True)
+class AucDifference(Result):
+    """Seed-averaged AUC difference of these very models, for new slides.
+
+    Attributes:
+        auc_a: AUC of the first arm, averaged over seeds; auc_b: of the second.
+        estimate: auc_a - auc_b.
+        n_clusters: Number of slides.
+        n_resamples: Number of resamples that entered the interval.
+        percentile_ci95: 95% percentile interval of the difference.
+        bootstrap_se: Standard deviation of the resampled differences.
+    """
+
+    auc_a: float
+    auc_b: float
+    estimate: float
+    n_clusters: int
+    n_resamples: int
+    percentile_ci95: tuple[float, float] | None = None
+    bootstrap_se: float | None = None
+
+
+def auc_cluster_bootstrap(
+    targets: ArrayLike,
+    scores_a: ArrayLike,
+    scores_b: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> AucDifference:
+    """Resamples whole slides and recomputes both arms' AUCs on the same resample.
+
+    An AUC sums, over pairs of slides, the (positive, negative) pairs ranked right: tabulated once,
+    a resample is a quadratic form in how often each slide is drawn. Resamples without both classes
+    are left out and counted in a warning.
+
+    Args:
+        targets: 0 or 1, [samples].
+        scores_a: First arm's scores, [seeds, samples] or [samples], higher for class 1.
+        scores_b: Second arm's scores, same shape and order.
+        clusters: Slide or patient of each sample.
+        n_resamples: Number of resamples.
+        seed: Seed of the random generator.
+
+    Raises:
+        InputError: Shapes that do not fit, NaN, not two classes, or under 1,000 resamples.
+    """
+    check_resamples(n_resamples)
+    one, two = pair_of_arms(scores_a, scores_b)
+    positive = two_classes(targets, one.shape[1])
+    groups, n_clusters = codes(clusters, one.shape[1], "clusters")
+    right_a = np.mean([pairs_right(s, positive, groups, n_clusters) for s in one], axis=0)
+    right_b = np.mean([pairs_right(s, positive, groups, n_clusters) for s in two], axis=0)
+    pairs = int(positive.sum()) * int((~positive).sum())
+    common: dict[str, Any] = {
+        "auc_a": float(right_a.sum() / pairs),
+        "auc_b": float(right_b.sum() / pairs),
+        "estimate": float((right_a.sum() - right_b.sum()) / pairs),
+        "n_clusters": n_clusters,
+    }
+    refused = cluster_refusal(n_clusters)
+    if refused is not None:
+        return AucDifference(**common, n_resamples=0, refused=refused)
+    rng = np.random.default_rng(seed)
+    draws = _draws(rng, right_a - right_b, positive, groups, n_resamples)
+    warnings = cluster_warnings(n_clusters) + incomplete_warnings(n_resamples, len(draws))
+    return AucDifference(**common, **spread_of(draws), warnings=warnings)
+
+
+def _draws(
+    rng: np.random.Generator,
+    right: FloatArray,
+    positive: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    n_resamples: int,
+) -> FloatArray:
+    """Returns the AUC difference of each resample that has both classes.
+
+    Args:
+        rng: Random generator.
+        right: Difference of the arms' `pairs_right`, [clusters, clusters].
+        positive: Which samples are positive, [samples].
+        groups: Cluster of each sample.
+        n_resamples: Number of resamples.
+    """
+    n_clusters, blocks = len(right), []
+    positives = np.bincount(groups[positive], minlength=n_clusters).astype(np.float64)
+    negatives = np.bincount(groups[~positive], minlength=n_clusters).astype(np.float64)
+    for drawn in cluster_draws(rng, n_clusters, n_resamples):
+        pairs = (drawn @ positives) * (drawn @ negatives)
+        complete = pairs > 0
+        ranked = ((drawn @ right) * drawn).sum(axis=1)
+        blocks.append(ranked[complete] / pairs[complete])
+    return np.concatenate(blocks)
+
+
+def pairs_right(
+    scores: FloatArray, positive: NDArray[np.bool_], groups: NDArray[np.int64], n_clusters: int
+) -> FloatArray:
+    """Counts (positive, negative) pairs with the positive scored higher; ties count half.
+
+    Args:
+        scores: [samples].
+        positive: Which samples are positive, [samples].
+        groups: Cluster of each sample, 0..n_clusters-1.
+        n_clusters: Number of clusters.
+
+    Returns:
+        Counts by cluster of the positive (rows) and of the negative (columns).
+    """
+    order = np.argsort(scores[~positive], kind="stable")
+    negative_scores = scores[~positive][order]
+    below = np.zeros((len(order) + 1, n_clusters), dtype=np.int32)
+    below[np.arange(1, len(order) + 1), groups[~positive][order]] = 1
+    np.cumsum(below, axis=0, out=below)
+    by_group = np.argsort(groups[positive], kind="stable")
+    positive_scores, positive_groups = scores[positive][by_group], groups[positive][by_group]
+    left = np.searchsorted(negative_scores, positive_scores, side="left")
+    right = np.searchsorted(negative_scores, positive_scores, side="right")
+    counts = np.zeros((n_clusters, n_clusters))
+    for start in range(0, len(left), _BLOCK_POSITIVES):
+        part = slice(start, start + _BLOCK_POSITIVES)
+        members, first = np.unique(positive_groups[part], return_index=True)
+        doubled = below[left[part]] + below[right[part]]
+        counts[members] += np.add.reduceat(doubled, first, axis=0, dtype=np.float64) / 2
+    return counts

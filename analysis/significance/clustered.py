@@ -1,0 +1,84 @@
+"""Slide-clustered standard error of a seed-averaged accuracy difference."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import statsmodels.api as sm
+from clipit_eva.analysis.results import Result
+from clipit_eva.analysis.significance.arrays import codes, pair_of_arms
+from clipit_eva.analysis.significance.rules import cluster_refusal, cluster_warnings
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusteredDifference(Result):
+    """Seed-averaged accuracy difference of these very models, for new slides.
+
+    Attributes:
+        estimate: Difference first - second.
+        n_clusters: Number of slides.
+        naive_se: Standard error if samples were independent.
+        se: Slide-clustered standard error.
+        t: estimate / se.
+        df: Slides - 1.
+        p: Two-sided p.
+        ci95: 95% interval.
+        design_effect: (se / naive_se)^2.
+        effective_n: Samples / design effect.
+    """
+
+    estimate: float
+    n_clusters: int
+    naive_se: float
+    se: float | None = None
+    t: float | None = None
+    df: int | None = None
+    p: float | None = None
+    ci95: tuple[float, float] | None = None
+    design_effect: float | None = None
+    effective_n: float | None = None
+
+
+def clustered_difference(
+    first: ArrayLike, second: ArrayLike, clusters: ArrayLike
+) -> ClusteredDifference:
+    """Regresses per-sample differences on a constant with slide-clustered standard errors.
+
+    Args:
+        first: Correctness of the first arm, [seeds, samples] or [samples]; seeds are averaged.
+        second: Correctness of the second arm, same shape and order.
+        clusters: Slide or patient of each sample.
+
+    Raises:
+        InputError: Shapes that do not fit, NaN, or missing labels.
+    """
+    one, two = pair_of_arms(first, second)
+    difference = (one - two).mean(axis=0)
+    n = len(difference)
+    groups, n_clusters = codes(clusters, n, "clusters")
+    estimate = float(difference.mean())
+    naive = float(difference.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+    refused = cluster_refusal(n_clusters)
+    common: dict[str, Any] = {"estimate": estimate, "n_clusters": n_clusters, "naive_se": naive}
+    if refused is not None:
+        return ClusteredDifference(**common, refused=refused)
+    fit = sm.OLS(difference, np.ones(n)).fit(
+        cov_type="cluster", cov_kwds={"groups": groups}, use_t=True
+    )
+    se = float(fit.bse[0])
+    if se <= 1e-12:
+        reason = "zero variance: every slide has the same difference"
+        return ClusteredDifference(**common, refused=reason)
+    low, high = fit.conf_int(0.05)[0]
+    return ClusteredDifference(
+        **common,
+        se=se,
+        t=float(fit.tvalues[0]),
+        df=n_clusters - 1,
+        p=float(fit.pvalues[0]),
+        ci95=(float(low), float(high)),
+        design_effect=(se / naive) ** 2,
+        effective_n=n * (naive / se) ** 2,
+        warnings=cluster_warnings(n_clusters),
+    )

@@ -1,0 +1,70 @@
+"""Log-odds ratio of being right, first arm against second, with clustered standard errors."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import statsmodels.api as sm
+from clipit_eva.analysis.results import Result
+from clipit_eva.analysis.significance.arrays import binary, codes, pair_of_arms
+from clipit_eva.analysis.significance.rules import cluster_refusal, cluster_warnings
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitDifference(Result):
+    """Marginal log-odds ratio of a right answer, these very models, new clusters.
+
+    Attributes:
+        n_clusters: Number of clusters (samples or slides).
+        est: Log-odds ratio, first arm over second.
+        se: Robust standard error.
+        p: Two-sided Wald p.
+    """
+
+    n_clusters: int
+    est: float | None = None
+    se: float | None = None
+    p: float | None = None
+
+
+def gee_logit(
+    first: ArrayLike, second: ArrayLike, clusters: ArrayLike | None = None
+) -> LogitDifference:
+    """Fits right ~ arm by generalised estimating equations, independence working correlation.
+
+    Liang and Zeger (1986, Biometrika 73:13). A mixed logit with random intercepts alone ignores
+    that samples differ in how much they favour an arm and is far too sure; it is not offered.
+
+    Args:
+        first: Correctness (0 or 1) of the first arm, [seeds, samples].
+        second: Correctness of the second arm, same samples.
+        clusters: Slide or patient of each sample; None takes each sample as its own cluster.
+
+    Raises:
+        InputError: Shapes that do not fit, values other than 0 and 1, or missing labels.
+    """
+    one, two = pair_of_arms(first, second)
+    for arm, name in ((one, "first"), (two, "second")):
+        binary(arm, name)
+    n = one.shape[1]
+    groups, n_clusters = codes(np.arange(n) if clusters is None else clusters, n, "clusters")
+    warnings = cluster_warnings(n_clusters)
+    refused = cluster_refusal(n_clusters)
+    if refused is None and any(arm.mean() in (0.0, 1.0) for arm in (one, two)):
+        refused = "an arm is right on all samples or on none: its log-odds are infinite"
+    if refused is None and (one.sum(axis=0) == two.sum(axis=0)).all():
+        refused = "zero variance: both arms are right equally often on every sample"
+    common: dict[str, Any] = {"n_clusters": n_clusters, "warnings": warnings}
+    if refused is not None:
+        return LogitDifference(**common, refused=refused)
+    right = np.concatenate([one.ravel(), two.ravel()])
+    is_first = np.repeat([1.0, 0.0], [one.size, two.size])
+    members = np.concatenate([np.tile(groups, len(one)), np.tile(groups, len(two))])
+    order = np.argsort(members, kind="stable")
+    design = sm.add_constant(is_first[order])
+    family = sm.families.Binomial()
+    fit: Any = sm.GEE(right[order], design, groups=members[order], family=family).fit()
+    return LogitDifference(
+        **common, est=float(fit.params[1]), se=float(fit.bse[1]), p=float(fit.pvalues[1])
+    )
