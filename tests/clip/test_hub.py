@@ -107,6 +107,7 @@ def test_offline_and_not_cached_is_said(ask):
     assert "hf download open/model" in ask("open/model", "second.json", HF_HUB_OFFLINE="1")
 
 
+@pytest.mark.slow
 def test_a_cached_model_loads_offline(tmp_path, tiny_folder):
     commit = "0" * 40
     repository = tmp_path / "hub" / "models--open--tiny"
