@@ -28,32 +28,36 @@ def weights_digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def keep_trainable(
-    checkpoint: dict[str, Any], trainable: set[str], settings: Mapping[str, Any]
+def keep_trained(
+    checkpoint: dict[str, Any], trained: set[str], settings: Mapping[str, Any]
 ) -> None:
-    """Strips a Lightning checkpoint to the trainable tensors, and adds the settings, in place.
+    """Strips a Lightning checkpoint to the trained tensors, and adds the settings, in place.
 
     Args:
         checkpoint: The checkpoint about to be saved.
-        trainable: Names of the trainable parameters.
+        trained: Names of the tensors to keep.
         settings: Plain values that say how to build the layers again.
     """
     state = checkpoint["state_dict"]
-    checkpoint["state_dict"] = {name: state[name] for name in state if name in trainable}
+    checkpoint["state_dict"] = {name: state[name] for name in state if name in trained}
     checkpoint[SETTINGS_KEY] = dict(settings)
 
 
-def fill_frozen(checkpoint: dict[str, Any], model: nn.Module, settings: Mapping[str, Any]) -> None:
+def fill_frozen(
+    checkpoint: dict[str, Any], model: nn.Module, trained: set[str], settings: Mapping[str, Any]
+) -> None:
     """Completes a stripped checkpoint with the model's frozen tensors, in place.
 
     Args:
-        checkpoint: A checkpoint by `keep_trainable`, about to be loaded into the model.
+        checkpoint: A checkpoint by `keep_trained`, about to be loaded into the model.
         model: The model, with its layers built.
+        trained: Names of the tensors that the checkpoint has to bring. Those of the text side may
+            be left in it by a model that has none.
         settings: The model's own settings.
 
     Raises:
-        InputError: The checkpoint is of another backbone, or lacks a trainable tensor, or holds
-            one that the model has not.
+        InputError: The checkpoint is of another backbone, or lacks a trained tensor, or holds one
+            that this model does not train or that has another shape.
     """
     saved = checkpoint.get(SETTINGS_KEY)
     if saved is None:
@@ -63,18 +67,23 @@ def fill_frozen(checkpoint: dict[str, Any], model: nn.Module, settings: Mapping[
             "the checkpoint was trained on another backbone's weights; set MODEL_NAME (and "
             "MODEL_EXTRA_KWARGS) to those of its run"
         )
-    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
-    has_text = any(name.startswith(TEXT_PREFIX) for name in trainable)
+    has_text = any(name.startswith(TEXT_PREFIX) for name in trained)
     state = {
         name: tensor
         for name, tensor in checkpoint["state_dict"].items()
         if has_text or not name.startswith(TEXT_PREFIX)
     }
-    if missing := sorted(trainable - set(state)):
+    if missing := sorted(trained - set(state)):
         raise InputError(f"the checkpoint lacks the trained tensor {missing[0]}")
+    if surplus := sorted(set(state) - trained):
+        raise InputError(f"the checkpoint holds {surplus[0]}, which this model does not train")
     own = model.state_dict()
-    if surplus := sorted(set(state) - set(own)):
-        raise InputError(f"the checkpoint holds {surplus[0]}, which the model has not")
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"the checkpoint has {name} of shape {tuple(tensor.shape)}, the model of "
+                f"{tuple(own[name].shape)}; set the model up as its run did"
+            )
     checkpoint["state_dict"] = {**own, **state}
 
 
@@ -97,7 +106,7 @@ def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
     if not found:
         raise InputError(f"{field}={path} holds no best.ckpt; give the folder of a finished run")
     if len(found) > 1:
-        found = [file for file in found if run in file.parts] or found
+        found = [file for file in found if run in file.relative_to(path).parts] or found
     if len(found) > 1:
         raise InputError(
             f"{field}={path} holds {len(found)} runs; give one of them, such as {found[0]}"

@@ -1,6 +1,7 @@
 """CLIP-IT as an eva model module."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,16 @@ class CLIPITModule(module.ModelModule):
             InputError: An argument is out of range.
         """
         super().__init__(metrics=metrics, postprocess=postprocess)
-        if distill_weight < 0:
-            raise InputError(f"DISTILL_WEIGHT={distill_weight} must be at least 0")
+        if not 0 <= distill_weight < math.inf:
+            raise InputError(f"DISTILL_WEIGHT={distill_weight} must be a number of at least 0")
         if not 0 <= word_dropout < 1:
             raise InputError(f"WORD_DROPOUT={word_dropout} must lie in [0, 1)")
-        for name, value in [("IN_FEATURES", in_features), ("TEXT_FEATURES", text_features)]:
+        widths = {
+            "IN_FEATURES": in_features,
+            "TEXT_FEATURES": text_features,
+            "num_classes": num_classes,
+        }
+        for name, value in widths.items():
             if value < 1:
                 raise InputError(f"{name}={value} must be at least 1")
         self.backbone = backbone
@@ -107,7 +113,8 @@ class CLIPITModule(module.ModelModule):
         self._vision_head_checkpoint = vision_head_checkpoint
         self._vision_head_lora = vision_head_lora
         self._backbone_digest = ""
-        self._ready_to_fit = False
+        self._vision_targets: list[str] = []
+        self._vision_head_loaded = False
         self._lora_checked = False
 
     @property
@@ -131,7 +138,10 @@ class CLIPITModule(module.ModelModule):
             return
         self._backbone_digest = checkpoints.weights_digest(self.backbone)
         if self._lora.vision:
-            lora.inject_lora(self.backbone, self._lora)
+            targets = self._lora.targets
+            self._vision_targets = [t for t in targets if lora.find_targets(self.backbone, t)]
+            # With text LoRA a target may be meant for the text encoder: see `_build_reports`.
+            lora.inject_lora(self.backbone, self._lora, targets if self._lora.text else ())
         else:
             self.backbone.requires_grad_(False)
         self.heads = CLIPITHeads(self._in_features, self._text_features, self._num_classes)
@@ -140,16 +150,21 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def setup(self, stage: str) -> None:
-        if stage != "fit" or self._ready_to_fit:
+        if stage != "fit":
             return
-        self._ready_to_fit = True
         self.configure_model()
-        if self._vision_head_checkpoint is not None and self.heads is not None:
+        path = self._vision_head_checkpoint
+        if path is not None and not self._vision_head_loaded and self.heads is not None:
             # Here, because which run this is (`run_0`, ...) is not known before.
-            run = Path(str(self.trainer.log_dir)).name
-            load_vision_head(self.heads.vision, self._vision_head_checkpoint, run)
-        if self._distill_weight > 0:
+            load_vision_head(self.heads.vision, path, Path(str(self.trainer.log_dir)).name)
+            self._vision_head_loaded = True
+        if self._distill_weight > 0 and self.reports is None:
             self.reports = self._build_reports()
+
+    @override
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        self.train()  # Lightning trains in the mode that it finds: here, layers as they were built
 
     @override
     def on_fit_end(self) -> None:
@@ -175,12 +190,11 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trainable = {name for name, p in self.named_parameters() if p.requires_grad}
-        checkpoints.keep_trainable(checkpoint, trainable, self.settings)
+        checkpoints.keep_trained(checkpoint, self._trained_tensors(), self.settings)
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoints.fill_frozen(checkpoint, self, self.settings)
+        checkpoints.fill_frozen(checkpoint, self, self._trained_tensors(), self.settings)
 
     @override
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -228,6 +242,14 @@ class CLIPITModule(module.ModelModule):
         outputs = self.branches(images)
         return {"fused": outputs.fused.squeeze(-1), "vision": outputs.vision.squeeze(-1)}
 
+    def _trained_tensors(self) -> set[str]:
+        """Returns the names of what a checkpoint holds: trainable tensors, and all of the heads'.
+
+        LoRA on the vision head leaves weights there that are frozen, but come with no backbone.
+        """
+        trainable = {name for name, p in self.named_parameters() if p.requires_grad}
+        return trainable | {name for name in self.state_dict() if name.startswith("heads.")}
+
     def _predicts_before_fit(self) -> bool:
         """Whether the module is asked to predict before any training."""
         trainer = self._trainer
@@ -246,7 +268,7 @@ class CLIPITModule(module.ModelModule):
         self._check_text_width(clip.embed_dim)
         clip.text_encoder.requires_grad_(False)
         if self._lora.text:
-            lora.inject_lora(clip.text_encoder, self._lora)
+            lora.inject_lora(clip.text_encoder, self._lora, self._vision_targets)
         texts = source.corpus().texts
         return EncodedReports(clip.text_encoder, texts, clip.tokenize, self._word_dropout)
 
@@ -277,8 +299,9 @@ class CLIPITModule(module.ModelModule):
     def _classify(self, logits: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
         """Returns the classification loss of logits [B, C]."""
         logits = logits.squeeze(-1)
-        if targets is not None and logits.ndim > 1:
-            targets = targets.long()  # eva's PCAM has float targets; classes are indices
+        if targets is not None:
+            # Classes are indices, one logit's targets numbers: eva's datasets have either.
+            targets = targets.long() if logits.ndim > 1 else targets.to(logits.dtype)
         return self.criterion(logits, targets)
 
     def _report_rows(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:

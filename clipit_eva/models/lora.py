@@ -1,8 +1,9 @@
 """LoRA on a frozen encoder: which layers it wraps, and whether it can act there."""
 
 import dataclasses
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -10,6 +11,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from clipit_eva.errors import InputError
+from clipit_eva.models.lora_attention import MultiheadAttentionLoRA
 
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     # Attention by nn.MultiheadAttention holds its input projections itself: it counts as linear.
@@ -33,7 +35,8 @@ class LoRASettings:
     """The update is scaled by alpha / rank; above 0."""
 
     dropout: float = 0.0
-    """Share of the update's inputs dropped in training, in [0, 1)."""
+    """Share of the update's inputs dropped in training, in [0, 1); not in `nn.MultiheadAttention`,
+    where they cannot be told from the layer's own."""
 
     targets: Sequence[str] = ("Linear",)
     """Kinds of layer (`Linear`, `Conv2d`, `Embedding`) or names of layers, as in peft: a name
@@ -48,29 +51,40 @@ class LoRASettings:
     def __post_init__(self) -> None:
         if self.rank < 1:
             raise InputError(f"LORA_RANK={self.rank} must be at least 1; LORA_VISION=false is off")
-        if self.alpha <= 0:
-            raise InputError(f"LORA_ALPHA={self.alpha} must be above 0")
+        if not 0 < self.alpha < math.inf:
+            raise InputError(f"LORA_ALPHA={self.alpha} must be a number above 0")
         if not 0 <= self.dropout < 1:
             raise InputError(f"LORA_DROPOUT={self.dropout} must lie in [0, 1)")
         if not self.targets or isinstance(self.targets, str):
             raise InputError(f"LORA_TARGETS={self.targets} must be a list such as [Linear, Conv2d]")
 
 
-def inject_lora(encoder: nn.Module, settings: LoRASettings) -> list[str]:
+def inject_lora(
+    encoder: nn.Module, settings: LoRASettings, optional: Collection[str] = ()
+) -> list[str]:
     """Freezes an encoder and wraps the layers that the settings name with LoRA, in place.
 
     Args:
         encoder: The encoder. Its own parameters stop requiring gradients.
         settings: Rank, scale, dropout and targets.
+        optional: Targets that may match nothing here, because they match in another encoder.
 
     Returns:
-        The dotted names of the wrapped layers, in the encoder's order.
+        The dotted names of the wrapped layers, in the encoder's order; at least one.
 
     Raises:
         InputError: A target matches no layer, or one on which LoRA cannot act.
     """
     encoder.requires_grad_(False)
-    names = find_targets(encoder, settings.targets)
+    matches = {target: find_targets(encoder, target) for target in settings.targets}
+    for target, found in matches.items():
+        if not found and (target not in optional or not any(matches.values())):
+            raise InputError(
+                f"LORA_TARGETS: {target!r} matches no layer of {type(encoder).__name__}; "
+                f"use {', '.join(KINDS)} or the name of a layer"
+            )
+    found = {name for target in matches for name in matches[target]}
+    names = [name for name, _ in encoder.named_modules() if name in found]
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type] # peft only divides it
@@ -78,39 +92,33 @@ def inject_lora(encoder: nn.Module, settings: LoRASettings) -> list[str]:
         # A pattern, because a list would also match every longer name with the same ending.
         target_modules="|".join(re.escape(name) for name in names),
     )
-    inject_adapter_in_model(config, encoder, adapter_name=_ADAPTER)
+    config._register_custom_module({nn.MultiheadAttention: MultiheadAttentionLoRA})
+    try:
+        inject_adapter_in_model(config, encoder, adapter_name=_ADAPTER)
+    except ValueError as error:  # such as a rank that a grouped convolution cannot have
+        raise InputError(f"LORA_TARGETS: {error}") from error
     return names
 
 
-def find_targets(encoder: nn.Module, targets: Sequence[str]) -> list[str]:
-    """Returns the dotted names of the layers that targets (kinds or names) match.
+def find_targets(encoder: nn.Module, target: str) -> list[str]:
+    """Returns the dotted names of the layers that a target (a kind or a name) matches.
 
     Raises:
-        InputError: A target matches nothing, a layer that is not of a known kind, or the output
-            projection of `nn.MultiheadAttention`, whose weight is read without calling the layer.
+        InputError: The target names a layer that is not of a known kind, or the output projection
+            of `nn.MultiheadAttention`, whose weight is read without calling the layer.
     """
     modules = dict(encoder.named_modules())
-    # `nn.MultiheadAttention` reads its output projection's weight without calling the layer.
     bypassed = {
         f"{name}.out_proj" if name else "out_proj"
         for name, module in modules.items()
         if isinstance(module, nn.MultiheadAttention)
     }
-    found: set[str] = set()
-    for target in targets:
-        if target in KINDS:
-            kinds = KINDS[target]
-            matches = {name for name, m in modules.items() if isinstance(m, kinds)} - bypassed
-        else:
-            matches = {n for n in modules if n == target or n.endswith(f".{target}")} - {""}
-            _check_named(target, matches, modules, bypassed)
-        if not matches:
-            raise InputError(
-                f"LORA_TARGETS: {target!r} matches no layer of {type(encoder).__name__}; "
-                f"use {', '.join(KINDS)} or the name of a layer"
-            )
-        found |= matches
-    return [name for name in modules if name in found]
+    if target in KINDS:
+        kinds = KINDS[target]
+        return [n for n, m in modules.items() if isinstance(m, kinds) and n not in bypassed]
+    names = [n for n in modules if n and (n == target or n.endswith(f".{target}"))]
+    _check_named(target, names, modules, bypassed)
+    return names
 
 
 def lora_layers(encoder: nn.Module) -> dict[str, LoraLayer]:
@@ -123,45 +131,45 @@ def lora_layers(encoder: nn.Module) -> dict[str, LoraLayer]:
 def ineffective_layers(encoder: nn.Module, forward: Callable[[], torch.Tensor]) -> list[str]:
     """Returns the LoRA layers that cannot change an encoder's output.
 
-    A layer acts if the output's gradient with respect to its B matrix is not zero everywhere. B
-    starts at zero and A does not, so this holds before the first training step too.
+    A layer acts if the output's gradient with respect to its A or B matrix is not zero everywhere.
+    One of the two starts at zero and the other does not, so that the gradient of the first tells
+    before training too.
 
     Args:
-        encoder: The encoder with LoRA in it. Its mode and gradients are left as they were.
+        encoder: The encoder with LoRA in it. Its mode and gradients are left as they were, and so
+            is torch's global random state (CPU).
         forward: Runs the encoder on some input and returns its output [N, d], float.
 
     Returns:
         Dotted names; empty if every layer acts.
     """
-    layers = lora_layers(encoder)
-    matrices = {name: _b_matrix(layer) for name, layer in layers.items()}
+    matrices = {name: _matrices(layer) for name, layer in lora_layers(encoder).items()}
+    flat = [matrix for pair in matrices.values() for matrix in pair]
     training = {module: module.training for module in encoder.modules()}
-    encoder.eval()  # dropout would draw random numbers that training should draw
+    encoder.eval()
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             output = forward()
-            # A random direction: the plain sum of a layer-normalised output is a constant.
-            generator = torch.Generator().manual_seed(0)
-            direction = torch.randn(output.shape, generator=generator).to(output)
-            gradients = torch.autograd.grad(
-                output, list(matrices.values()), direction, allow_unused=True
-            )
+        if not output.requires_grad:
+            return list(matrices)
+        # A random direction: the plain sum of a layer-normalised output is a constant.
+        generator = torch.Generator().manual_seed(0)
+        direction = torch.randn(output.shape, generator=generator).to(output)
+        found = torch.autograd.grad(output, flat, direction, allow_unused=True)
     finally:
         for module, mode in training.items():
             module.training = mode
-    return [
-        name
-        for name, gradient in zip(matrices, gradients, strict=True)
-        if gradient is None or not bool(gradient.any())
-    ]
+    acts = [gradient is not None and bool(gradient.any()) for gradient in found]
+    pairs = zip(acts[::2], acts[1::2], strict=True)
+    return [name for name, pair in zip(matrices, pairs, strict=True) if not any(pair)]
 
 
 def _check_named(
-    target: str, matches: set[str], modules: dict[str, nn.Module], bypassed: set[str]
+    target: str, names: Sequence[str], modules: dict[str, nn.Module], bypassed: set[str]
 ) -> None:
     """Raises InputError if a target given by name matches a layer that LoRA cannot wrap."""
     wrappable = tuple(kind for kinds in KINDS.values() for kind in kinds)
-    for name in sorted(matches):
+    for name in names:
         if name in bypassed:
             raise InputError(
                 f"LORA_TARGETS: LoRA on {name} has no effect (its weight is read without calling "
@@ -174,8 +182,9 @@ def _check_named(
             )
 
 
-def _b_matrix(layer: LoraLayer) -> torch.Tensor:
-    """Returns a LoRA layer's B matrix."""
-    if _ADAPTER in layer.lora_embedding_B:
-        return layer.lora_embedding_B[_ADAPTER]
-    return layer.lora_B[_ADAPTER].get_parameter("weight")
+def _matrices(layer: LoraLayer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns a LoRA layer's A and B matrices."""
+    if _ADAPTER in layer.lora_embedding_A:
+        return layer.lora_embedding_A[_ADAPTER], layer.lora_embedding_B[_ADAPTER]
+    weights = (layer.lora_A[_ADAPTER], layer.lora_B[_ADAPTER])
+    return weights[0].get_parameter("weight"), weights[1].get_parameter("weight")

@@ -42,8 +42,8 @@ class TrainedCLIPITModule(CLIPITModule):
         if checkpoint is None:
             raise InputError(f"{FIELD} is not set; give a CLIP-IT run's folder or checkpoint")
         file = checkpoints.find_checkpoint(checkpoint, FIELD)
-        self._content = checkpoints.read_checkpoint(file, FIELD)
-        settings = self._content.get(checkpoints.SETTINGS_KEY)
+        content = checkpoints.read_checkpoint(file, FIELD)
+        settings = content.get(checkpoints.SETTINGS_KEY)
         if settings is None:
             raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
         single = settings["num_classes"] == 1
@@ -59,6 +59,8 @@ class TrainedCLIPITModule(CLIPITModule):
             metrics=metrics,
             postprocess=postprocess,
         )
+        self.checkpoint_file = file
+        self._content = content
 
     @override
     def configure_model(self) -> None:
