@@ -68,8 +68,8 @@ def _role(class_type: type) -> str | None:
 
 def _describe(value: Any, name: str) -> Any:
     """Returns an argument as JSON-serialisable data."""
-    if "token" in name.lower() and "tokenizer" not in name.lower():
-        return None if value is None else "***"
+    if isinstance(value, str) and "token" in name.lower() and "tokenizer" not in name.lower():
+        return "***"  # a secret; numbers of that name, such as `reg_tokens`, are none
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if id(value) in _described:

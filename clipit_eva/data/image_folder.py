@@ -51,7 +51,11 @@ class ImageFolder(vision.VisionDataset):
     def configure(self) -> None:
         if not self._root.is_dir():
             raise InputError(f"DATA_ROOT={self._root} is no folder; give a folder of images")
-        self._paths = sorted(p for p in self._root.rglob("*") if p.suffix.lower() in SUFFIXES)
+        self._paths = sorted(
+            path
+            for path in self._root.rglob("*")
+            if path.suffix.lower() in SUFFIXES and path.is_file()
+        )
         if not self._paths:
             raise InputError(
                 f"DATA_ROOT={self._root} holds no image; accepted are {', '.join(SUFFIXES)}"

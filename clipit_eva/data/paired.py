@@ -42,11 +42,16 @@ class PairedDataset(DatasetWrapper):
             split: The split's name in the pairing table.
             reports: The reports that the table was made of.
             pairing_table: The pairing table.
-            top_k: Number of reports for each image.
+            top_k: Number of reports for each image, at least 1.
             distill_weight: The model's weight of the distillation loss: at 0 (the no-text
                 ablation) neither the table nor the reports are read, and nothing is added.
+
+        Raises:
+            InputError: `top_k` is below 1.
         """
         super().__init__(dataset)
+        if top_k < 1:
+            raise InputError(f"TOP_K={top_k} must be at least 1")
         self._split = split
         self._reports = reports
         self._pairing_table = pairing_table

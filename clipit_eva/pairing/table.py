@@ -95,7 +95,7 @@ def pairs_of(
         length: Length of the eva dataset.
         reports_sha256: Fingerprint of the corpus.
         report_rows: Row of each report id in the corpus.
-        top_k: Reports wanted for each image.
+        top_k: Reports wanted for each image, at least 1.
 
     Returns:
         Report rows [n, top_k], int64, and similarities [n, top_k], float32, in the order of
@@ -107,8 +107,6 @@ def pairs_of(
     """
     pairs, provenance = read_pairs(path)
     _check_provenance(Path(path), provenance, split, dataset, length, reports_sha256)
-    if top_k < 1:
-        raise InputError(f"TOP_K={top_k} must be at least 1")
     wanted = (
         (pairs["split"] == split) & (pairs["rank"] < top_k) & pairs["index"].isin(list(filenames))
     )

@@ -10,10 +10,12 @@ import torch
 import torch.distributed as dist
 from eva.core.models.modules.typings import INPUT_BATCH
 from lightning.pytorch import callbacks
+from torch.utils.data import DistributedSampler, SequentialSampler
 from typing_extensions import override
 
 from clipit_eva import files, plugin, provenance
 from clipit_eva.data.wrapper import eva_dataset, eva_index
+from clipit_eva.errors import InputError
 from clipit_eva.predictions import table
 
 plugin.activate()
@@ -59,6 +61,8 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows = []
+        for loader in _loaders(trainer.test_dataloaders):
+            _check_order(loader.sampler)
 
     @override
     def on_test_batch_end(
@@ -134,22 +138,25 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     def _write(self, trainer: pl.Trainer) -> None:
         """Writes the table of all processes."""
         parts, self._rows = _gather(self._rows), []
+        run = str(trainer.log_dir)  # a broadcast: every process has to ask
         if not trainer.is_global_zero or not parts:
             return
-        path = Path(self._output_file or Path(str(trainer.log_dir)) / table.FILENAME)
+        path = Path(self._output_file or Path(run) / table.FILENAME)
         table.write_predictions(
-            pd.concat(parts, ignore_index=True), path, self._provenance(trainer)
+            pd.concat(parts, ignore_index=True), path, self._provenance(trainer, run)
         )
         print(f"Predictions table: {path}")
 
-    def _provenance(self, trainer: pl.Trainer) -> dict[str, Any]:
+    def _provenance(self, trainer: pl.Trainer, run: str) -> dict[str, Any]:
         """Returns how the table was made."""
-        checkpoint = getattr(trainer, "ckpt_path", None)
+        # A trained run's module has read its checkpoint itself.
+        own = getattr(trainer.lightning_module, "checkpoint_file", None)
+        checkpoint = getattr(trainer, "ckpt_path", None) or own
         return {
             "kind": table.KIND,
             "config": plugin.config_as_run(),
             "seed": provenance.seed(),
-            "run": str(trainer.log_dir),
+            "run": run,
             "checkpoint": None if checkpoint is None else files.sha256_file(checkpoint),
             "inputs": self._digests,
             "datasets": self._datasets(trainer),
@@ -174,6 +181,21 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
 def _loaders(loaders: Any) -> list[Any]:
     """Returns one or several data loaders as a list."""
     return loaders if isinstance(loaders, list) else [loaders]
+
+
+def _check_order(sampler: Any) -> None:
+    """Raises InputError if test samples come in an order that their positions do not tell.
+
+    In the test stage Lightning tells no sample's index.
+    """
+    if isinstance(sampler, SequentialSampler):
+        return
+    if isinstance(sampler, DistributedSampler) and not sampler.shuffle:
+        return
+    raise InputError(
+        f"dataloaders.test draws samples by {type(sampler).__name__}, so that predictions cannot "
+        "be told apart; set `shuffle: false` and no sampler"
+    )
 
 
 def _gather(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
