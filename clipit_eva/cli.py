@@ -91,15 +91,15 @@ def _configs(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    if not 0 <= options.replaced_share <= 1:
+        raise InputError(f"--replaced-share {options.replaced_share} must lie in [0, 1]")
+    if options.jobs is not None and options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs} must be at least 1")
     from clipit_eva.analysis.runs import read_runs
     from clipit_eva.analysis.summary import summarize
     from clipit_eva.demo.pipeline import run_demo
     from clipit_eva.demo.result import render
 
-    if not 0 <= options.replaced_share <= 1:
-        raise InputError(f"--replaced-share {options.replaced_share} must lie in [0, 1]")
-    if options.jobs is not None and options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs} must be at least 1")
     cohort = run_demo(options.output, options.replaced_share, options.jobs)
     table = summarize(read_runs(options.output / "runs"))
     print(render(options.output, cohort, table))
