@@ -178,8 +178,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the demo's weights.")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=1, help="fixes data and training")
-    parser.add_argument("--pairs", type=int, default=8192, help="image-text pairs to train on")
-    parser.add_argument("--epochs", type=int, default=12, help="passes over the pairs")
+    parser.add_argument("--pairs", type=int, default=4096, help="image-text pairs to train on")
+    parser.add_argument("--epochs", type=int, default=8, help="passes over the pairs")
     arguments = parser.parse_args()
 
     tissues, images = draw_pairs(arguments.pairs, arguments.seed)
@@ -189,7 +189,7 @@ def main() -> None:
     write_clip_files(clip, make_tokenizer([write_report(tissue, rng) for tissue in tissues]))
     model = train(clip, tissues, images, epochs=arguments.epochs, seed=arguments.seed)
     save_half(model, clip / "open_clip_model.safetensors")
-    small = shrink(images[:2048], backbone.IMAGE_SIZE)
+    small = shrink(images, backbone.IMAGE_SIZE)
     vit = pretext.train_backbone(small, epochs=8, seed=arguments.seed)
     save_half(vit, arguments.output / backbone.WEIGHTS.name)
 
