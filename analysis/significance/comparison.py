@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from clipit_eva.analysis.results import Result
 from clipit_eva.analysis.significance.arrays import pair_of_arms
 from clipit_eva.analysis.significance.bootstrap import (
@@ -96,8 +95,7 @@ def compare(
         balanced_accuracy=crossed_test(one, two, classes=classes, clusters=clusters),
         samples_only=samples_only_test(one, two, clusters=clusters),
         seeds_only=paired_t_test(score_one, score_two),
-        # Numbers of right answers are integers, so that tied differences are ties.
-        signed_rank=wilcoxon_test(np.round((one - two).sum(axis=1))),
+        signed_rank=wilcoxon_test(score_one - score_two),
         mcnemar=mcnemar_per_seed(one, two),
         bootstrap=bootstrap,
         clustered=None if clusters is None else clustered_difference(one, two, clusters),

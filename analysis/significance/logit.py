@@ -61,10 +61,9 @@ def gee_logit(
     right = np.concatenate([one.ravel(), two.ravel()])
     is_first = np.repeat([1.0, 0.0], [one.size, two.size])
     members = np.concatenate([np.tile(groups, len(one)), np.tile(groups, len(two))])
-    order = np.argsort(members, kind="stable")
-    design = sm.add_constant(is_first[order])
+    design = sm.add_constant(is_first)
     family = sm.families.Binomial()
-    fit: Any = sm.GEE(right[order], design, groups=members[order], family=family).fit()
+    fit: Any = sm.GEE(right, design, groups=members, family=family).fit()
     return LogitDifference(
         **common, est=float(fit.params[1]), se=float(fit.bse[1]), p=float(fit.pvalues[1])
     )

@@ -77,6 +77,7 @@ def signed_rank(differences: ArrayLike, *, decimals: int = 10) -> SignedRank | N
         return None
     tied = len(np.unique(np.abs(nonzero))) < n
     method: Any = "auto"
+    # From 1.15 on scipy enumerates by itself; before, ties made it approximate.
     if tied and n <= ENUMERATED:
         method = stats.PermutationMethod(n_resamples=2**ENUMERATED)
     two_sided: Any = stats.wilcoxon(nonzero, method=method)

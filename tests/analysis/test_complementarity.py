@@ -79,6 +79,9 @@ def test_swapping_the_models_gives_the_mirror(seed):
     one, two = complementarity(y, text[0], vision[0]), complementarity(y, vision[0], text[0])
     assert one.text_only_right == two.vision_only_right
     assert one.rescue_rate == two.mirror_rescue_rate
+    assert (
+        one.expected_text_only_right_if_independent == two.expected_vision_only_right_if_independent
+    )
     assert one.text_only_right_rate_ci95 == two.vision_only_right_rate_ci95
     assert one.oracle_accuracy == two.oracle_accuracy
     assert one.mantel_haenszel_odds_ratio == pytest.approx(two.mantel_haenszel_odds_ratio)
@@ -111,6 +114,21 @@ def test_a_coin_flip_rescues_half_of_the_errors_and_is_no_evidence():
     assert result.count_with_baseline == f"{result.text_only_right} ({chance})"
 
 
+def test_an_empty_cell_leaves_the_odds_ratio_undefined():
+    result = complementarity([0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 1])
+    assert (result.odds_ratio, result.odds_ratio_ci95, result.yule_q) == (None, None, None)
+    assert (result.mantel_haenszel_odds_ratio, result.mantel_haenszel_p) == (None, None)
+
+
+def test_a_class_of_one_sample_does_not_spoil_the_pooled_odds_ratio():
+    _, y, text, vision = random_run(4)
+    without = complementarity(y, text[0], vision[0])
+    result = complementarity([*y, 9], [*text[0], 9], [*vision[0], 0])
+    assert result.mantel_haenszel_odds_ratio == without.mantel_haenszel_odds_ratio
+    assert result.mantel_haenszel_p == without.mantel_haenszel_p
+    assert result.mantel_haenszel_ci95 == without.mantel_haenszel_ci95
+
+
 def test_one_seed_has_counts_but_no_crossed_interval():
     _, y, text, vision = random_run(1)
     result = complementarity_over_seeds(y, text[:1], vision[:1])
@@ -128,6 +146,7 @@ def test_slides_widen_the_crossed_interval():
     alone = complementarity_over_seeds(y, text, vision)
     grouped = complementarity_over_seeds(y, text, vision, clusters=slide)
     assert grouped.rate_crossed.se_floor > alone.rate_crossed.se_floor
+    assert grouped.mirror_rate_crossed.se_floor > alone.mirror_rate_crossed.se_floor
     assert alone.rate_crossed.mark == "patch-level, optimistic"
     assert grouped.rate_crossed.mark is None
 

@@ -44,6 +44,15 @@ def test_variance_is_the_one_of_the_definition():
     assert delong_test(y, scores, -scores).var_a == pytest.approx(expected)
 
 
+def test_intervals_of_an_auc_end_at_one():
+    y = np.repeat([0, 1], 8)
+    scores = np.arange(16.0)
+    result = delong_test(y, np.where(scores == 7, 9.5, scores), -scores)
+    assert result.auc_a < 1
+    assert result.auc_a_ci95[1] == 1.0
+    assert result.auc_b_ci95 == (0.0, 0.0)
+
+
 def test_refusals():
     y, scores = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.5, 0.9])
     same = delong_test(y, scores, scores)

@@ -82,6 +82,17 @@ def decisions(first, second, slide):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("samples", [132, 7_180])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_without_seed_variance_the_floor_only_errs_on_the_safe_side(seeds, samples):
+    rng, repetitions, rejected = np.random.default_rng(15), 2_000, 0
+    for _ in range(repetitions):
+        first, second, _ = simulate(rng, seeds=seeds, samples=samples, sd_seed_logit=0.0)
+        rejected += below(crossed_test(first, second).p_floor)
+    assert rejected / repetitions <= 0.05
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("block", ["crossed_and_floor", "slides"])
 def test_rejection_rates_are_the_recorded_ones(known, block):
     repetitions, different = 300, []
