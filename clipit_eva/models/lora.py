@@ -115,7 +115,7 @@ def find_targets(encoder: nn.Module, target: str) -> list[str]:
     }
     if target in KINDS:
         kinds = KINDS[target]
-        return [n for n, m in modules.items() if isinstance(m, kinds) and n not in bypassed]
+        return [n for n, m in modules.items() if n and isinstance(m, kinds) and n not in bypassed]
     names = [n for n in modules if n and (n == target or n.endswith(f".{target}"))]
     _check_named(target, names, modules, bypassed)
     return names
