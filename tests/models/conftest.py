@@ -1,0 +1,233 @@
+"""Tiny real inputs for the model: a timm ViT, an eva dataset, an open_clip model, reports."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; nothing may download
+
+import eva
+import numpy as np
+import open_clip
+import pytest
+import safetensors.torch
+import timm
+import torch
+from eva.core.data.datamodules import schemas
+from eva.core.metrics import AverageLoss, structs
+from eva.core.metrics.defaults import BinaryClassificationMetrics, MulticlassClassificationMetrics
+from eva.vision.data.datasets import vision
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+
+from clipit_eva import provenance
+from clipit_eva.data import PairedDataset
+from clipit_eva.models.clipit_module import CLIPITModule
+from clipit_eva.models.lora import LoRASettings
+from clipit_eva.pairing import table
+from clipit_eva.pairing.report_source import ReportSource
+
+SIZE = 16
+FEATURES = 32
+TEXT_FEATURES = 16
+CLIP_ARCHITECTURE: dict[str, Any] = {
+    "embed_dim": TEXT_FEATURES,
+    "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 32, "head_width": 16, "layers": 1},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 24, "heads": 2, "layers": 2},
+}
+TISSUES = ("stroma", "necrosis", "lymphocytes", "mucin", "fat", "glands")
+
+
+class TinyImages(vision.VisionDataset):
+    """Noise whose mean depends on the class."""
+
+    def __init__(self, count: int, num_classes: int, seed: int) -> None:
+        super().__init__()
+        self._count, self._num_classes, self._seed = count, num_classes, seed
+        self.images, self.targets = torch.empty(0), torch.empty(0)
+
+    def configure(self) -> None:
+        generator = torch.Generator().manual_seed(self._seed)
+        self.targets = torch.arange(self._count) % self._num_classes
+        noise = torch.randn(self._count, 3, SIZE, SIZE, generator=generator)
+        self.images = noise + 0.3 * self.targets.view(-1, 1, 1, 1)
+        if self._num_classes == 2:
+            self.targets = self.targets.float()  # as eva's PatchCamelyon has them
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def filename(self, index: int) -> str:
+        return f"{index:03d}.png"
+
+    def load_data(self, index: int) -> torch.Tensor:
+        return self.images[index]
+
+    def load_target(self, index: int) -> torch.Tensor:
+        return self.targets[index]
+
+
+@pytest.fixture
+def vit() -> Callable[[], nn.Module]:
+    """Returns a function that makes the same small random ViT each time."""
+
+    def make() -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return timm.models.VisionTransformer(
+                img_size=SIZE,
+                patch_size=8,
+                embed_dim=FEATURES,
+                depth=2,
+                num_heads=2,
+                num_classes=0,
+            )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small random open_clip model."""
+    folder = tmp_path_factory.mktemp("clip")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**json.loads(json.dumps(CLIP_ARCHITECTURE)))
+    config = {"model_cfg": CLIP_ARCHITECTURE, "preprocess_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    safetensors.torch.save_file(state, folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def source(clip_folder: Path, tmp_path: Path) -> ReportSource:
+    """Six reports of ten words, and the small open_clip model."""
+    file = tmp_path / "reports.txt"
+    file.write_text("\n".join(" ".join([f"{name} case {n}"] * 4) for n, name in enumerate(TISSUES)))
+    return ReportSource(str(file), clip_model=str(clip_folder), cache_dir=str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def pairing_table(source: ReportSource, tmp_path: Path) -> Path:
+    """Two reports for each of 24 `TinyImages`, at random."""
+    corpus = source.corpus()
+    generator = np.random.default_rng(0)
+    neighbours = np.stack([generator.permutation(len(corpus))[:2] for _ in range(24)])
+    similarities = -np.sort(-generator.random((24, 2)).astype(np.float32), axis=1)
+    names = [f"{index:03d}.png" for index in range(24)]
+    images = TinyImages(0, 2, 0)
+    made_for = {"class": provenance.class_path(images), "length": 24}
+    path = tmp_path / "pairs.parquet"
+    table.write_pairs(
+        table.make_pairs("train", names, corpus.ids, neighbours, similarities),
+        path,
+        {
+            "datasets": {"train": made_for},
+            "reports": {"sha256": corpus.sha256, "source": corpus.source},
+        },
+    )
+    return path
+
+
+MakeData = Callable[..., eva.DataModule]
+
+
+@pytest.fixture
+def make_data(source: ReportSource, pairing_table: Path) -> MakeData:
+    """Returns a function that makes paired training data with plain validation and test data."""
+
+    def make(num_classes: int = 4, distill_weight: float = 1.0, **paired: Any) -> eva.DataModule:
+        arguments = {"reports": source, "pairing_table": str(pairing_table), "top_k": 2, **paired}
+        train = PairedDataset(
+            TinyImages(24, num_classes, 1), "train", distill_weight=distill_weight, **arguments
+        )
+        loader = eva.DataLoader(
+            batch_size=8,
+            num_workers=0,
+            pin_memory=False,
+            persistent_workers=False,
+            prefetch_factor=None,
+        )
+        return eva.DataModule(
+            schemas.DatasetsSchema(
+                train=train,
+                val=TinyImages(12, num_classes, 2),
+                test=TinyImages(12, num_classes, 3),
+                predict=TinyImages(12, num_classes, 3),
+            ),
+            schemas.DataloadersSchema(train=loader, val=loader, test=loader, predict=loader),
+        )
+
+    return make
+
+
+MakeModule = Callable[..., CLIPITModule]
+
+
+@pytest.fixture
+def make_module(source: ReportSource, vit: Callable[[], nn.Module]) -> MakeModule:
+    """Returns a function that makes an untrained module on the small ViT."""
+
+    def make(num_classes: int = 4, **arguments: Any) -> CLIPITModule:
+        binary = num_classes == 2
+        metrics = [
+            AverageLoss(),
+            BinaryClassificationMetrics() if binary else MulticlassClassificationMetrics(4),
+        ]
+        defaults: dict[str, Any] = {
+            "backbone": vit(),
+            "in_features": FEATURES,
+            "num_classes": 1 if binary else num_classes,
+            "text_features": TEXT_FEATURES,
+            "reports": source,
+            "criterion": "binary_cross_entropy" if binary else "cross_entropy",
+            "lora": LoRASettings(rank=2),
+            "optimizer": partial(torch.optim.Adam, lr=0.01),
+            "metrics": structs.MetricsSchema(common=metrics),
+        }
+        return CLIPITModule(**{**defaults, **arguments})
+
+    return make
+
+
+MakeTrainer = Callable[..., eva.Trainer]
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path) -> MakeTrainer:
+    """Returns a function that makes eva's trainer, selecting the lowest validation loss."""
+
+    def make(*callbacks: Callback, **arguments: Any) -> eva.Trainer:
+        best = ModelCheckpoint(filename="best", monitor="val/AverageLoss", mode="min")
+        defaults: dict[str, Any] = {
+            "max_epochs": 3,
+            "accelerator": "cpu",
+            "logger": CSVLogger(str(tmp_path / "logs")),
+            "log_every_n_steps": 100,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "default_root_dir": str(tmp_path / "logs"),
+            "callbacks": [best, *callbacks],
+        }
+        return eva.Trainer(**{**defaults, **arguments})
+
+    return make
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """The images of the test split."""
+    dataset = TinyImages(12, 4, 3)
+    dataset.setup()
+    return dataset.images
+
+
+@pytest.fixture
+def targets() -> torch.Tensor:
+    """The classes of the test split, of four."""
+    return torch.arange(12) % 4
