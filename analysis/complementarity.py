@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from clipit_eva.analysis.results import OPTIMISTIC, Result, finite_or_none
-from clipit_eva.analysis.significance.arrays import codes, correctness
-from clipit_eva.analysis.significance.crossed import CrossedTest, crossed_mean
-from clipit_eva.analysis.significance.effect_size import wilson_interval
-from clipit_eva.analysis.significance.mcnemar import paired_table
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
 from clipit_eva.errors import InputError
+
+from .results import OPTIMISTIC, Result, finite_or_none
+from .significance.arrays import codes, correctness
+from .significance.crossed import CrossedTest, crossed_mean
+from .significance.effect_size import wilson_interval
+from .significance.mcnemar import paired_table
 
 Interval = tuple[float, float]
 BoolArray = NDArray[np.bool_]

@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import FloatArray, codes, pair_of_arms
-from clipit_eva.analysis.significance.delong import two_classes
-from clipit_eva.analysis.significance.resampling import (
+from numpy.typing import ArrayLike, NDArray
+
+from ..results import Result
+from .arrays import FloatArray, codes, pair_of_arms
+from .delong import two_classes
+from .resampling import (
     N_RESAMPLES,
     check_resamples,
     cluster_draws,
     incomplete_warnings,
     spread_of,
 )
-from clipit_eva.analysis.significance.rules import cluster_refusal, cluster_warnings
-from numpy.typing import ArrayLike, NDArray
+from .rules import cluster_refusal, cluster_warnings
 
 _BLOCK_POSITIVES = 4_096
 

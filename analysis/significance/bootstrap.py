@@ -4,19 +4,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from clipit_eva.analysis.results import OPTIMISTIC, Result
-from clipit_eva.analysis.significance.arrays import FloatArray, codes, pair_of_arms
-from clipit_eva.analysis.significance.resampling import (
+from numpy.typing import ArrayLike, NDArray
+
+from clipit_eva.errors import InputError
+
+from ..results import OPTIMISTIC, Result
+from .arrays import FloatArray, codes, pair_of_arms
+from .resampling import (
     N_RESAMPLES,
     check_resamples,
     cluster_draws,
     incomplete_warnings,
     spread_of,
 )
-from clipit_eva.analysis.significance.rules import cluster_refusal, cluster_warnings
-from numpy.typing import ArrayLike, NDArray
-
-from clipit_eva.errors import InputError
+from .rules import cluster_refusal, cluster_warnings
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import statsmodels.api as sm
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import codes, pair_of_arms
-from clipit_eva.analysis.significance.rules import cluster_refusal, cluster_warnings
 from numpy.typing import ArrayLike
+
+from ..results import Result
+from .arrays import codes, pair_of_arms
+from .rules import cluster_refusal, cluster_warnings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,30 +2,31 @@
 
 from dataclasses import dataclass
 
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import pair_of_arms
-from clipit_eva.analysis.significance.bootstrap import (
+from numpy.typing import ArrayLike
+
+from ..results import Result
+from .arrays import pair_of_arms
+from .bootstrap import (
     BootstrapDifference,
     cluster_bootstrap,
     stratified_bootstrap,
 )
-from clipit_eva.analysis.significance.clustered import ClusteredDifference, clustered_difference
-from clipit_eva.analysis.significance.crossed import CrossedTest, crossed_test
-from clipit_eva.analysis.significance.effect_size import (
+from .clustered import ClusteredDifference, clustered_difference
+from .crossed import CrossedTest, crossed_test
+from .effect_size import (
     Outperforming,
     probability_of_outperforming,
 )
-from clipit_eva.analysis.significance.mcnemar import McNemarRange, mcnemar_per_seed
-from clipit_eva.analysis.significance.paired_t import (
+from .mcnemar import McNemarRange, mcnemar_per_seed
+from .paired_t import (
     PairedT,
     SeedSummary,
     paired_t_test,
     seed_summary,
 )
-from clipit_eva.analysis.significance.resampling import N_RESAMPLES
-from clipit_eva.analysis.significance.samples_only import SamplesOnlyTest, samples_only_test
-from clipit_eva.analysis.significance.wilcoxon import WilcoxonTest, wilcoxon_test
-from numpy.typing import ArrayLike
+from .resampling import N_RESAMPLES
+from .samples_only import SamplesOnlyTest, samples_only_test
+from .wilcoxon import WilcoxonTest, wilcoxon_test
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from clipit_eva.analysis.significance.arrays import FloatArray, codes
-from clipit_eva.analysis.significance.rules import cluster_refusal
 from numpy.typing import ArrayLike, NDArray
+
+from .arrays import FloatArray, codes
+from .rules import cluster_refusal
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import OPTIMISTIC, Result, interval
-from clipit_eva.analysis.significance.arrays import FloatArray, pair_of_arms, seeds_by_samples
-from clipit_eva.analysis.significance.covariance import CaseCovariance, case_covariance
-from clipit_eva.analysis.significance.rules import (
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ..results import OPTIMISTIC, Result, interval
+from .arrays import FloatArray, pair_of_arms, seeds_by_samples
+from .covariance import CaseCovariance, case_covariance
+from .rules import (
     cluster_warnings,
     seed_refusal,
     seed_warnings,
 )
-from numpy.typing import ArrayLike
-from scipy import stats
 
 Interval = tuple[float, float]
 

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import OPTIMISTIC, Result, interval
-from clipit_eva.analysis.significance.arrays import pair_of_arms
-from clipit_eva.analysis.significance.covariance import CaseCovariance, case_covariance
-from clipit_eva.analysis.significance.crossed import Interval, two_sided_p
-from clipit_eva.analysis.significance.rules import (
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ..results import OPTIMISTIC, Result, interval
+from .arrays import pair_of_arms
+from .covariance import CaseCovariance, case_covariance
+from .crossed import Interval, two_sided_p
+from .rules import (
     cluster_warnings,
     seed_refusal,
     seed_warnings,
 )
-from numpy.typing import ArrayLike
-from scipy import stats
 
 
 @dataclass(frozen=True, kw_only=True)

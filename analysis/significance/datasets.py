@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
-from clipit_eva.analysis.results import Result, interval
-from clipit_eva.analysis.significance.arrays import FloatArray
-from clipit_eva.analysis.significance.rules import MIN_DATASETS
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from clipit_eva.errors import InputError
+
+from ..results import Result, interval
+from .arrays import FloatArray
+from .rules import MIN_DATASETS
 
 ENUMERATED = 5_000_000
 """Most arrangements of ranks that the exact Friedman p enumerates."""

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import OPTIMISTIC, Result, interval
-from clipit_eva.analysis.significance.arrays import FloatArray, pair_of_vectors
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from clipit_eva.errors import InputError
+
+from ..results import OPTIMISTIC, Result, interval
+from .arrays import FloatArray, pair_of_vectors
 
 
 @dataclass(frozen=True, kw_only=True)

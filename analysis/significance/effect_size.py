@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import pair_of_vectors, vector
 from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import gammaln
 from statsmodels.stats.proportion import proportion_confint
+
+from ..results import Result
+from .arrays import pair_of_vectors, vector
 
 MEANINGFUL_RUNS = 29
 """Paired runs that Bouthillier et al. (2021) find necessary for P(A > B) at gamma = .75."""

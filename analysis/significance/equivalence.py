@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from clipit_eva.analysis.results import Result, interval
-from clipit_eva.analysis.significance.arrays import pair_of_vectors
-from clipit_eva.analysis.significance.crossed import CrossedTest
-from clipit_eva.analysis.significance.paired_t import zero_variance
-from clipit_eva.analysis.significance.rules import seed_refusal, seed_warnings
 from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from clipit_eva.errors import InputError
+
+from ..results import Result, interval
+from .arrays import pair_of_vectors
+from .crossed import CrossedTest
+from .paired_t import zero_variance
+from .rules import seed_refusal, seed_warnings
 
 Label = Literal["better", "worse", "equivalent", "inconclusive"]
 

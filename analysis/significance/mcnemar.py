@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import binary, pair_of_arms
 from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 
 from clipit_eva.errors import InputError
+
+from ..results import Result
+from .arrays import binary, pair_of_arms
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from clipit_eva.analysis.results import Result
 from numpy.typing import ArrayLike
 from statsmodels.stats.multitest import multipletests
 
 from clipit_eva.errors import InputError
+
+from ..results import Result
 
 Method = Literal["holm", "fdr_bh", "fdr_by", "bonferroni"]
 

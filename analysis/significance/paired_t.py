@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import FloatArray, pair_of_vectors, vector
-from clipit_eva.analysis.significance.effect_size import cohen_d_z, hedges_g_z
-from clipit_eva.analysis.significance.rules import MIN_SEEDS, seed_refusal, seed_warnings
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from ..results import Result
+from .arrays import FloatArray, pair_of_vectors, vector
+from .effect_size import cohen_d_z, hedges_g_z
+from .rules import MIN_SEEDS, seed_refusal, seed_warnings
 
 
 @dataclass(frozen=True, kw_only=True)

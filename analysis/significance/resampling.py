@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.significance.arrays import FloatArray
 
 from clipit_eva.errors import InputError
+
+from .arrays import FloatArray
 
 N_RESAMPLES = 9_999
 _BLOCK_ENTRIES = 4_000_000

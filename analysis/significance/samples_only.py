@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from clipit_eva.analysis.results import OPTIMISTIC, Result, interval
-from clipit_eva.analysis.significance.arrays import pair_of_arms
-from clipit_eva.analysis.significance.covariance import case_covariance
-from clipit_eva.analysis.significance.crossed import two_sided_p
-from clipit_eva.analysis.significance.rules import cluster_warnings
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from ..results import OPTIMISTIC, Result, interval
+from .arrays import pair_of_arms
+from .covariance import case_covariance
+from .crossed import two_sided_p
+from .rules import cluster_warnings
 
 
 @dataclass(frozen=True, kw_only=True)

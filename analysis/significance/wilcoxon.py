@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from clipit_eva.analysis.results import Result
-from clipit_eva.analysis.significance.arrays import vector
-from clipit_eva.analysis.significance.power import min_two_sided_p
-from clipit_eva.analysis.significance.rules import MIN_PAIRS
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from ..results import Result
+from .arrays import vector
+from .power import min_two_sided_p
+from .rules import MIN_PAIRS
 
 ENUMERATED = 13
 """Most differences with ties whose sign flips are enumerated (8,192)."""

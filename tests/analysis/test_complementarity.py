@@ -2,15 +2,15 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from clipit_eva.analysis.complementarity import (
     complementarity,
     complementarity_by_class,
     complementarity_by_seed,
     complementarity_over_seeds,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from clipit_eva.errors import InputError
 
 KNOWN = "01_complementarity.json"

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from clipit_eva.analysis.significance import auc_cluster_bootstrap, delong_test
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
+from clipit_eva.analysis.significance import auc_cluster_bootstrap, delong_test
 from clipit_eva.errors import InputError
 
 

@@ -2,9 +2,9 @@ import re
 
 import numpy as np
 import pytest
-from clipit_eva.analysis.significance import cluster_bootstrap, stratified_bootstrap
 from sklearn.metrics import balanced_accuracy_score
 
+from clipit_eva.analysis.significance import cluster_bootstrap, stratified_bootstrap
 from clipit_eva.errors import InputError
 
 KNOWN = "07_paired_stratified_bootstrap.json"

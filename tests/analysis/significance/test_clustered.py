@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from clipit_eva.analysis.significance import clustered_difference, crossed_test, samples_only_test
 
 KNOWN = "09_slide_clustered.json"

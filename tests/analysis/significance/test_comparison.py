@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
+
 from clipit_eva.analysis.complementarity import complementarity
 from clipit_eva.analysis.results import as_record, frame
 from clipit_eva.analysis.significance import (
@@ -16,8 +18,6 @@ from clipit_eva.analysis.significance import (
     paired_t_test,
     wilcoxon_test,
 )
-from sklearn.metrics import balanced_accuracy_score
-
 from clipit_eva.errors import InputError
 
 KNOWN = "16_degenerate_cases.json"

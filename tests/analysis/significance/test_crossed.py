@@ -4,6 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import t
+from sklearn.metrics import balanced_accuracy_score
+from statsmodels.stats.anova import anova_lm
+
 from clipit_eva.analysis.significance import (
     compare,
     crossed_mean,
@@ -13,12 +19,6 @@ from clipit_eva.analysis.significance import (
     paired_t_test,
     samples_only_test,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from scipy.stats import t
-from sklearn.metrics import balanced_accuracy_score
-from statsmodels.stats.anova import anova_lm
-
 from clipit_eva.errors import InputError
 
 KNOWN = "08_crossed_seeds_and_samples.json"

@@ -3,6 +3,8 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from clipit_eva.analysis.significance import (
     friedman_test,
     macro_difference,
@@ -12,8 +14,6 @@ from clipit_eva.analysis.significance import (
     nemenyi_test,
     wilcoxon_test,
 )
-from scipy import stats
-
 from clipit_eva.errors import InputError
 
 KNOWN = "12_across_datasets.json"

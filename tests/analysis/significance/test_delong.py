@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from clipit_eva.analysis.significance import delong_test
 from sklearn.metrics import roc_auc_score
 
+from clipit_eva.analysis.significance import delong_test
 from clipit_eva.errors import InputError
 
 KNOWN = "10_delong.json"

@@ -2,13 +2,14 @@ import re
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+
 from clipit_eva.analysis.significance import (
     cohen_d_z,
     hedges_g_z,
     probability_of_outperforming,
     wilson_interval,
 )
-from scipy.stats import norm
 
 KNOWN = "14_probability_of_outperforming.json"
 

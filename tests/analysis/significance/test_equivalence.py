@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+
 from clipit_eva.analysis.significance import (
     crossed_test,
     planned_ci90,
@@ -10,7 +11,6 @@ from clipit_eva.analysis.significance import (
     verdict,
     within_margin,
 )
-
 from clipit_eva.errors import InputError
 
 KNOWN = "06_tost.json"

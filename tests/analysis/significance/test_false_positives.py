@@ -8,6 +8,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.special import expit
+
 from clipit_eva.analysis.significance import (
     clustered_difference,
     crossed_test,
@@ -16,7 +18,6 @@ from clipit_eva.analysis.significance import (
     paired_table,
     samples_only_test,
 )
-from scipy.special import expit
 
 KNOWN = "15_simulated_error_rates.json"
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from clipit_eva.analysis.significance import gee_logit
 
 KNOWN = "11_mixed_logit.json"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from clipit_eva.analysis.significance import mcnemar_per_seed, mcnemar_test
 
+from clipit_eva.analysis.significance import mcnemar_per_seed, mcnemar_test
 from clipit_eva.errors import InputError
 
 KNOWN = "02_mcnemar.json"

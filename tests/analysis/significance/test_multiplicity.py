@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from clipit_eva.analysis.significance import adjust
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipit_eva.analysis.significance import adjust
 from clipit_eva.errors import InputError
 
 KNOWN = "05_multiplicity.json"

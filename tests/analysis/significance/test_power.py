@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+
 from clipit_eva.analysis.significance import (
     attainable,
     paired_t_power,
@@ -9,7 +10,6 @@ from clipit_eva.analysis.significance import (
     reaches_holm,
     smallest_d_z,
 )
-
 from clipit_eva.errors import InputError
 
 KNOWN = "13_attainable_p_and_power.json"

@@ -1,6 +1,7 @@
 import time
 
 import numpy as np
+
 from clipit_eva.analysis.significance import auc_cluster_bootstrap, crossed_test
 
 CELLS, SEEDS, PCAM_TEST_SIZE, SLIDES = 54, 5, 32_768, 100

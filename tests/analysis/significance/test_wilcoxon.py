@@ -2,8 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
-from clipit_eva.analysis.significance import min_two_sided_p, signed_rank, wilcoxon_test
 from scipy import stats
+
+from clipit_eva.analysis.significance import min_two_sided_p, signed_rank, wilcoxon_test
 
 KNOWN = "04_wilcoxon.json"
 
