@@ -204,14 +204,15 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
 
     def make(*callbacks: Callback, **arguments: Any) -> eva.Trainer:
         best = ModelCheckpoint(filename="best", monitor="val/AverageLoss", mode="min")
+        folder = str(arguments.pop("default_root_dir", tmp_path / "logs"))
         defaults: dict[str, Any] = {
             "max_epochs": 3,
             "accelerator": "cpu",
-            "logger": CSVLogger(str(tmp_path / "logs")),
+            "logger": CSVLogger(folder),
             "log_every_n_steps": 100,
             "enable_progress_bar": False,
             "enable_model_summary": False,
-            "default_root_dir": str(tmp_path / "logs"),
+            "default_root_dir": folder,
             "callbacks": [best, *callbacks],
         }
         return eva.Trainer(**{**defaults, **arguments})
