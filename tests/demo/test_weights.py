@@ -15,6 +15,7 @@ from eva.vision.models.networks.backbones import backbone_registry
 from PIL import Image
 from scipy import stats
 
+from clipit_eva.clip.loading import load_clip
 from clipit_eva.demo import backbone
 from clipit_eva.demo.cohort import Cohort, make_cohort
 from clipit_eva.demo.noise import replace_pairs
@@ -33,17 +34,14 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 @pytest.fixture(scope="module")
 def pairs(cohort: Cohort) -> pd.DataFrame:
     """The pairing table of the whole cohort by plain cosine similarity, text cut to the context."""
-    model, preprocess = open_clip.create_model_from_pretrained(CLIP)
-    tokenize = open_clip.get_tokenizer(CLIP)
+    clip = load_clip(str(WEIGHTS / "clip"))
     photos = cohort.bach / "ICIAR2018_BACH_Challenge" / "Photos"
     files = sorted(photos.rglob("*.tif"))
     reports = pd.read_parquet(cohort.reports)
     with torch.inference_mode():
-        images = torch.stack([preprocess(Image.open(file)) for file in files])
-        texts = tokenize(reports["text"].tolist())
-        cosine = (
-            model.encode_image(images, normalize=True) @ model.encode_text(texts, normalize=True).T
-        )
+        images = torch.stack([clip.preprocess(Image.open(file)) for file in files])
+        texts = clip.tokenize(reports["text"].tolist())
+        cosine = clip.image_encoder(images) @ clip.text_encoder(texts).T
     best = cosine.argmax(1).numpy()
     return pd.DataFrame(
         {
