@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from clipit_eva import configs
+from clipit_eva import child, configs
 from clipit_eva.demo.cohort import Cohort, make_cohort
 from clipit_eva.demo.noise import replace_pairs
 from clipit_eva.demo.steps import Step, pairing_step, training_steps
@@ -98,7 +98,7 @@ def _run_all(steps: list[Step], jobs: int, progress: tqdm) -> None:
     waiting = {step.name: step for step in steps}
     done: set[str] = set()
     running: dict[futures.Future, Step] = {}
-    with _processes() as processes, futures.ThreadPoolExecutor(jobs) as pool:
+    with futures.ThreadPoolExecutor(jobs) as pool, _processes() as processes:
         while waiting or running:
             ready = [s for s in waiting.values() if s.after is None or s.after in done]
             for step in ready[: jobs - len(running)]:
@@ -126,7 +126,7 @@ def _run(step: Step, processes: set[subprocess.Popen]) -> None:
     command = [_eva(), step.command, "--config", str(configs.path(step.config))]
     environment = {**_clean_environment(), **step.environment, "OUTPUT_ROOT": str(step.folder)}
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        process = child.start(command, environment, file)
         processes.add(process)
         status = process.wait()
     processes.discard(process)
@@ -142,7 +142,8 @@ def _processes() -> Iterator[set[subprocess.Popen]]:
         yield processes
     except BaseException:
         for process in list(processes):
-            process.terminate()
+            if process.stdin is not None:
+                process.stdin.close()
         raise
 
 

@@ -1,0 +1,60 @@
+"""Runs a command that must not outlive the process that asked for it.
+
+`python -m clipit_eva.child COMMAND ...` reads its standard input, on which nothing is ever sent:
+when the asking process ends, however it ends (`kill -9` too), its end of the pipe closes, and the
+command and all its children are killed. Works on any POSIX system, unlike Linux's parent-death
+signal, which is bound to a thread.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+
+def start(
+    command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
+) -> subprocess.Popen:
+    """Starts a command that ends with this process, or when its `stdin` is closed.
+
+    Args:
+        command: The command and its arguments.
+        environment: Its whole environment.
+        log: An open file for its output and errors.
+
+    Returns:
+        The process to wait for; its status is the command's.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "clipit_eva.child", *command],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=dict(environment),
+    )
+
+
+def main(command: Sequence[str]) -> int:
+    """Runs a command until it ends or standard input closes; returns its status."""
+    # Ctrl-C in a terminal reaches this process too: the asking one decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    threading.Thread(target=_end_with_parent, args=(process,), daemon=True).start()
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _end_with_parent(process: subprocess.Popen[Any]) -> None:
+    """Waits for the end of standard input, then kills the command and its children."""
+    while os.read(0, 1):  # not sys.stdin: its lock would be held when the interpreter exits
+        pass
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
