@@ -90,7 +90,8 @@ def read_table(
         The rows, and the provenance (empty when the file has none).
 
     Raises:
-        InputError: The file is missing, is not a whole parquet file, or lacks a column.
+        InputError: The file is missing, is not a whole parquet file, lacks a column, or has
+            damaged provenance.
     """
     if not Path(path).is_file():
         raise InputError(f"{kind} {path} does not exist; check the path")
@@ -104,7 +105,10 @@ def read_table(
             f"{kind} {path} lacks column {missing[0]!r}; it has {', '.join(table.column_names)}"
         )
     metadata = table.schema.metadata or {}
-    provenance = json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+    try:
+        provenance = json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
+    except ValueError as error:
+        raise InputError(f"{kind} {path} has damaged provenance; make it again") from error
     return table.replace_schema_metadata(None).to_pandas(), provenance
 
 

@@ -206,7 +206,7 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
         best = ModelCheckpoint(filename="best", monitor="val/AverageLoss", mode="min")
         folder = str(arguments.pop("default_root_dir", tmp_path / "logs"))
         defaults: dict[str, Any] = {
-            "max_epochs": 3,
+            "max_epochs": 2,
             "accelerator": "cpu",
             "logger": CSVLogger(folder),
             "log_every_n_steps": 100,
