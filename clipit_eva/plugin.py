@@ -6,8 +6,10 @@ model and the data were really made with are kept for the provenance of our file
 configs never import us and run untouched.
 """
 
+import contextlib
 import functools
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
@@ -16,7 +18,8 @@ import jsonargparse
 
 from clipit_eva.errors import InputError
 
-_described: dict[int, tuple[object, dict[str, Any]]] = {}
+# By identity, since not every object hashes; weakly, so that no run's model or optimizer is kept.
+_described: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}
 _config: dict[str, Any] = {}
 
 
@@ -48,7 +51,8 @@ def _instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
         "class_path": f"{class_type.__module__}.{class_type.__qualname__}",
         "init_args": {name: _describe(value, name) for name, value in kwargs.items()},
     }
-    _described[id(instance)] = (instance, description)
+    with contextlib.suppress(TypeError):  # some built-in types take no weak reference
+        _described[id(instance)] = (weakref.ref(instance), description)
     role = _role(class_type)
     if role is not None:
         _config[role] = description
@@ -72,8 +76,9 @@ def _describe(value: Any, name: str) -> Any:
         return "***"  # a secret; numbers of that name, such as `reg_tokens`, are none
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if id(value) in _described:
-        return _described[id(value)][1]
+    reference, description = _described.get(id(value), (lambda: None, None))
+    if reference() is value:
+        return description
     if isinstance(value, jsonargparse.Namespace):
         value = value.as_dict()
     if isinstance(value, Mapping):
