@@ -10,6 +10,12 @@ BLOCK = 1024
 _EXTRA = 8
 """Candidates kept beyond k, so that the exact order among the best can be settled."""
 
+_WIDENING = 8
+"""How many times as many more candidates are kept where they did not settle it."""
+
+_SETTLED_NUMBERS = 1 << 23
+"""Float64 numbers held at a time for exact cosines (64 MiB)."""
+
 _ROUNDING = 1e-5
 """Bound on the float32 rounding error of a cosine of up to a few thousand terms."""
 
@@ -47,18 +53,26 @@ def _top_k_block(
     queries: torch.Tensor, bank: torch.Tensor, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the neighbours of one block of queries."""
-    coarse = queries @ bank.T
-    width = min(k + _EXTRA, len(bank))
+    indices, exact = _select(queries, bank, queries @ bank.T, k, _EXTRA)
+    return indices.numpy(), exact.float().numpy()
+
+
+def _select(
+    queries: torch.Tensor, bank: torch.Tensor, coarse: torch.Tensor, k: int, extra: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the best k [n, k] of each query, given approximate cosines [n, M]."""
+    width = min(k + extra, len(bank))
     values, candidates = coarse.topk(width, dim=1)
     indices, exact = _settle(queries, bank, candidates, k)
+    if width == len(bank):
+        return indices, exact
     # A row left out of the candidates is at most as similar as the last of them, plus rounding.
-    # Where that reaches the k-th neighbour, look at the whole bank instead.
-    if width < len(bank):
-        open_rows = (values[:, -1].double() + _ROUNDING >= exact[:, -1]).nonzero().flatten()
-        everything = torch.arange(len(bank)).expand(1, -1)
-        for row in open_rows.tolist():
-            indices[row], exact[row] = _settle(queries[row : row + 1], bank, everything, k)
-    return indices.numpy(), exact.float().numpy()
+    # Where that reaches the k-th neighbour (as among duplicate reports), look at more rows.
+    rows = (values[:, -1].double() + _ROUNDING >= exact[:, -1]).nonzero().flatten()
+    if len(rows):
+        more = _select(queries[rows], bank, coarse[rows], k, _WIDENING * extra)
+        indices[rows], exact[rows] = more
+    return indices, exact
 
 
 def _settle(
@@ -66,7 +80,12 @@ def _settle(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Orders candidates [n, c] by exact cosine, then by bank row; returns the best k of each."""
     candidates = candidates.sort(dim=1).values
-    rows = bank[candidates].double()
-    exact = (queries.double().unsqueeze(1) * rows).sum(dim=-1)
+    rows = max(1, _SETTLED_NUMBERS // (candidates.shape[1] * bank.shape[1]))
+    exact = torch.cat(
+        [
+            (part.double().unsqueeze(1) * bank[chosen].double()).sum(dim=-1)
+            for part, chosen in zip(queries.split(rows), candidates.split(rows), strict=True)
+        ]
+    )
     order = exact.sort(dim=1, descending=True, stable=True).indices[:, :k]
     return candidates.gather(1, order), exact.gather(1, order)

@@ -1,0 +1,100 @@
+"""Exact nearest neighbours against float64 brute force."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipit_eva.pairing.retrieval import top_k
+
+
+def brute_force(queries: np.ndarray, bank: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The best k rows by cosine, ties by row; equal rows get equal cosines."""
+    cosines = np.empty((len(queries), len(bank)))
+    for q, query in enumerate(queries.astype(np.float64)):
+        for b, row in enumerate(bank.astype(np.float64)):
+            cosines[q, b] = np.sum(query * row)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(cosines, order, axis=1)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def random(count: int, width: int, seed: int) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, width)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    queries=st.integers(1, 12),
+    bank=st.integers(1, 40),
+    width=st.integers(2, 24),
+    distinct=st.integers(1, 40),
+    block=st.integers(1, 13),
+    seed=st.integers(0, 2**16),
+    data=st.data(),
+)
+def test_equals_brute_force_with_many_duplicates(
+    queries: int, bank: int, width: int, distinct: int, block: int, seed: int, data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, bank))
+    rows = random(distinct, width, seed)
+    rows = rows[np.random.default_rng(seed).integers(distinct, size=bank)]
+    wanted = random(queries, width, seed + 1)
+    indices, cosines = top_k(wanted, rows, k, block=block)
+    expected, values = brute_force(wanted, rows, k)
+    assert indices.dtype == np.int64
+    assert cosines.dtype == np.float32
+    np.testing.assert_allclose(cosines, values, rtol=0, atol=1e-6)
+    assert indices.tolist() == expected.tolist()
+
+
+def test_all_rows_alike_come_in_the_order_of_the_bank() -> None:
+    bank = np.repeat(random(1, 8, 0), 100, axis=0)
+    indices, cosines = top_k(random(5, 8, 1), bank, 7)
+    assert indices.tolist() == [list(range(7))] * 5
+    assert (cosines == cosines[:, :1]).all()
+
+
+def test_rows_closer_than_float32_can_tell_are_ordered_exactly() -> None:
+    """More near-ties than candidates: the coarse order among them is noise."""
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=64)
+    bank = unit(base + 1e-7 * generator.normal(size=(200, 64)))
+    queries = unit(base + 0.1 * generator.normal(size=(10, 64)))
+    indices, _ = top_k(queries, bank, 3)
+    assert indices.tolist() == brute_force(queries, bank, 3)[0].tolist()
+
+
+def test_result_is_bit_equal_for_any_block_size() -> None:
+    queries, bank = random(50, 512, 0), random(300, 512, 1)
+    first = top_k(queries, bank, 4, block=50)
+    for block in (1, 7, 49, 1024):
+        other = top_k(queries, bank, 4, block=block)
+        assert np.array_equal(first[0], other[0])
+        assert np.array_equal(first[1], other[1])
+
+
+def test_whole_bank_can_be_asked_for() -> None:
+    queries, bank = random(4, 16, 0), random(30, 16, 1)
+    indices, cosines = top_k(queries, bank, 30)
+    assert np.array_equal(np.sort(indices), np.tile(np.arange(30), (4, 1)))
+    assert (np.diff(cosines) <= 0).all()
+
+
+def test_inputs_may_be_views_and_read_only() -> None:
+    queries, bank = random(6, 16, 0), random(40, 16, 1)
+    expected = top_k(queries, bank, 2)[0]
+    bank_view, query_view = np.asfortranarray(bank), queries[::-1]
+    bank_view.flags.writeable = False
+    assert np.array_equal(top_k(query_view, bank_view, 2)[0], expected[::-1])
+
+
+@pytest.mark.slow
+def test_large_retrieval_equals_float64_matrix_products() -> None:
+    queries, bank = random(5000, 512, 0), random(10000, 512, 1)
+    indices, _ = top_k(queries, bank, 1)
+    expected = (queries.astype(float) @ bank.astype(float).T).argmax(axis=1)
+    assert np.array_equal(indices[:, 0], expected)
