@@ -36,7 +36,7 @@ def untrained() -> VisionTransformer:
 def demo_vit() -> VisionTransformer:
     """Returns the demo's backbone: images [B, 3, H, W] -> features [B, FEATURES].
 
-    Its weights are mediocre on purpose: they come from predicting colour and texture statistics,
+    Its weights are mediocre on purpose: they come from predicting statistics of colour and grain,
     so that there is something left to learn. Images are expected with mean 0.5 and standard
     deviation 0.5 a channel; any size that is a multiple of 8 pixels is accepted.
     """

@@ -7,6 +7,7 @@ language supervision", ICML 2021), and a backbone on the images alone.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -173,14 +174,18 @@ def shrink(images: np.ndarray, size: int) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(image).resize((size, size))) for image in images])
 
 
-def main() -> None:
-    """Trains and saves both models and a record of how they were made."""
+def main(command_line: Sequence[str] | None = None) -> None:
+    """Trains and saves both models and a record of how they were made.
+
+    Args:
+        command_line: Arguments; `None` means those of the process.
+    """
     parser = argparse.ArgumentParser(description="Make the demo's weights.")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=1, help="fixes data and training")
     parser.add_argument("--pairs", type=int, default=4096, help="image-text pairs to train on")
     parser.add_argument("--epochs", type=int, default=8, help="passes over the pairs")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(command_line)
 
     tissues, images = draw_pairs(arguments.pairs, arguments.seed)
     print(f"drew {len(images)} pairs", flush=True)
@@ -189,8 +194,8 @@ def main() -> None:
     write_clip_files(clip, make_tokenizer([write_report(tissue, rng) for tissue in tissues]))
     model = train(clip, tissues, images, epochs=arguments.epochs, seed=arguments.seed)
     save_half(model, clip / "open_clip_model.safetensors")
-    small = shrink(images, backbone.IMAGE_SIZE)
-    vit = pretext.train_backbone(small, epochs=8, seed=arguments.seed)
+    small = shrink(images[:2048], backbone.IMAGE_SIZE)
+    vit = pretext.train_backbone(small, epochs=4, seed=arguments.seed)
     save_half(vit, arguments.output / backbone.WEIGHTS.name)
 
     made = sorted(path for path in arguments.output.rglob("*") if path.suffix == ".safetensors")
