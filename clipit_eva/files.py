@@ -77,21 +77,22 @@ def write_table(
 
 
 def read_table(
-    path: str | os.PathLike[str], *, columns: Sequence[str], kind: str
+    path: str | os.PathLike[str], *, columns: Sequence[str] | pa.Schema, kind: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Reads a parquet table and its provenance.
 
     Args:
         path: The parquet file.
-        columns: Columns that must be present; others are read too.
+        columns: Columns that must be present, or a schema that they are cast to; others are read
+            too.
         kind: What the table is, for messages ("pairing table").
 
     Returns:
         The rows, and the provenance (empty when the file has none).
 
     Raises:
-        InputError: The file is missing, is not a whole parquet file, lacks a column, or has
-            damaged provenance.
+        InputError: The file is missing, is not a whole parquet file, lacks a column or has
+            one of another type, or its provenance is damaged.
     """
     if not Path(path).is_file():
         raise InputError(f"{kind} {path} does not exist; check the path")
@@ -99,7 +100,8 @@ def read_table(
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{kind} {path} is not a readable parquet file ({error})") from error
-    missing = [name for name in columns if name not in table.column_names]
+    names: Sequence[str] = getattr(columns, "names", columns)
+    missing = [name for name in names if name not in table.column_names]
     if missing:
         raise InputError(
             f"{kind} {path} lacks column {missing[0]!r}; it has {', '.join(table.column_names)}"
@@ -109,7 +111,10 @@ def read_table(
         provenance = json.loads(metadata.get(PROVENANCE_KEY, b"{}"))
     except ValueError as error:
         raise InputError(f"{kind} {path} has damaged provenance; make it again") from error
-    return table.replace_schema_metadata(None).to_pandas(), provenance
+    table = table.replace_schema_metadata(None)
+    if isinstance(columns, pa.Schema):
+        table = _cast(table, columns, f"{kind} {path}")
+    return table.to_pandas(), provenance
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
@@ -119,6 +124,20 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         while block := file.read(_CHUNK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
+    """Casts the columns that a schema declares; raises InputError where that is not possible."""
+    for field in schema:
+        position = table.column_names.index(field.name)
+        column = table.column(position)
+        try:
+            table = table.set_column(position, field, column.cast(field.type))
+        except pa.ArrowException as error:
+            raise InputError(
+                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}"
+            ) from error
+    return table
 
 
 def _fsync(path: Path) -> None:

@@ -71,7 +71,7 @@ def read_pairs(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, An
     Raises:
         InputError: The file is missing, damaged, or not a pairing table.
     """
-    return files.read_table(path, columns=SCHEMA.names, kind=KIND)
+    return files.read_table(path, columns=SCHEMA, kind=KIND)
 
 
 def pairs_of(

@@ -67,6 +67,12 @@ class PairingWriter(callbacks.BasePredictionWriter):
         corpus = self._source.corpus()
         if self._top_k > len(corpus):
             raise InputError(f"TOP_K={self._top_k}, but REPORTS has {len(corpus)} report(s)")
+        count = len(_loaders(trainer))
+        if sorted(self._splits) != list(range(count)):
+            raise InputError(
+                f"PairingWriter: splits names positions {sorted(self._splits)}, but there are "
+                f"{count} predict datasets; name each, counting from 0"
+            )
         # Here and not in __init__: eva copies the trainer and its callbacks for each run.
         self._clip = self._source.load_clip()
         self._clip.image_encoder.to(pl_module.device)
@@ -98,8 +104,7 @@ class PairingWriter(callbacks.BasePredictionWriter):
             return
         corpus = self._source.corpus()
         bank = self._source.embeddings(clip, corpus)
-        loaders: Any = trainer.predict_dataloaders
-        loaders = loaders if isinstance(loaders, list) else [loaders]
+        loaders = _loaders(trainer)
         pairs, datasets = [], {}
         for position, split in self._splits.items():
             dataset = loaders[position].dataset
@@ -126,6 +131,12 @@ class PairingWriter(callbacks.BasePredictionWriter):
             },
         )
         print(f"Pairing table: {self._output_file}")
+
+
+def _loaders(trainer: pl.Trainer) -> list[Any]:
+    """Returns the data loaders of the predict datasets."""
+    loaders: Any = trainer.predict_dataloaders
+    return loaders if isinstance(loaders, list) else [loaders]
 
 
 def _in_order(parts: list[tuple[Sequence[int], np.ndarray]], length: int) -> np.ndarray:
