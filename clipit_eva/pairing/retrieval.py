@@ -1,91 +1,107 @@
-"""Exact nearest neighbours by cosine similarity, in blocks."""
+"""Exact nearest neighbours by cosine similarity, in blocks.
+
+Matrix products in low precision choose candidates, with a bound on their error (`candidates`); the
+candidates' scores are then computed in float64 one by one (`exact`). So the result depends neither
+on the sizes of blocks, nor on the device, nor on the order in which a matrix product adds up.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-BLOCK = 1024
-"""Queries compared with the whole bank at a time."""
+from clipit_eva.pairing.candidates import BankBlock, Candidates, bank_blocks, merge
+from clipit_eva.pairing.exact import Bank
 
-_EXTRA = 8
+BLOCK = 256
+"""Queries compared with a block of the bank at a time: their similarities stay in a CPU's cache."""
+
+BANK_BLOCK = 1 << 15
+"""Rows of the bank compared with a block of queries at a time."""
+
+_EXTRA = 16
 """Candidates kept beyond k, so that the exact order among the best can be settled."""
-
-_WIDENING = 8
-"""How many times as many more candidates are kept where they did not settle it."""
-
-_SETTLED_NUMBERS = 1 << 23
-"""Float64 numbers held at a time for exact cosines (64 MiB)."""
-
-_ROUNDING = 1e-5
-"""Bound on the float32 rounding error of a cosine of up to a few thousand terms."""
 
 
 def top_k(
-    queries: np.ndarray, bank: np.ndarray, k: int, block: int = BLOCK
+    queries: np.ndarray,
+    bank: np.ndarray,
+    k: int,
+    *,
+    bias: np.ndarray | None = None,
+    block: int = BLOCK,
+    bank_block: int = BANK_BLOCK,
+    device: torch.device | str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the k bank rows most similar to each query.
+    """Finds the k bank rows with the largest score for each query: cosine + bias.
 
-    Float32 matrix products choose candidates; the candidates' similarities are then computed in
-    float64 one by one, so that the result depends neither on the block size nor on the order in
-    which a matrix product adds up. Ties go to the earlier bank row.
+    Ties go to the earlier bank row. Equal rows of the bank are compared once.
 
     Args:
         queries: Unit-length rows [N, d], float32.
         bank: Unit-length rows [M, d], float32.
         k: Number of neighbours, 1 to M.
-        block: Queries compared at a time; bounds the memory to about `block` x M floats.
+        bias: What is added to the cosines of each bank row [M], float64; `None` adds nothing.
+        block: Queries compared at a time.
+        bank_block: Bank rows compared at a time; with `block` it bounds the memory beside the
+            inputs and the result.
+        device: Where the matrix products run.
 
     Returns:
         Rows of the bank [N, k], int64, best first, and their cosines [N, k], float32.
     """
-    bank_tensor = torch.from_numpy(np.ascontiguousarray(bank))
+    prepared = Bank(bank, bias)
     indices = np.empty((len(queries), k), dtype=np.int64)
     cosines = np.empty((len(queries), k), dtype=np.float32)
+    make_blocks = functools.partial(bank_blocks, prepared.distinct, bank, bias, bank_block, device)
+    # One block is prepared once, several anew for each block of queries: memory stays bounded.
+    fixed = list(make_blocks()) if len(prepared.distinct) <= bank_block else None
     starts = range(0, len(queries), block)
-    for start in tqdm(starts, desc="Pairing", unit="block", disable=len(starts) < 2):
-        part = slice(start, start + block)
-        rows = torch.from_numpy(np.ascontiguousarray(queries[part]))
-        indices[part], cosines[part] = _top_k_block(rows, bank_tensor, k)
+    with _full_precision():
+        for start in tqdm(starts, desc="Pairing", unit="block", disable=len(starts) < 2):
+            part = slice(start, start + block)
+            rows = np.ascontiguousarray(queries[part])
+            found = _candidates(rows, fixed or make_blocks(), min(k + _EXTRA, len(bank)), device)
+            indices[part], cosines[part] = _settle(rows, prepared, found, k)
     return indices, cosines
 
 
-def _top_k_block(
-    queries: torch.Tensor, bank: torch.Tensor, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the neighbours of one block of queries."""
-    indices, exact = _select(queries, bank, queries @ bank.T, k, _EXTRA)
-    return indices.numpy(), exact.float().numpy()
-
-
-def _select(
-    queries: torch.Tensor, bank: torch.Tensor, coarse: torch.Tensor, k: int, extra: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the best k [n, k] of each query, given approximate cosines [n, M]."""
-    width = min(k + extra, len(bank))
-    values, candidates = coarse.topk(width, dim=1)
-    indices, exact = _settle(queries, bank, candidates, k)
-    if width == len(bank):
-        return indices, exact
-    # A row left out of the candidates is at most as similar as the last of them, plus rounding.
-    # Where that reaches the k-th neighbour (as among duplicate reports), look at more rows.
-    rows = (values[:, -1].double() + _ROUNDING >= exact[:, -1]).nonzero().flatten()
-    if len(rows):
-        more = _select(queries[rows], bank, coarse[rows], k, _WIDENING * extra)
-        indices[rows], exact[rows] = more
-    return indices, exact
+def _candidates(
+    queries: np.ndarray, blocks: Iterable[BankBlock], width: int, device: torch.device | str
+) -> Candidates:
+    """Returns the rows of all blocks that look best to each query."""
+    on_device = torch.from_numpy(queries).to(device)
+    found = (block.candidates(on_device, min(width, len(block.rows))) for block in blocks)
+    return functools.reduce(lambda one, other: merge(one, other, width), found)
 
 
 def _settle(
-    queries: torch.Tensor, bank: torch.Tensor, candidates: torch.Tensor, k: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Orders candidates [n, c] by exact cosine, then by bank row; returns the best k of each."""
-    candidates = candidates.sort(dim=1).values
-    rows = max(1, _SETTLED_NUMBERS // (candidates.shape[1] * bank.shape[1]))
-    exact = torch.cat(
-        [
-            (part.double().unsqueeze(1) * bank[chosen].double()).sum(dim=-1)
-            for part, chosen in zip(queries.split(rows), candidates.split(rows), strict=True)
-        ]
-    )
-    order = exact.sort(dim=1, descending=True, stable=True).indices[:, :k]
-    return candidates.gather(1, order), exact.gather(1, order)
+    queries: np.ndarray, bank: Bank, found: Candidates, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the best rows [n, k] of one block of queries, and their cosines."""
+    ranked = -np.sort(-found.scores, axis=1)
+    kth = ranked[:, min(k, ranked.shape[1]) - 1]
+    of, columns = np.nonzero(found.scores >= (kth - 2 * found.error)[:, None])
+    best = bank.settle(queries, of, found.rows[of, columns], k)
+    # A row left out may still be as good as the k-th: then all rows are looked at.
+    (open_queries,) = np.nonzero(found.excluded >= best.scores[:, -1])
+    if len(open_queries):
+        floor = best.scores[open_queries, -1]
+        error = 2.0**-23 * (queries.shape[1] + 4)
+        more = bank.search(queries[open_queries], k, floor, error)
+        best.rows[open_queries], best.cosines[open_queries] = more.rows, more.cosines
+    return best.rows, best.cosines.astype(np.float32)
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keeps float32 products in float32: the error of TF32 is not bounded for."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

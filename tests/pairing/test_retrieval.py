@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipit_eva.pairing.exact import Bank
 from clipit_eva.pairing.retrieval import top_k
 
 
@@ -98,3 +99,46 @@ def test_large_retrieval_equals_float64_matrix_products() -> None:
     indices, _ = top_k(queries, bank, 1)
     expected = (queries.astype(float) @ bank.astype(float).T).argmax(axis=1)
     assert np.array_equal(indices[:, 0], expected)
+
+
+def test_bias_is_added_to_the_cosines_but_not_returned_with_them() -> None:
+    queries, bank = random(40, 32, 0), random(300, 32, 1)
+    bias = np.random.default_rng(2).normal(scale=0.2, size=300)
+    scores = queries.astype(float) @ bank.astype(float).T
+    expected = np.argsort(-(scores + bias), axis=1, kind="stable")[:, :4]
+    indices, cosines = top_k(queries, bank, 4, bias=bias, block=7)
+    assert indices.tolist() == expected.tolist()
+    np.testing.assert_allclose(cosines, np.take_along_axis(scores, expected, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("bank_block", [1, 33, 100, 1000])
+def test_result_is_bit_equal_for_any_block_of_the_bank(bank_block: int) -> None:
+    queries, bank = random(20, 64, 0), random(700, 64, 1)
+    bank[350:400] = bank[17]
+    first = top_k(queries, bank, 9)
+    other = top_k(queries, bank, 9, bank_block=bank_block)
+    assert np.array_equal(first[0], other[0])
+    assert np.array_equal(first[1], other[1])
+
+
+def test_a_narrow_cone_of_reports_is_told_apart() -> None:
+    """Embeddings of one kind of text differ little: a low-precision product sees them alike."""
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=128)
+    bank = unit(base + 0.003 * generator.normal(size=(3000, 128)))
+    queries = unit(base + generator.normal(size=(64, 128)))
+    expected = np.argsort(-(queries.astype(float) @ bank.astype(float).T), axis=1)[:, :5]
+    assert top_k(queries, bank, 5)[0].tolist() == expected.tolist()
+
+
+def test_duplicates_of_the_best_report_are_no_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred copies of each query's best row need no comparison with the whole bank."""
+    bank = np.repeat(random(200, 256, 1), 100, axis=0)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the whole bank was searched")
+
+    monkeypatch.setattr(Bank, "search", refuse)
+    indices, _ = top_k(random(50, 256, 0), bank, 3)
+    assert (np.diff(indices, axis=1) == 1).all()
+    assert (indices[:, 0] % 100 == 0).all()
