@@ -1,17 +1,12 @@
 """The first table of an experiment: what each method reached, and what text could add."""
 
 import pandas as pd
-from clipit_eva.analysis.complementarity import complementarity
-from clipit_eva.analysis.runs import Run
-from sklearn.metrics import balanced_accuracy_score
 
 from clipit_eva.errors import InputError
 
-
-def balanced_accuracy(run: Run) -> float:
-    """Returns a run's balanced accuracy (macro recall) on its test set, in [0, 1]."""
-    rows = run.prediction
-    return float(balanced_accuracy_score(rows["target"], rows["prediction"]))
+from .complementarity import complementarity
+from .runs import Run
+from .scores import balanced_accuracy
 
 
 def summarize(runs: list[Run]) -> pd.DataFrame:
@@ -32,9 +27,12 @@ def summarize(runs: list[Run]) -> pd.DataFrame:
     rows = {}
     for seed in sorted({run.seed for run in runs if run.seed is not None}):
         arms = _arms([run for run in runs if run.seed == seed], seed)
-        scores = {method: 100 * balanced_accuracy(run) for method, run in arms.items()}
-        vision, text = arms["unimodal"].prediction, arms["text_only"].prediction
-        both = complementarity(vision["target"], text["prediction"], vision["prediction"])
+        scores = {
+            method: 100 * float(balanced_accuracy(run.predictions, run.test_set.targets)[0])
+            for method, run in arms.items()
+        }
+        vision, text = arms["unimodal"], arms["text_only"]
+        both = complementarity(vision.test_set.targets, text.predictions, vision.predictions)
         rows[seed] = {
             **scores,
             "difference": scores["clip_it"] - scores["unimodal"],

@@ -77,6 +77,44 @@ def _parser() -> argparse.ArgumentParser:
     configs.add_argument("name", nargs="?", metavar="NAME", help="such as clip_it/bach")
     configs.set_defaults(run=_configs)
 
+    report = commands.add_parser(
+        "report", help="tables, figures and one page of finished runs, from saved files alone"
+    )
+    report.add_argument(
+        "runs",
+        type=Path,
+        metavar="RUNS_DIR",
+        help="folder of finished runs: every predictions.parquet below it is one",
+    )
+    report.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder of the report"
+    )
+    report.add_argument(
+        "--margin",
+        type=float,
+        default=0.5,
+        metavar="POINTS",
+        help="equivalence margin of ablations, to be fixed before looking (default: 0.5 points)",
+    )
+    report.add_argument(
+        "--resamples",
+        type=int,
+        default=9999,
+        metavar="N",
+        help="resamples of each bootstrap (default: 9999)",
+    )
+    report.add_argument(
+        "--thumbnails",
+        action="store_true",
+        help="show rescued and lost images on the page (from the data root that runs record)",
+    )
+    report.add_argument(
+        "--report-text",
+        action="store_true",
+        help="show the paired reports on the page; do not pass such a page on",
+    )
+    report.set_defaults(run=_report)
+
     parser.set_defaults(run=lambda _: parser.print_help())
     return parser
 
@@ -103,6 +141,18 @@ def _demo(options: argparse.Namespace) -> None:
     cohort = run_demo(options.output, options.replaced_share, options.jobs)
     table = summarize(read_runs(options.output / "runs"))
     print(render(options.output, cohort, table))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from clipit_eva.analysis.report.study import (  # pyright: ignore[reportMissingImports]
+        Options,
+    )
+    from clipit_eva.analysis.report.writing import (  # pyright: ignore[reportMissingImports]
+        write_report,
+    )
+
+    chosen = Options(options.margin, options.resamples, options.thumbnails, options.report_text)
+    print(f"Report: {write_report(options.runs, options.output, chosen)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""The statistics fixtures: known answers, each computed by a library or in R."""
+"""The statistics fixtures (known answers, each computed by a library or in R), and made-up runs."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -7,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+
+from clipit_eva.predictions import table as predictions_table
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,3 +79,97 @@ def arms() -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray, np.nda
         return (first == y) * 1.0, (second == y) * 1.0, y, inputs.get("slide")
 
     return take
+
+
+@dataclasses.dataclass(frozen=True)
+class RunWriter:
+    """Writes predictions tables as a finished run would have them."""
+
+    folder: Path
+
+    def __call__(
+        self,
+        method: str,
+        targets: np.ndarray,
+        predictions: np.ndarray,
+        *,
+        seed: int = 1,
+        dataset: str = "BACH",
+        backbone: str = "pathology/mahmood_uni",
+        name: str | None = None,
+        run: str = "run_0",
+        classes: int = 4,
+        sure: float | np.ndarray = 0.9,
+        filenames: list[str] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        **model: Any,
+    ) -> Path:
+        """Writes one run; `model` are arguments of its module. Returns the predictions table."""
+        n = len(targets)
+        sure = np.broadcast_to(np.asarray(sure), n)
+        probs = np.repeat(((1 - sure) / (classes - 1))[:, np.newaxis], classes, axis=1)
+        probs[np.arange(n), predictions] = sure
+        branch = {"unimodal": "vision", "text_only": "text", "clip_it": "fused"}[method]
+        names = filenames or [f"class/{place}.tif" for place in range(n)]
+        rows = predictions_table.make_rows(
+            "test", branch, range(n), names, targets.tolist(), probs.astype(np.float32)
+        )
+        if method == "clip_it":  # CLIP-IT writes its vision branch, too: it must not be taken
+            wrong = rows.assign(branch="vision", prediction=(rows["prediction"] + 1) % classes)
+            rows = pd.concat([rows, wrong])
+        backbone_config = {"class_path": "eva.Backbone", "init_args": {"model_name": backbone}}
+        path = self.folder / (name or f"{dataset}_{backbone}_{method}_{seed}".replace("/", "_"))
+        path = path / run / predictions_table.FILENAME
+        facts = {
+            "config": {
+                "model": {
+                    "class_path": "CLIPITModule" if method == "clip_it" else "eva.HeadModule",
+                    "init_args": {
+                        "backbone": None if method == "text_only" else backbone_config,
+                        **model,
+                    },
+                }
+            },
+            "seed": seed,
+            "run": str(path.parent),
+            "checkpoint": "c0ffee" * 10,
+            "datasets": [{"class": f"eva.{dataset}", "classes": list("abcdefghi"[:classes])}],
+            **(provenance or {}),
+        }
+        predictions_table.write_predictions(rows, path, facts)
+        return path
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> RunWriter:
+    """Writes runs below `tmp_path / "runs"`."""
+    return RunWriter(tmp_path / "runs")
+
+
+@pytest.fixture
+def drawn() -> Callable[..., np.ndarray]:
+    """Draws predictions that are right with some probability, [samples]."""
+
+    def draw(targets: np.ndarray, accuracy: float, seed: int, classes: int = 4) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        wrong = (targets + rng.integers(1, classes, len(targets))) % classes
+        return np.where(rng.random(len(targets)) < accuracy, targets, wrong)
+
+    return draw
+
+
+@pytest.fixture
+def study_folder(write_run: RunWriter, drawn: Callable[..., np.ndarray]) -> Path:
+    """Runs of one backbone on two datasets, three seeds, all methods and one ablation."""
+    for dataset, n, offset in (("BACH", 120, 0), ("CRC", 90, 100)):
+        targets = np.arange(n) % 4
+        for seed in (1, 2, 3):
+            base = offset + 10 * seed
+            runs = {"unimodal": 0.7, "text_only": 0.6, "clip_it": 0.9}
+            for place, (method, accuracy) in enumerate(runs.items()):
+                predictions = drawn(targets, accuracy, base + place)
+                write_run(method, targets, predictions, seed=seed, dataset=dataset)
+            predictions = drawn(targets, 0.8, base + 5)
+            options = {"dataset": dataset, "distill_weight": 0.0, "name": f"{dataset}_no_{seed}"}
+            write_run("clip_it", targets, predictions, seed=seed, **options)
+    return write_run.folder

@@ -1,0 +1,15 @@
+"""Figures of a paper. Every function takes `ax=None` and returns the axes that it drew on."""
+
+from clipit_eva import _lazy
+
+_MODULES = {
+    "complementarity": ("plot_complementarity",),
+    "gains": ("plot_gains", "plot_slopes", "plot_forest"),
+    "decisions": ("plot_confusion", "plot_flips", "plot_calibration"),
+    "training": ("plot_learning", "plot_similarity", "plot_distance"),
+}
+
+__getattr__ = _lazy.attach(
+    __name__,
+    {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names},
+)

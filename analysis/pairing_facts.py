@@ -1,0 +1,61 @@
+"""What a run's pairing table says about itself: tells controls from real pairs."""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipit_eva import files
+
+
+def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | None:
+    """Returns the provenance of the pairing table that a run was trained with.
+
+    Args:
+        provenance: Provenance of the run's predictions table.
+        run: The predictions table: a relative path is looked for from the working directory and
+            from the folders above the run.
+
+    Returns:
+        None if the run names no pairing table, or the file is gone or has changed since: a
+        control cannot be told from real pairs then.
+    """
+    own = provenance.get("pairing")
+    if isinstance(own, Mapping):
+        return own
+    digest = (provenance.get("inputs") or {}).get("pairing_table")
+    path = _find(provenance.get("config"), "pairing_table")
+    if digest is None or path is None:
+        return None
+    for folder in (Path(), *run.absolute().parents):
+        candidate = folder / path
+        if candidate.is_file():
+            facts, actual = _read(candidate.absolute(), candidate.stat().st_mtime_ns)
+            if actual == digest:
+                return facts
+    return None
+
+
+@functools.cache
+def _read(path: Path, _: int) -> tuple[Mapping[str, Any], str]:
+    """Returns a pairing table's provenance and SHA-256 (read again when its time changes)."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return {}, ""
+    return json.loads(metadata.get(files.PROVENANCE_KEY, b"{}")), files.sha256_file(path)
+
+
+def _find(value: Any, key: str) -> str | None:
+    """Returns the first string under a key, anywhere in nested configuration."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get(key), str):
+            return value[key]
+        value = list(value.values())
+    if isinstance(value, list):
+        return next((found for item in value if (found := _find(item, key)) is not None), None)
+    return None

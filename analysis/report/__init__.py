@@ -1,0 +1,13 @@
+"""One report of a folder of runs: tables, figures and a page, from saved files alone."""
+
+from clipit_eva import _lazy
+
+__getattr__ = _lazy.attach(
+    __name__,
+    {
+        "Options": f"{__name__}.study",
+        "Study": f"{__name__}.study",
+        "make_study": f"{__name__}.study",
+        "write_report": f"{__name__}.writing",
+    },
+)

@@ -1,0 +1,62 @@
+"""The reports paired with test samples, read only when a user asks for them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clipit_eva.errors import InputError
+from clipit_eva.pairing.table import read_pairs
+from clipit_eva.reports.corpus import read_corpus
+
+from .. import arms
+from ..cells import Cell
+from ..runs import Run
+
+
+def paired_texts(cell: Cell, indices: Sequence[int]) -> Mapping[int, str]:
+    """Returns the best report of some test samples, as the cell's text-only runs read it.
+
+    Args:
+        cell: A cell.
+        indices: The samples' indices in the eva dataset.
+
+    Returns:
+        Empty if the cell has no text-only runs.
+
+    Raises:
+        InputError: The pairing table or the reports are not where the run's configuration has them.
+    """
+    arm = cell.arm(arms.TEXT_ONLY)
+    if arm is None:
+        return {}
+    run = cell.runs[arm][0]
+    test = _test_arguments(run)
+    reports = (test.get("reports") or {}).get("init_args") or {}
+    pairs, _ = read_pairs(_existing(run, test.get("pairing_table"), "pairing table"))
+    corpus = read_corpus(
+        _existing(run, reports.get("path"), "reports"), reports.get("column") or "text"
+    )
+    wanted = (pairs["split"] == test.get("split")) & (pairs["rank"] == 0)
+    chosen = pairs.loc[wanted & pairs["index"].isin(list(indices))]
+    text_of = dict(zip(corpus.ids, corpus.texts, strict=True))
+    rows = zip(chosen["index"].tolist(), chosen["report_id"].tolist(), strict=True)
+    return {index: text_of[name] for index, name in rows if name in text_of}
+
+
+def _test_arguments(run: Run) -> Mapping[str, Any]:
+    """Returns the arguments of the dataset that a text-only run was tested on."""
+    data = run.provenance["config"].get("data") or {}
+    datasets = (data.get("init_args") or {}).get("datasets") or {}
+    test = (datasets.get("init_args") or {}).get("test") or {}
+    return test.get("init_args") or {}
+
+
+def _existing(run: Run, path: Any, what: str) -> Path:
+    """Returns a recorded path as it is found from here, or from the folders above the run."""
+    for folder in (Path(), *run.path.absolute().parents):
+        if isinstance(path, str) and (folder / path).exists():
+            return folder / path
+    raise InputError(
+        f"--report-text: the {what} of {run.path} ({path}) is not found from here; run the command "
+        "where the run was started"
+    )

@@ -1,0 +1,152 @@
+"""The report's figures: panels of the plot functions, one figure a question."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .. import arms
+from ..cells import Cell
+from ..figures.complementarity import plot_complementarity
+from ..figures.decisions import plot_calibration, plot_confusion, plot_flips
+from ..figures.gains import plot_forest, plot_gains, plot_slopes
+from ..figures.training import plot_learning
+from ..scores import balanced_accuracy, calibration, confusion, flips
+from .study import Study
+
+COLUMNS = 3
+"""Panels beside each other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure of the report.
+
+    Attributes:
+        name: Name in files.
+        title: What it shows; also read to those who do not see it.
+        figure: The figure.
+    """
+
+    name: str
+    title: str
+    figure: Figure
+
+
+def drawings(study: Study) -> Iterator[Drawing]:
+    """Yields the figures for which there are data."""
+    paired = [cell for cell in study.cells if cell.has(arms.UNIMODAL, arms.CLIP_IT)]
+    if paired:
+        yield _gains(study)
+        yield _slopes(paired)
+    if len(study.complementarity):
+        yield _complementarity(study)
+    if len(study.ablations):
+        yield _forest(study)
+    for dataset in dict.fromkeys(cell.dataset for cell in paired):
+        mine = [cell for cell in paired if cell.dataset == dataset]
+        yield _confusion(mine, dataset)
+        yield _calibration(mine, dataset)
+    for dataset in dict.fromkeys(study.learning["dataset"]):
+        yield _learning(study, str(dataset))
+
+
+def _gains(study: Study) -> Drawing:
+    backbones = study.headline["backbone"].nunique()
+    figure, (ax,) = _grid(1, 7.5, 1.6 + 0.55 * backbones)
+    plot_gains(study.headline, ax)
+    return Drawing("gains", "Gain of CLIP-IT over unimodal, by backbone and dataset", figure)
+
+
+def _slopes(cells: Sequence[Cell]) -> Drawing:
+    figure, panels = _grid(len(cells), 2.6, 2.6)
+    for cell, ax in zip(cells, panels, strict=True):
+        one, two = (
+            100 * balanced_accuracy(cell.predictions(name), cell.targets)
+            for name in (arms.UNIMODAL, arms.CLIP_IT)
+        )
+        plot_slopes(one, two, ax=ax, title=f"{cell.backbone}\n{cell.dataset}")
+    title = "Each seed from unimodal to CLIP-IT (dashed: falls; black: mean)"
+    return Drawing("slopes", title, figure)
+
+
+def _complementarity(study: Study) -> Drawing:
+    datasets = list(dict.fromkeys(study.complementarity["dataset"]))
+    figure, panels = _grid(len(datasets), 4.0, 3.6)
+    for dataset, ax in zip(datasets, panels, strict=True):
+        rows = study.complementarity
+        plot_complementarity(rows.loc[rows["dataset"] == dataset], ax, title=str(dataset))
+    title = (
+        "Test samples that text has right and vision wrong, beside chance (as the paper's Fig. 3)"
+    )
+    return Drawing("complementarity", title, figure)
+
+
+def _forest(study: Study) -> Drawing:
+    groups = list(study.ablations.groupby(["dataset", "backbone"], sort=False))
+    most = max(len(rows) for _, rows in groups)
+    figure, panels = _grid(len(groups), 8.0, 1.4 + 0.4 * most, columns=1)
+    for (where, rows), ax in zip(groups, panels, strict=True):
+        dataset, backbone = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
+        plot_forest(rows, ax, title=f"{backbone} on {dataset}")
+    return Drawing("ablations", "Variants against full CLIP-IT, with the margin", figure)
+
+
+def _confusion(cells: Sequence[Cell], dataset: str) -> Drawing:
+    size = 2.9 if len(cells[0].samples.classes) <= 4 else 3.8
+    figure, panels = _grid(3 * len(cells), size, size)
+    for place, cell in enumerate(cells):
+        classes = cell.samples.classes
+        one, two = (cell.predictions(name) for name in (arms.UNIMODAL, arms.CLIP_IT))
+        first, second, third = panels[3 * place : 3 * place + 3]
+        for name, predictions, ax in (("unimodal", one, first), ("CLIP-IT", two, second)):
+            matrix = confusion(predictions, cell.targets, len(classes))
+            plot_confusion(matrix, classes, ax, title=f"{cell.backbone}: {name}")
+        changed = flips(one, two, cell.targets, len(classes))
+        plot_flips(changed, classes, third, title=f"{cell.backbone}: flips")
+    title = f"{dataset}: confusion of unimodal and CLIP-IT, and where CLIP-IT flips decisions"
+    return Drawing(f"confusion_{_slug(dataset)}", title, figure)
+
+
+def _calibration(cells: Sequence[Cell], dataset: str) -> Drawing:
+    figure, panels = _grid(len(cells), 3.2, 3.2)
+    for cell, ax in zip(cells, panels, strict=True):
+        curves = {
+            arms.LABELS[name]: calibration(cell.probabilities(name), cell.targets)
+            for name in (arms.UNIMODAL, arms.CLIP_IT)
+        }
+        plot_calibration(curves, ax, title=cell.backbone)
+    title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
+    return Drawing(f"calibration_{_slug(dataset)}", title, figure)
+
+
+def _learning(study: Study, dataset: str) -> Drawing:
+    mine = study.learning.loc[study.learning["dataset"] == dataset]
+    quantities = list(dict.fromkeys(mine["quantity"]))
+    backbones = list(dict.fromkeys(mine["backbone"]))
+    figure, panels = _grid(
+        len(quantities) * len(backbones), 4.0, 3.0, columns=max(len(quantities), 1)
+    )
+    pairs = [(backbone, quantity) for backbone in backbones for quantity in quantities]
+    for (backbone, quantity), ax in zip(pairs, panels, strict=True):
+        rows = mine.loc[mine["backbone"] == backbone]
+        plot_learning(rows, str(quantity), ax, title=str(backbone))
+    return Drawing(f"learning_{_slug(dataset)}", f"{dataset}: learning curves", figure)
+
+
+def _grid(n: int, width: float, height: float, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
+    """Returns a figure of n panels of some size in inches, without pyplot's global state."""
+    columns = min(columns, n)
+    rows = ceil(n / columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for unused in grid[n:]:
+        unused.remove()
+    return figure, grid[:n]
+
+
+def _slug(name: str) -> str:
+    """Returns a name as it may stand in a file's name."""
+    return "".join(letter if letter.isalnum() else "_" for letter in name).lower()

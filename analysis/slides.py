@@ -1,0 +1,96 @@
+"""Which slide a test sample comes from: PatchCamelyon tells, in a file beside its data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from clipit_eva.errors import InputError
+
+from .runs import Run
+
+SLIDE_COLUMN = "wsi"
+"""Column of PatchCamelyon's `*_meta.csv` that names the slide."""
+
+SPLIT_IN_FILE = {"val": "valid"}
+"""Splits that PatchCamelyon's files name differently from eva."""
+
+
+def slides_of(run: Run) -> NDArray[np.int64] | None:
+    """Returns the slide of each test sample of a run, as integers [samples].
+
+    Reads `*_split_<split>_meta.csv` in the data root that the run's configuration records, or in
+    the folder above; row i describes sample i.
+
+    Args:
+        run: Any run of the dataset.
+
+    Returns:
+        None if there is no such file: intervals are then "patch-level, optimistic".
+
+    Raises:
+        InputError: The file lacks the column `wsi`, or has too few rows.
+    """
+    path = meta_file(run)
+    if path is None:
+        return None
+    meta = pd.read_csv(path)
+    if SLIDE_COLUMN not in meta.columns:
+        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {', '.join(meta.columns)}")
+    index = run.test_set.index
+    if index.max() >= len(meta):
+        raise InputError(f"{path} has {len(meta)} rows, but {run.path} has sample {index.max()}")
+    slides = meta[SLIDE_COLUMN].iloc[index]
+    if slides.isna().any():
+        raise InputError(f"{path} names no slide for {int(slides.isna().sum())} samples")
+    return pd.factorize(slides)[0].astype(np.int64)
+
+
+def meta_file(run: Run) -> Path | None:
+    """Returns the file that names a run's slides, or None."""
+    arguments = dataset_arguments(run)
+    split = str(arguments.get("split"))
+    pattern = f"*_split_{SPLIT_IN_FILE.get(split, split)}_meta.csv"
+    for root in data_roots(run):
+        for folder in (root, root.parent):
+            found = sorted(folder.glob(pattern))
+            if found:
+                return found[0]
+    return None
+
+
+def data_roots(run: Run) -> list[Path]:
+    """Returns the folders that a run's data root may mean now, those that exist.
+
+    A relative root is looked for from the working directory and from the folders above the run.
+    """
+    root = dataset_arguments(run).get("root")
+    if not isinstance(root, str):
+        return []
+    folders = (Path(), *run.path.absolute().parents)
+    return [folder / root for folder in folders if (folder / root).is_dir()]
+
+
+def dataset_arguments(run: Run) -> Mapping[str, Any]:
+    """Returns the arguments of the eva dataset that a run was tested on; empty if unknown."""
+    class_path = run.provenance["datasets"][0]["class"]
+    name = class_path.rpartition(".")[2]
+    data = run.provenance["config"].get("data") or {}
+    datasets = (data.get("init_args") or {}).get("datasets") or {}
+    test = (datasets.get("init_args") or {}).get("test")
+    return _arguments(test, name) or {}
+
+
+def _arguments(value: Any, class_name: str) -> Mapping[str, Any] | None:
+    """Finds the arguments of a class in nested configuration."""
+    if isinstance(value, Mapping):
+        if str(value.get("class_path", "")).rpartition(".")[2] == class_name:
+            return value.get("init_args") or {}
+        value = list(value.values())
+    if isinstance(value, list):
+        found = (_arguments(item, class_name) for item in value)
+        return next((arguments for arguments in found if arguments is not None), None)
+    return None

@@ -1,0 +1,1 @@
+"""Tables of a paper, as text and as files."""

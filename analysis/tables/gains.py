@@ -1,0 +1,152 @@
+"""The headline tables: Table 1 in the paper's layout, the gains behind it, and their means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from .. import arms, comparisons, paper
+from ..cells import Cell
+from . import notes
+from .table import DAGGER, NONE, STAR, Footnotes, Table, difference, p_value, percent, records
+
+SHOWN_ARMS = (arms.UNIMODAL, arms.CLIP_IT)
+
+
+def table1(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
+    """Returns Table 1 in the paper's layout: backbones and methods by datasets.
+
+    Args:
+        frame: `comparisons.headline_frame`.
+        cells: The cells that it was computed from.
+    """
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    rows = []
+    for backbone in dict.fromkeys(frame["backbone"]):
+        mine = {row["dataset"]: row for row in records(frame) if row["backbone"] == backbone}
+        for arm in SHOWN_ARMS:
+            row = {"Backbone": backbone, "Method": arms.LABELS[arm]}
+            for dataset in datasets:
+                row[dataset] = _cell(mine[dataset], arm) if dataset in mine else NONE
+                row[f"{dataset} (published)"] = published_cell("table1", dataset, backbone, arm)
+            rows.append(row)
+    footer = (
+        notes.METRIC,
+        "Bold with * : CLIP-IT differs from unimodal, Holm-adjusted p below 0.05 (see the gains).",
+        notes.sizes(cells),
+        notes.what_varied(cells),
+        notes.PUBLISHED,
+    )
+    return Table("table1", "Unimodal and CLIP-IT", frame, pd.DataFrame(rows), {}, footer)
+
+
+def gains(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
+    """Returns the difference of CLIP-IT and unimodal of each dataset and backbone.
+
+    Args:
+        frame: `comparisons.headline_frame`.
+        cells: The cells that it was computed from.
+    """
+    footnotes = Footnotes()
+    shown = pd.DataFrame([_gain_row(row, footnotes) for row in records(frame)])
+    keys = {
+        "unimodal": "unimodal_mean_percent",
+        "CLIP-IT": "clip_it_mean_percent",
+        "difference [95% CI]": "difference_points",
+        "p": "p",
+        "Holm p": "p_holm",
+    }
+    footer = (
+        notes.METRIC,
+        notes.CROSSED,
+        notes.family(frame, "Holm"),
+        notes.STARRED,
+        *footnotes.notes,
+        *notes.optimistic(frame),
+        notes.sizes(cells),
+        notes.what_varied(cells),
+        notes.PUBLISHED,
+        *notes.warnings(frame),
+    )
+    return Table("gains", "Gain of CLIP-IT over unimodal", frame, shown, keys, footer)
+
+
+def mean_gains(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
+    """Returns the gain averaged over backbones, by dataset, and over datasets.
+
+    Args:
+        frame: `comparisons.mean_gain_frame`.
+        cells: The cells that it was computed from.
+    """
+    footnotes, rows = Footnotes(), []
+    for row in records(frame):
+        gain = _interval(row, footnotes)
+        published = comparisons.paper_mean_gains(row["dataset"])
+        rows.append(
+            {
+                "Dataset": row["dataset"],
+                "Backbones": "" if pd.isna(row["n_backbones"]) else f"{row['n_backbones']:.0f}",
+                "mean difference [95% CI]": gain,
+                "wins": row.get("wins") if isinstance(row.get("wins"), str) else NONE,
+                "published mean gain": "; ".join(f"{v:+.2f} ({s})" for s, v in published.items())
+                or NONE,
+            }
+        )
+    footer = (
+        "Mean over backbones of the difference in balanced accuracy, in points. Wins: seeds (in "
+        f'the row "{comparisons.ALL_DATASETS}": datasets) with a positive difference.',
+        notes.CROSSED,
+        f'The row "{comparisons.ALL_DATASETS}" speaks of these datasets only.',
+        "Intervals only: p-values are tested in the family of single cells.",
+        *footnotes.notes,
+        *notes.optimistic(frame),
+        notes.sizes(cells),
+        f"Published: {paper.CLAIM_NOTE}.",
+        *notes.warnings(frame),
+    )
+    keys = {"mean difference [95% CI]": "difference_points"}
+    return Table("mean_gains", "Mean gain over backbones", frame, pd.DataFrame(rows), keys, footer)
+
+
+def published_cell(table: str, dataset: str, backbone: str, arm: str) -> str:
+    """Returns what is published of an arm, by source, or a dash."""
+    found = paper.lookup(table, dataset, backbone, arm)
+    shown = []
+    for row in found:
+        text = f"{row.accuracy_percent:.{1 if row.source == paper.REPOSITORY else 2}f}"
+        sd = "" if row.sd_percent is None else f" ± {row.sd_percent:.2f}"
+        shown.append(f"{text}{sd} ({paper.SHORT_SOURCES[row.source]})")
+    return "; ".join(shown) or NONE
+
+
+def _cell(row: Mapping[str, Any], arm: str) -> str:
+    """Returns mean and SD of an arm, starred where it differs from the other one."""
+    text = percent(row[f"{arm}_mean_percent"], row[f"{arm}_sd_points"])
+    return text + STAR if arm == arms.CLIP_IT and row["p_holm"] < 0.05 else text
+
+
+def _interval(row: Mapping[str, Any], footnotes: Footnotes) -> str:
+    """Returns a difference with its interval, or with the reason why it has none."""
+    text = difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
+    if isinstance(row.get("refused"), str) and row["refused"]:
+        return f"{text} {footnotes.mark(row['refused'])}"
+    return text + DAGGER if row.get("mark") else text
+
+
+def _gain_row(row: Mapping[str, Any], footnotes: Footnotes) -> dict[str, str]:
+    """Returns one row of `gains`."""
+    where = (row["dataset"], row["backbone"])
+    gain = _interval(row, footnotes)
+    cell = {
+        "Dataset": row["dataset"],
+        "Backbone": row["backbone"],
+        "unimodal": percent(row["unimodal_mean_percent"], row["unimodal_sd_points"]),
+        "CLIP-IT": percent(row["clip_it_mean_percent"], row["clip_it_sd_points"]),
+        "difference [95% CI]": gain + STAR if row["p_holm"] < 0.05 else gain,
+        "p": p_value(row.get("p")),
+        "Holm p": p_value(row["p_holm"]),
+        "wins": row.get("wins") if isinstance(row.get("wins"), str) else NONE,
+    }
+    for arm in SHOWN_ARMS:
+        cell[f"{arms.LABELS[arm]} (published)"] = published_cell("table1", *where, arm)
+    return cell

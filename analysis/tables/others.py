@@ -1,0 +1,212 @@
+"""The tables of ablations (with verdicts), complementarity, secondary tests, and runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..cells import Cell
+from . import notes
+from .gains import published_cell
+from .table import (
+    DAGGER,
+    NONE,
+    STAR,
+    Footnotes,
+    Table,
+    difference,
+    number,
+    p_value,
+    percent,
+    records,
+)
+
+
+def ablations(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
+    """Returns each variant against full CLIP-IT, with a verdict.
+
+    Args:
+        frame: `comparisons.ablation_frame`, with at least one row.
+        cells: The cells that it was computed from.
+    """
+    footnotes = Footnotes()
+    shown = pd.DataFrame([_ablation_row(row, footnotes) for row in records(frame)])
+    keys = {
+        "variant": "variant_mean_percent",
+        "full CLIP-IT": "clip_it_mean_percent",
+        "difference [95% CI]": "difference_points",
+        "p": "p",
+        "BH p": "p_bh",
+    }
+    margin = float(frame["margin_points"].iloc[0])
+    footer = (
+        notes.METRIC + " Variant minus full CLIP-IT.",
+        notes.CROSSED,
+        notes.family(frame, "Benjamini-Hochberg"),
+        f"Margin {margin:g} points, fixed before looking. Verdict: equivalent if the 90% interval "
+        "lies within the margin; else better or worse if the adjusted p is below 0.05; else "
+        "inconclusive (which is no evidence of equality).",
+        notes.STARRED,
+        *footnotes.notes,
+        *notes.optimistic(frame),
+        notes.sizes(cells),
+        notes.what_varied(cells),
+        notes.PUBLISHED,
+        *notes.warnings(frame),
+    )
+    return Table("ablations", "Ablations of CLIP-IT", frame, shown, keys, footer)
+
+
+def _ablation_row(row: Mapping[str, Any], footnotes: Footnotes) -> dict[str, str]:
+    """Returns one row of `ablations`."""
+    gain = difference(*(row[f"{name}_points"] for name in ("difference", "low", "high")))
+    if row["refused"]:
+        gain = f"{gain} {footnotes.mark(row['refused'])}"
+    elif row["mark"]:
+        gain += DAGGER
+    where = (row["dataset"], row["backbone"])
+    return {
+        "Dataset": row["dataset"],
+        "Backbone": row["backbone"],
+        "Variant": row["label"],
+        "variant": percent(row["variant_mean_percent"], row["variant_sd_points"]),
+        "full CLIP-IT": percent(row["clip_it_mean_percent"], row["clip_it_sd_points"]),
+        "difference [95% CI]": gain + STAR if row["p_bh"] < 0.05 else gain,
+        "p": p_value(row["p"]),
+        "BH p": p_value(row["p_bh"]),
+        "wins": row["wins"],
+        "verdict": row["verdict"],
+        "variant (published)": published_cell("ablation", *where, row["arm"]),
+        "full (published)": published_cell("ablation", *where, "clip_it"),
+    }
+
+
+def complementarity(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
+    """Returns what text has right and vision wrong, always beside its chance baseline.
+
+    Args:
+        frame: `comparisons.complementarity_frame`, with at least one row.
+        cells: The cells that it was computed from.
+    """
+    footnotes, rows = Footnotes(), []
+    for row in records(frame):
+        rate = f"{row['rate_percent']:.2f}"
+        if row["refused"]:
+            rate = f"{rate} {footnotes.mark(row['refused'])}"
+        else:
+            ends = f"[{row['rate_low_percent']:.2f}, {row['rate_high_percent']:.2f}]"
+            rate = f"{rate} {ends}" + (DAGGER if row["mark"] else "")
+        rows.append(
+            {
+                "Dataset": row["dataset"],
+                "Backbone": row["backbone"],
+                "text right, vision wrong (by chance)": _count(row, "count"),
+                "its mirror (by chance)": _count(row, "mirror"),
+                "rate % [95% CI]": rate,
+                "observed / chance": number(row["observed_over_expected"]),
+                "rescue rate %": number(row["rescue_rate_percent"], 1),
+                "oracle accuracy %": number(row["oracle_accuracy_percent"]),
+                "oracle gain": number(row["oracle_gain_points"]),
+                "odds ratio within class": number(row["mantel_haenszel_odds_ratio"]),
+            }
+        )
+    keys = {
+        "text right, vision wrong (by chance)": "count_mean",
+        "its mirror (by chance)": "mirror_mean",
+        "rate % [95% CI]": "rate_percent",
+        "observed / chance": "observed_over_expected",
+        "rescue rate %": "rescue_rate_percent",
+        "oracle accuracy %": "oracle_accuracy_percent",
+        "oracle gain": "oracle_gain_points",
+        "odds ratio within class": "mantel_haenszel_odds_ratio",
+    }
+    footer = (
+        "Test samples that the text-only model has right and the unimodal one wrong (the paper's "
+        "measure), mean ± SD over seeds; in brackets what errors independent within each "
+        "class would give. A count near its chance baseline is no evidence of "
+        "complementary knowledge.",
+        "Rescue rate: P(text right | vision wrong). Oracle: if the right one of the two were "
+        "always chosen; gain in points over the better one. Odds ratio of being right, pooled over "
+        "classes (Mantel-Haenszel): below 1 errors avoid each other, above 1 they coincide. Means "
+        "over seeds.",
+        "Intervals (95%) are for new seeds and new samples.",
+        *footnotes.notes,
+        *notes.optimistic(frame),
+        notes.sizes(cells),
+        "Published: the paper shows counts in its Fig. 3 without printing them.",
+        *notes.warnings(frame),
+    )
+    title = "Complementarity of text and vision"
+    return Table("complementarity", title, frame, pd.DataFrame(rows), keys, footer)
+
+
+def _count(row: Mapping[str, Any], name: str) -> str:
+    """Returns a mean count beside its chance baseline."""
+    return f"{percent(row[f'{name}_mean'], row[f'{name}_sd'], 1)} ({row[f'{name}_by_chance']:.1f})"
+
+
+def secondary(frame: pd.DataFrame, cells: Sequence[Cell], n_resamples: int) -> Table:
+    """Returns the secondary tests, with the reasons where one is refused.
+
+    Args:
+        frame: `secondary.secondary_frame`, with at least one row.
+        cells: The cells that it was computed from.
+        n_resamples: Resamples of each bootstrap.
+    """
+    footnotes, rows = Footnotes(), []
+    for row in records(frame):
+        text = row["estimate_text"] or difference(
+            row["estimate_points"], row["low_points"], row["high_points"]
+        )
+        refused = footnotes.mark(row["refused"]) if row["refused"] else ""
+        rows.append(
+            {
+                "Dataset": row["dataset"],
+                "Backbone": row["backbone"],
+                "Test": row["test"],
+                "speaks of": row["answers"],
+                "difference [95% CI]": text + (DAGGER if row["mark"] and not refused else ""),
+                "p": f"refused {refused}" if refused else row["p"] or NONE,
+            }
+        )
+    footer = (
+        "Secondary: p-values are not adjusted and decide nothing. McNemar and DeLong test each "
+        "seed's pair of models on the same samples; their p-values are a range and never combined.",
+        f"{n_resamples:,} bootstrap resamples.",
+        *footnotes.notes,
+        *notes.optimistic(frame),
+        notes.sizes(cells),
+    )
+    keys = {"difference [95% CI]": "estimate_points"}
+    title = "Secondary tests of the gain"
+    return Table("secondary", title, frame, pd.DataFrame(rows), keys, footer)
+
+
+def runs(frame: pd.DataFrame) -> Table:
+    """Returns every run: its scores and where they come from.
+
+    Args:
+        frame: `comparisons.scores_frame`.
+    """
+    columns = {
+        "Dataset": frame["dataset"],
+        "Backbone": frame["backbone"],
+        "Arm": frame["label"],
+        "Seed": frame["replicate"],
+        "balanced accuracy %": frame["balanced_accuracy_percent"].map(number),
+        "accuracy %": frame["accuracy_percent"].map(number),
+        "ECE": frame["ece"].map(lambda value: number(value, 3)),
+        "config digest": frame["config_digest"],
+        "checkpoint digest": frame["checkpoint"],
+        "run folder": frame["run"],
+    }
+    keys = {
+        "balanced accuracy %": "balanced_accuracy_percent",
+        "accuracy %": "accuracy_percent",
+        "ECE": "ece",
+    }
+    footer = (
+        "Every number of this report comes from these runs' predictions tables. Digests: first 12 "
+        "hex digits of SHA-256. ECE: expected calibration error, 15 bins.",
+    )
+    return Table("runs", "Runs", frame, pd.DataFrame(columns), keys, footer)
