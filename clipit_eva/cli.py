@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="share of the pairs replaced at random, 0 to 1 (default: 0; 1 = no information)",
     )
     demo.add_argument(
-        "--jobs", type=int, metavar="N", help="processes at a time (default: one a CPU core)"
+        "--jobs", type=int, metavar="N", help="processes at a time (default: 2, or 1 on one core)"
     )
     demo.set_defaults(run=_demo)
 

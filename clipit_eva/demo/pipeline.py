@@ -27,6 +27,9 @@ SEEDS = [1, 2, 3]
 COHORT_SEED = 1
 """Seed of the cohort."""
 
+JOBS = min(2, os.cpu_count() or 1)
+"""Processes at a time: each takes about 1.5 GB, and the demo is to fit into 4."""
+
 _RECORD = "demo.json"
 
 
@@ -39,7 +42,7 @@ def run_demo(output: Path, replaced_share: float = 0.0, jobs: int | None = None)
         output: The folder of all that the demo writes.
         replaced_share: Share of the images whose paired report is replaced by a random one, in
             [0, 1]; 1 leaves no information in the pairs.
-        jobs: Processes at a time; `None` means one a CPU core.
+        jobs: Processes at a time; `None` means `JOBS`.
 
     Returns:
         The cohort's files.
@@ -58,7 +61,7 @@ def run_demo(output: Path, replaced_share: float = 0.0, jobs: int | None = None)
             _run(pairing, processes)
         _replace(pairing.folder, replaced_share, cohort)
         progress.update()
-        _run_all(training_steps(output, cohort, SEEDS), jobs or os.cpu_count() or 1, progress)
+        _run_all(training_steps(output, cohort, SEEDS), jobs or JOBS, progress)
     return cohort
 
 

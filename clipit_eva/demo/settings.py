@@ -30,11 +30,11 @@ SHARED = {
 }
 """Common to all runs."""
 
-UNIMODAL = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.01", "PATIENCE": "50"}
+UNIMODAL = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.01", "PATIENCE": "25"}
 """The linear probe; the rate suits features as narrow as the demo's."""
 
-TEXT_ONLY = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.003", "PATIENCE": "50"}
+TEXT_ONLY = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.003", "PATIENCE": "25"}
 """The classifier of paired reports."""
 
-CLIP_IT = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.001", "PATIENCE": "50"}
+CLIP_IT = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.001", "PATIENCE": "25"}
 """The authors' rate and batch."""
