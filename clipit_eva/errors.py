@@ -9,5 +9,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
+        if message.startswith("Caught InputError in "):
+            # A data loader's worker raised it: torch makes it anew, with the traceback's text.
+            message = message.rpartition("InputError: ")[2]
         # Library messages that get quoted may span lines; the promise is a single one.
         super().__init__(" ".join(message.split()))

@@ -1,6 +1,7 @@
 """Files that are either whole or absent, and parquet tables that say where they came from."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,36 @@ PROVENANCE_KEY = b"clipit_eva"
 
 _CHUNK = 1 << 22
 
+_CANNOT_WRITE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit on a file's size",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "choose a folder that can be written to",
+}
+"""Reasons why a file cannot be written that the user can mend, and how."""
+
+
+@contextlib.contextmanager
+def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns a full disk, a quota or missing permissions into an InputError that names a file.
+
+    Args:
+        path: The file that the block writes.
+
+    Raises:
+        InputError: The block could not write.
+    """
+    try:
+        yield
+    except OSError as error:
+        mend = _CANNOT_WRITE.get(error.errno or 0)
+        if mend is None:
+            raise
+        reason = os.strerror(error.errno or 0).lower()
+        raise InputError(f"{path} cannot be written: {reason}; {mend}") from error
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -33,22 +64,26 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         The temporary path to write to. It has the suffix of `path`.
+
+    Raises:
+        InputError: The disk is full, or the folder cannot be written to.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
-    )
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        _fsync(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
-        os.replace(temporary, target)
-        _fsync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with one_line_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+        )
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _fsync(temporary)
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+            os.replace(temporary, target)
+            _fsync(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_table(

@@ -1,5 +1,7 @@
 """Options and fixtures that all tests share."""
 
+import subprocess
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -38,3 +40,19 @@ def _fixture_files(config: pytest.Config, pattern: str) -> list[Path]:
     """Returns the committed and the given (`--fixtures`) files that match a glob pattern."""
     folders = [COMMITTED, config.given_fixtures]
     return [path for folder in folders if folder for path in sorted(folder.rglob(pattern))]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
