@@ -209,7 +209,7 @@ def test_text_lora_resumes_from_its_checkpoint(
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             found.update({n: t.clone() for n, t in pl_module.state_dict().items() if n in saved})
 
-    trainer = make_trainer(KeepText())
+    trainer = make_trainer(KeepText(), max_epochs=3)
     trainer.fit(module, datamodule=make_data(), ckpt_path=str(path))
     assert found.keys() == saved.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in saved.items())
