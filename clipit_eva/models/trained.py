@@ -18,7 +18,8 @@ FIELD = "CHECKPOINT"
 class TrainedCLIPITModule(CLIPITModule):
     """CLIP-IT with the weights of a finished run; its layers are those that the run had.
 
-    For `eva predict`, `eva validate` and `eva test`. Needs no text.
+    For `eva predict`; `eva test` asks for a checkpoint of its own trainer, which there is none of.
+    Needs no text.
     """
 
     def __init__(

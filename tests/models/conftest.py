@@ -2,6 +2,7 @@
 
 import json
 import os
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -232,3 +233,44 @@ def images() -> torch.Tensor:
 def targets() -> torch.Tensor:
     """The classes of the test split, of four."""
     return torch.arange(12) % 4
+
+
+class Watch(Callback):
+    """Keeps what is seen while training (of one run: eva copies callbacks)."""
+
+    def __init__(self) -> None:
+        self.modes: list[dict[str, bool]] = []
+        self.reports: Any = None
+        self.kind: type | None = None
+        self.optimized: list[int] = []
+        self.best = Path()
+
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.modes.append({name: module.training for name, module in pl_module.named_modules()})
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self.kind = type(pl_module.reports)
+        self.reports = weakref.ref(pl_module.reports) if pl_module.reports else None
+        (optimizer,) = trainer.optimizers
+        self.optimized = [id(p) for group in optimizer.param_groups for p in group["params"]]
+
+
+@pytest.fixture
+def fitted(
+    make_module: MakeModule, make_data: MakeData, make_trainer: MakeTrainer, tmp_path: Path
+) -> Callable[..., tuple[CLIPITModule, Path, Watch]]:
+    """Returns a function that trains a module: it, its last checkpoint, what was seen."""
+
+    def fit(data: eva.DataModule | None = None, **arguments: Any):
+        torch.manual_seed(1)
+        module, watch = make_module(**arguments), Watch()
+        trainer = make_trainer(watch)
+        trainer.fit(module, datamodule=data or make_data())
+        path = tmp_path / "last.ckpt"
+        trainer.save_checkpoint(path)
+        watch.best = Path(trainer.checkpoint_callback.best_model_path)
+        return module, path, watch
+
+    return fit
