@@ -103,6 +103,7 @@ class CLIPITModule(module.ModelModule):
         self.lr_scheduler = lr_scheduler
         self.heads: CLIPITHeads | None = None
         self.reports: CachedReports | EncodedReports | None = None
+        self.input_files: dict[str, Path] = {}  # for the provenance of predictions
         self._report_source = reports
         self._in_features = in_features
         self._num_classes = num_classes
@@ -156,7 +157,8 @@ class CLIPITModule(module.ModelModule):
         path = self._vision_head_checkpoint
         if path is not None and not self._vision_head_loaded and self.heads is not None:
             # Here, because which run this is (`run_0`, ...) is not known before.
-            load_vision_head(self.heads.vision, path, Path(str(self.trainer.log_dir)).name)
+            run = Path(str(self.trainer.log_dir)).name
+            self.input_files["vision_head"] = load_vision_head(self.heads.vision, path, run)
             self._vision_head_loaded = True
         if self._distill_weight > 0 and self.reports is None:
             self.reports = self._build_reports()
@@ -269,7 +271,7 @@ class CLIPITModule(module.ModelModule):
         clip.text_encoder.requires_grad_(False)
         if self._lora.text:
             lora.inject_lora(clip.text_encoder, self._lora, self._vision_targets)
-        texts = source.corpus().texts
+        texts = source.units(clip).unit_texts
         return EncodedReports(clip.text_encoder, texts, clip.tokenize, self._word_dropout)
 
     def _check_text_width(self, width: int) -> None:

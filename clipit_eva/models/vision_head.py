@@ -1,6 +1,7 @@
 """The vision head's start: from a unimodal run, trained in full or by LoRA."""
 
 import dataclasses
+from pathlib import Path
 
 from peft.tuners.lora import LoraLayer
 from torch import nn
@@ -15,13 +16,16 @@ PREFIXES = ("head.", "heads.vision.")
 """Where eva's HeadModule and our CLIPITModule keep the vision head."""
 
 
-def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> None:
+def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path:
     """Fills the vision head with that of a trained run, in place.
 
     Args:
         head: The head, embeddings [B, d] -> logits [B, C]: a linear layer, or LoRA on one.
         path: A checkpoint (eva's format or ours), or the folder of a run or session.
         run: Name of the run's folder to choose in a session of several.
+
+    Returns:
+        The checkpoint that was read.
 
     Raises:
         InputError: The checkpoint is missing, corrupt, or has no head of this shape.
@@ -46,6 +50,7 @@ def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> None
             "backbone"
         )
     linear.load_state_dict({"weight": weight, "bias": bias})
+    return file
 
 
 def adapt_vision_head(heads: CLIPITHeads, settings: lora.LoRASettings) -> None:

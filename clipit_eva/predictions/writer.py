@@ -151,6 +151,7 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         """Returns how the table was made."""
         # A trained run's module has read its checkpoint itself.
         own = getattr(trainer.lightning_module, "checkpoint_file", None)
+        more: dict[str, Path] = getattr(trainer.lightning_module, "input_files", {})
         checkpoint = getattr(trainer, "ckpt_path", None) or own
         return {
             "kind": table.KIND,
@@ -158,7 +159,7 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
             "seed": provenance.seed(),
             "run": run,
             "checkpoint": None if checkpoint is None else files.sha256_file(checkpoint),
-            "inputs": self._digests,
+            "inputs": self._digests | {name: files.sha256_file(more[name]) for name in more},
             "datasets": self._datasets(trainer),
             "versions": provenance.versions(),
             "git_revision": provenance.git_revision(),

@@ -12,6 +12,7 @@ import yaml
 from clipit_eva import configs
 from clipit_eva.demo.noise import replace_pairs
 from clipit_eva.demo.truth import agreement
+from clipit_eva.files import sha256_file
 from clipit_eva.pairing.table import read_pairs
 from clipit_eva.predictions.table import FILENAME, read_predictions
 from clipit_eva.reports.corpus import read_corpus
@@ -133,6 +134,8 @@ def test_vision_head_starts_from_the_unimodal_run(paired_bach, run_eva) -> None:
         expected = torch.load(head, weights_only=True)["state_dict"]["head.weight"]
         found = torch.load(start, weights_only=True)["state_dict"]["heads.vision.weight"]
         assert torch.equal(found, expected)
+        (table,) = finished.folder.rglob(f"{run}/{FILENAME}")
+        assert read_predictions(table)[1]["inputs"]["vision_head"] == sha256_file(head)
 
 
 def test_pairing_is_far_above_chance(paired_bach, cohort) -> None:
