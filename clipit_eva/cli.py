@@ -47,8 +47,15 @@ def _parser() -> argparse.ArgumentParser:
         description="CLIP-IT for kaiko-eva: text knowledge for histology image classifiers.",
     )
     parser.add_argument("--version", action="version", version=__version__)
+    parser.set_defaults(run=lambda _: parser.print_help())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_demo(commands)
+    _add_configs(commands)
+    _add_report(commands)
+    return parser
 
+
+def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
     demo = commands.add_parser(
         "demo", help="run the whole method on a synthetic cohort: no download, no GPU"
     )
@@ -71,12 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
+
+def _add_configs(commands: "argparse._SubParsersAction[_Parser]") -> None:
     configs = commands.add_parser(
         "configs", help="list the shipped eva configs, or print the path of one"
     )
     configs.add_argument("name", nargs="?", metavar="NAME", help="such as clip_it/bach")
     configs.set_defaults(run=_configs)
 
+
+def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
     report = commands.add_parser(
         "report", help="tables, figures and one page of finished runs, from saved files alone"
     )
@@ -115,9 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run=_report)
 
-    parser.set_defaults(run=lambda _: parser.print_help())
-    return parser
-
 
 def _configs(options: argparse.Namespace) -> None:
     from clipit_eva import configs
@@ -133,8 +141,8 @@ def _demo(options: argparse.Namespace) -> None:
         raise InputError(f"--replaced-share {options.replaced_share} must lie in [0, 1]")
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs} must be at least 1")
-    from clipit_eva.analysis.runs import read_runs
-    from clipit_eva.analysis.summary import summarize
+    from clipit_eva.analysis.runs import read_runs  # pyright: ignore[reportMissingImports]
+    from clipit_eva.analysis.summary import summarize  # pyright: ignore[reportMissingImports]
     from clipit_eva.demo.pipeline import run_demo
     from clipit_eva.demo.result import render
 
