@@ -43,6 +43,8 @@ def render(output: Path, cohort: Cohort, table: pd.DataFrame) -> str:
             "CLIP-IT's difference is LoRA's and the text's together; the no-text ablation\n"
             "(DISTILL_WEIGHT=0) tells them apart.",
             "Open next:\n" + "\n".join(f"  {name:8} {path}" for name, path in files.items()),
+            "Tables, figures and a page with tests and intervals:\n"
+            f"  clipit-eva report {output / 'runs'} --output {output / 'report'}",
         ]
     )
 
