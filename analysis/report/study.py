@@ -115,11 +115,20 @@ def make_study(folder: Path, options: Options) -> Study:
     )
 
 
+DEMO_BACKBONE = "clipit_eva/demo_vit"
+"""The backbone that only the demo's synthetic cohort is meant for."""
+
+
 def _warnings(cells: Sequence[Cell], headline: pd.DataFrame) -> tuple[str, ...]:
     """Returns what concerns the report as a whole."""
     found = []
     if not len(headline) or not headline["difference_points"].notna().any():
         found.append("No cell has both unimodal and CLIP-IT runs: there is no headline comparison.")
+    if any(cell.backbone == DEMO_BACKBONE for cell in cells):
+        found.append(
+            f"Runs with {DEMO_BACKBONE} are the demo's, on drawn images in BACH's layout: they say "
+            "nothing about real tissue, and published numbers beside them are of real data."
+        )
     unknown = [cell.dataset for cell in cells if cell.clusters is None]
     if unknown:
         found.append(
