@@ -87,7 +87,7 @@ def headline_frame(cells: Sequence[Cell]) -> pd.DataFrame:
             row.update(_crossed(test), **_crossed(plain, "accuracy_"))
         else:
             missing = arms.CLIP_IT if cell.has(arms.UNIMODAL) else arms.UNIMODAL
-            row["refused"] = f"no runs of {arms.LABELS[missing]}"
+            row.update(_untested(f"no runs of {arms.LABELS[missing]}"))
         rows.append(row)
         tests.append(test)
     frame = pd.DataFrame(rows)
@@ -107,7 +107,7 @@ def mean_gain_frame(cells: Sequence[Cell]) -> pd.DataFrame:
         mine = [cell for cell in paired if cell.dataset == dataset]
         row: dict[str, Any] = {"dataset": dataset, "n_backbones": len(mine), **_size(mine[0])}
         if len({cell.replicates for cell in mine}) > 1:
-            row["refused"] = "backbones have different seeds"
+            row.update(_untested("backbones have different seeds"))
             tests.append(None)
         else:
             gains = [cell.right(arms.CLIP_IT) - cell.right(arms.UNIMODAL) for cell in mine]
@@ -270,6 +270,12 @@ def _crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
     if prefix:
         return {f"{prefix}{name}": value for name, value in numbers.items()}
     return {**numbers, **_remarks(test), "mark": test.mark or ""}
+
+
+def _untested(reason: str) -> dict[str, Any]:
+    """Returns what is printed where there is no test."""
+    names = ("difference_points", "low_points", "high_points", "p", "df", "wins")
+    return {**dict.fromkeys(names), "refused": reason, "warnings": "", "mark": ""}
 
 
 def _remarks(result: Result) -> dict[str, str]:

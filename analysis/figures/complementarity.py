@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .style import COLORS, axes, clean
+from .style import COLORS, axes, clean, short
 
 
 def plot_complementarity(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
@@ -39,7 +39,7 @@ def plot_complementarity(frame: pd.DataFrame, ax: Axes | None = None, title: str
         linestyle="--",
         label="by chance (independent errors within class)",
     )
-    ax.set_xticks(place, list(frame["backbone"]), rotation=30, ha="right")
+    ax.set_xticks(place, [short(name) for name in frame["backbone"]], rotation=30, ha="right")
     ax.set_ylim(0, 1.35 * max(frame["count_mean"].max(), frame["count_by_chance"].max(), 1))
     ax.legend(frameon=False, fontsize="small", loc="upper left")
     return clean(ax, ylabel="test samples:\ntext right, vision wrong", title=title)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from ..scores import Calibration, Flips
-from .style import LINES, MARKERS, PALETTE, axes, clean
+from .style import LINES, MARKERS, PALETTE, TITLE_WIDTH, axes, clean, short, wrapped
 
 
 def plot_confusion(
@@ -26,23 +25,22 @@ def plot_confusion(
     counts = np.asarray(matrix, dtype=float)
     sizes = counts.sum(axis=1, keepdims=True)
     shares = 100 * np.divide(counts, sizes, out=np.zeros_like(counts), where=sizes > 0)
-    sns.heatmap(
-        shares,
-        annot=True,
-        fmt=".1f" if len(classes) <= 4 else ".0f",
-        annot_kws={"fontsize": 8 if len(classes) <= 4 else 6},
-        cmap="Blues",
-        vmin=0,
-        vmax=100,
-        cbar=False,
-        xticklabels=list(classes),
-        yticklabels=list(classes),
-        linewidths=0.5,
-        ax=ax,
-    )
-    ax.tick_params(axis="x", rotation=45)
-    ax.tick_params(axis="y", rotation=0)
-    ax.set(xlabel="predicted", ylabel="true (% of row)", title=title)
+    # Not seaborn's heatmap, which draws the whole figure once more for each of its panels.
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    few = len(classes) <= 4
+    for (row, column), share in np.ndenumerate(shares):
+        ax.text(
+            column,
+            row,
+            f"{share:.1f}" if few else f"{share:.0f}",
+            ha="center",
+            va="center",
+            fontsize=8 if few else 6,
+            color="white" if share > 55 else "black",
+        )
+    ax.set_xticks(range(len(classes)), [short(name) for name in classes], rotation=45, ha="right")
+    ax.set_yticks(range(len(classes)), [short(name) for name in classes])
+    ax.set(xlabel="predicted", ylabel="true (% of row)", title=wrapped(title, TITLE_WIDTH))
     return ax
 
 
@@ -68,10 +66,10 @@ def plot_flips(
     widest = max(float(flips.rescued.max()), float(flips.lost.max()), 1.0)
     ax.set_xlim(-1.3 * widest, 1.3 * widest)
     ax.axvline(0, color="black", linewidth=1)
-    ax.set_yticks(y, list(classes))
-    ax.invert_yaxis()
-    ax.legend(frameon=False, fontsize="small")
-    return clean(ax, xlabel="samples flipped by CLIP-IT (mean over seeds)", title=title)
+    ax.set_yticks(y, [short(name) for name in classes])
+    ax.set_ylim(len(classes) - 0.4, -1.3)  # room for the legend above the first class
+    ax.legend(frameon=False, fontsize="small", loc="upper center", ncols=2)
+    return clean(ax, xlabel="flipped samples (mean over seeds)", title=title)
 
 
 def plot_calibration(
@@ -95,7 +93,7 @@ def plot_calibration(
             marker=MARKERS[number % len(MARKERS)],
             markersize=4,
             linestyle=LINES[number % len(LINES)],
-            label=f"{name} (ECE {curve.ece:.3f})",
+            label=f"{short(name)} (ECE {curve.ece:.3f})",
         )
     ax.legend(frameon=False, fontsize="small")
     return clean(ax, xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)

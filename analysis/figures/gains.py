@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from .. import arms
-from .style import COLORS, GREY, LINES, MARKERS, PALETTE, VERDICTS, axes, clean, wrapped
+from .style import COLORS, GREY, LINES, MARKERS, PALETTE, VERDICTS, axes, clean, short, wrapped
 
 
 def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
@@ -44,9 +44,9 @@ def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> 
                 color=color,
                 markerfacecolor=fill,
             )
-        ax.plot([], [], marker=marker, color=color, markerfacecolor="white", label=dataset)
+        ax.plot([], [], marker=marker, color=color, markerfacecolor="white", label=short(dataset))
     ax.plot([], [], marker="o", linestyle="", color="black", label="filled: Holm p < 0.05")
-    ax.set_yticks(range(len(backbones)), backbones)
+    ax.set_yticks(range(len(backbones)), [short(name) for name in backbones])
     ax.invert_yaxis()
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return clean(ax, xlabel="CLIP-IT - unimodal (points, 95% interval)", title=title)
@@ -79,7 +79,7 @@ def plot_slopes(
             linestyle=LINES[0] if rises else LINES[1],
             marker="o",
             markersize=4,
-            label=None if seeds is None else seeds[place],
+            label=None if seeds is None else short(seeds[place]),
         )
     ax.plot([0, 1], [first.mean(), second.mean()], color="black", linewidth=3, label="mean")
     ax.set_xticks([0, 1], ["unimodal", "CLIP-IT"])

@@ -23,6 +23,9 @@ VERDICTS = {"better": "^", "worse": "v", "equivalent": "s", "inconclusive": "o"}
 
 GREY = "#555555"
 
+TITLE_WIDTH = 28
+"""Letters in a line of a panel's title."""
+
 
 def axes(ax: Axes | None, width: float = 5.0, height: float = 3.5) -> Axes:
     """Returns the axes given, or new ones of a figure of this size in inches."""
@@ -33,13 +36,21 @@ def axes(ax: Axes | None, width: float = 5.0, height: float = 3.5) -> Axes:
     return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def clean(ax: Axes, **labels: Any) -> Axes:
-    """Sets labels (as `Axes.set`), removes the box, and returns the axes."""
-    ax.set(**labels)
+def clean(ax: Axes, title: str = "", **labels: Any) -> Axes:
+    """Sets title and labels (as `Axes.set`), removes the box, and returns the axes."""
+    ax.set(title=wrapped(title, TITLE_WIDTH), **labels)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 
-def wrapped(label: str, width: int = 36) -> str:
-    """Returns a long label on several lines."""
-    return textwrap.fill(label, width)
+def wrapped(label: str, width: int = 36, lines: int = 3) -> str:
+    """Returns a name from the data as a label: on few lines, and no formula to matplotlib."""
+    rows = textwrap.wrap(label, width) or [""]
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], rows[lines - 1][: width - 3] + "..."]
+    return "\n".join(rows).replace("$", r"\$")
+
+
+def short(name: str) -> str:
+    """Returns the name of a class or backbone as it fits beside a panel."""
+    return wrapped(name, 20, 2)

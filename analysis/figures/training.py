@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike
 
 from clipit_eva.errors import InputError
 
-from .style import COLORS, GREY, HATCHES, LINES, PALETTE, axes, clean, wrapped
+from .style import COLORS, GREY, HATCHES, LINES, MARKERS, PALETTE, axes, clean, wrapped
+
+OTHERS = tuple(color for color in PALETTE if color not in COLORS.values())
+"""Colours of arms that are no method of their own."""
 
 
 def plot_learning(
@@ -29,9 +32,10 @@ def plot_learning(
             ax.plot(
                 curve["step"],
                 curve["value"],
-                color=COLORS.get(arm, PALETTE[-1 - number % len(PALETTE)]),
+                color=COLORS.get(arm, OTHERS[number % len(OTHERS)]),
                 linestyle=LINES[number % len(LINES)],
-                marker="o" if len(curve) < 3 else None,
+                marker=MARKERS[number % len(MARKERS)],
+                markersize=3,
                 alpha=0.8,
                 label=wrapped(label) if place == 0 else None,  # one entry an arm
             )

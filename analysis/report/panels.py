@@ -67,7 +67,7 @@ def _slopes(cells: Sequence[Cell]) -> Drawing:
             100 * balanced_accuracy(cell.predictions(name), cell.targets)
             for name in (arms.UNIMODAL, arms.CLIP_IT)
         )
-        plot_slopes(one, two, ax=ax, title=f"{cell.backbone}\n{cell.dataset}")
+        plot_slopes(one, two, ax=ax, title=f"{cell.backbone} on {cell.dataset}")
     title = "Each seed from unimodal to CLIP-IT (dashed: falls; black: mean)"
     return Drawing("slopes", title, figure)
 

@@ -1,0 +1,169 @@
+"""The page in a real browser: it opens, sorts, filters, and its console stays empty."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from clipit_eva.analysis.report import Options, write_report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+DRIVER = shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None, reason="Chromium and its driver are not installed"
+    ),
+]
+
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
+    "--disable-sync", "--disable-domain-reliability", "--no-first-run", "--no-pings",
+    "--metrics-recording-only",
+)  # fmt: skip
+
+ATTACK = "</script><script>document.title='broken'</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser, study_folder, tmp_path):
+    path = write_report(study_folder, tmp_path / "report", Options(n_resamples=1000))
+    browser.set_window_size(1200, 900)
+    browser.get(path.as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def css(driver, selector):
+    return driver.find_elements("css selector", selector)
+
+
+def column(driver, table, place):
+    cells = css(driver, f"#{table} tbody tr:not([hidden]) td:nth-child({place})")
+    return [cell.get_attribute("textContent") for cell in cells]
+
+
+def choose(driver, name, value):
+    driver.execute_script(
+        "const field = document.getElementById(arguments[0]); field.value = arguments[1];"
+        "field.dispatchEvent(new Event('input'));",
+        name,
+        value,
+    )
+
+
+def test_it_opens_with_headline_tables_figures_and_methods(page):
+    assert page.title == "CLIP-IT report"
+    assert "BACH: CLIP-IT minus unimodal +" in css(page, "#headline")[0].text
+    assert len(css(page, "table.sortable")) == 7
+    for image in css(page, "figure img"):
+        assert page.execute_script("return arguments[0].naturalWidth", image) > 100
+        assert image.get_attribute("alt")
+    assert "crossed random effects" in css(page, "#methods-text")[0].text
+    assert css(page, "#warnings li")
+
+
+def test_a_numeric_column_sorts_by_number_both_ways(page):
+    (head,) = (b for b in css(page, "#table-runs th button") if b.text == "balanced accuracy %")
+    place = 5
+    before = column(page, "table-runs", place)
+    head.click()
+    down = [float(value) for value in column(page, "table-runs", place)]
+    assert down == sorted(map(float, before), reverse=True)
+    head.click()
+    assert [float(v) for v in column(page, "table-runs", place)] == down[::-1]
+    assert head.find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
+
+
+def test_text_sorts_and_rows_stay_whole(page):
+    rows = {row.get_attribute("textContent") for row in css(page, "#table-gains tbody tr")}
+    css(page, "#table-gains th button")[0].click()
+    assert column(page, "table-gains", 1) == ["BACH", "CRC"]
+    css(page, "#table-gains th button")[0].click()
+    assert column(page, "table-gains", 1) == ["CRC", "BACH"]
+    assert {row.get_attribute("textContent") for row in css(page, "#table-gains tbody tr")} == rows
+
+
+def test_rows_filter_by_words(page):
+    field = css(page, '[data-filters="table-runs"]')[0]
+    assert len(column(page, "table-runs", 1)) == 24
+    field.send_keys("crc same layers")
+    assert column(page, "table-runs", 1) == ["CRC"] * 3
+    assert set(column(page, "table-runs", 3)) == {"no text (same layers)"}
+
+
+def test_samples_filter_sort_and_page(page):
+    def count():
+        return int(re.search(r"of (\d+) samples", css(page, "#sample-count")[0].text)[1])
+
+    everything = count()
+    assert everything > 50
+    assert len(column(page, "sample-table", 1)) == 50
+    css(page, "#sample-next")[0].click()
+    assert css(page, "#sample-count")[0].text.startswith("51 to")
+    choose(page, "sample-kind", "lost")
+    lost = count()
+    assert 0 < lost < everything
+    assert set(column(page, "sample-table", 2)) == {"lost"}
+    assert all(int(net) < 0 for net in column(page, "sample-table", 8))
+    choose(page, "sample-kind", "")
+    choose(page, "sample-class", "b")
+    choose(page, "sample-net", "2")
+    assert set(column(page, "sample-table", 4)) == {"b"}
+    assert all(abs(int(net)) >= 2 for net in column(page, "sample-table", 8))
+    choose(page, "sample-file", "no such file")
+    assert css(page, "#sample-count")[0].text == "no sample"
+    choose(page, "sample-file", "")
+    (head,) = (b for b in css(page, "#sample-table button") if b.text == "p(true) unimodal")
+    head.click()
+    values = [float(value) for value in column(page, "sample-table", 9)]
+    assert values == sorted(values)
+
+
+def test_it_fits_a_phone(page):
+    page.set_window_size(400, 800)
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
+    )
+    width = page.execute_script("return document.documentElement.scrollWidth")
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width <= 390
+
+
+def test_names_in_the_data_are_shown_and_never_run(browser, write_run, drawn, tmp_path):
+    targets = np.arange(40) % 4
+    names = [f"{ATTACK}{place}.png" for place in range(40)]
+    classes = {"datasets": [{"class": f"eva.{ATTACK}", "classes": [ATTACK, "b", "c", "d"]}]}
+    for seed in (1, 2, 3):
+        for method, accuracy in (("unimodal", 0.5), ("clip_it", 0.9)):
+            predictions = drawn(targets, accuracy, seed + len(method))
+            write_run(
+                method, targets, predictions, seed=seed, filenames=names, provenance=classes,
+                backbone=f"{ATTACK}&amp;", name=f"{method}{seed}",
+            )  # fmt: skip
+    path = write_report(write_run.folder, tmp_path / "report", Options(n_resamples=1000))
+    browser.get(path.as_uri())
+    assert browser.title == "CLIP-IT report"
+    assert any(ATTACK in name for name in column(browser, "sample-table", 3))
+    assert f"{ATTACK}&amp;" in column(browser, "table-gains", 2)[0]
+    assert browser.get_log("browser") == []

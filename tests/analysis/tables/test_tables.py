@@ -1,0 +1,155 @@
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from clipit_eva.analysis import comparisons, secondary
+from clipit_eva.analysis.cells import gather
+from clipit_eva.analysis.runs import read_runs
+from clipit_eva.analysis.tables import gains, others, table, writing
+
+TEX = shutil.which("pdflatex") or shutil.which("tectonic")
+
+
+def tables_of(cells):
+    headline = comparisons.headline_frame(cells)
+    return {
+        made.name: made
+        for made in (
+            gains.table1(headline, cells),
+            gains.gains(headline, cells),
+            gains.mean_gains(comparisons.mean_gain_frame(cells), cells),
+            others.ablations(comparisons.ablation_frame(cells), cells),
+            others.complementarity(comparisons.complementarity_frame(cells), cells),
+            others.secondary(secondary.secondary_frame(cells, 1000), cells, 1000),
+            others.runs(comparisons.scores_frame(cells)),
+        )
+    }
+
+
+@pytest.fixture
+def tables(study_folder):
+    return tables_of(gather(read_runs(study_folder)))
+
+
+def test_table_1_has_the_papers_layout_and_labels_published_numbers(tables):
+    shown = tables["table1"].shown
+    assert list(shown.columns) == [
+        "Backbone", "Method", "BACH", "BACH (published)", "CRC", "CRC (published)",
+    ]  # fmt: skip
+    assert shown["Method"].tolist() == ["unimodal", "CLIP-IT"]
+    assert shown["BACH (published)"].tolist() == [
+        "78.89 (v1); 78.9 ± 0.90 (repository)",
+        "81.79 (v1); 81.8 ± 1.14 (repository)",
+    ]
+    assert any("not measured here" in note for note in tables["table1"].notes)
+
+
+def test_numbers_are_printed_as_they_were_computed(tables):
+    made = tables["gains"]
+    row, data = made.shown.iloc[0], made.data.iloc[0]
+    mean, sd = data["clip_it_mean_percent"], data["clip_it_sd_points"]
+    assert row["CLIP-IT"] == f"{mean:.2f} ± {sd:.2f}"
+    ends = f"[{data['low_points']:.2f}, {data['high_points']:.2f}]"
+    assert row["difference [95% CI]"].startswith(f"{data['difference_points']:+.2f} {ends}")
+    assert row["wins"] == "3/3"
+
+
+def test_what_is_significant_is_starred_and_bold(tables):
+    made = tables["gains"]
+    for shown, p in zip(made.shown["difference [95% CI]"], made.data["p_holm"], strict=True):
+        assert shown.endswith(table.STAR) == (p < 0.05)
+    assert made.shown["difference [95% CI]"].str.endswith(table.STAR).any()
+    assert "** \\* |" in writing.markdown(made)
+    assert "$^{*}$" in writing.latex(made)
+    assert r"\textbf{+" in writing.latex(made)
+
+
+def test_the_footer_says_what_a_reader_must_know(tables):
+    footer = " ".join(tables["ablations"].notes)
+    for words in (
+        "BACH 120 (slides unknown; 3 seeds), CRC 90 (slides unknown; 3 seeds)",
+        "seed 1, seed 2, seed 3",
+        "only the training seed varied",
+        "Benjamini-Hochberg over a family of 2 comparisons",
+        "Margin 0.5 points, fixed before looking",
+        "patch-level, optimistic",
+        "Warning: only 3 seeds (fewer than 5)",
+    ):
+        assert words in footer
+    assert "Holm over a family of 2 comparisons" in " ".join(tables["gains"].notes)
+    assert "1,000 bootstrap resamples." in tables["secondary"].notes
+
+
+def test_counts_are_never_without_chance(tables):
+    column = tables["complementarity"].shown["text right, vision wrong (by chance)"]
+    assert column.str.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)").all()
+
+
+def test_settings_that_differ_between_seeds_are_named(write_run):
+    targets = np.arange(20) % 4
+    for seed, weight in ((1, 0.5), (2, 0.5), (3, 0.7)):
+        options = {"seed": seed, "head": {"weight": weight}, "vision_head_checkpoint": f"{seed}"}
+        write_run("unimodal", targets, targets, **options)
+    cells = gather(read_runs(write_run.folder))
+    footer = " ".join(gains.table1(comparisons.headline_frame(cells), cells).notes)
+    assert "varied: the training seed, and model.head.weight." in footer
+
+
+def test_refusals_are_printed_with_their_reason(write_run, drawn):
+    targets = np.arange(40) % 4
+    for seed in (1, 2):
+        write_run("unimodal", targets, drawn(targets, 0.5, seed), seed=seed)
+        write_run("clip_it", targets, drawn(targets, 0.8, seed), seed=seed)
+    cells = gather(read_runs(write_run.folder))
+    made = gains.gains(comparisons.headline_frame(cells), cells)
+    assert made.shown["difference [95% CI]"][0].endswith(" [1]")
+    assert made.shown["Holm p"][0] == table.NONE
+    assert "[1] 2 seeds: the crossed test needs at least 3" in made.notes
+    assert not any("optimistic" in note for note in made.notes)
+
+
+def test_csv_has_every_number_unrounded(tables, tmp_path):
+    for made in tables.values():
+        paths = writing.write_table(made, tmp_path)
+        assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+        again = pd.read_csv(tmp_path / f"{made.name}.csv")
+        for column in made.data.select_dtypes("number"):
+            np.testing.assert_array_equal(again[column], made.data[column])
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+NASTY = "a_b & 50% #1 {x} ~ ^ \\ $ <b> | [c] `d` *"
+
+
+def nasty() -> table.Table:
+    frame = pd.DataFrame({"Name": [NASTY, "[0.1, 0.2]† *"], "value_%": ["±1", "x"]})
+    return table.Table("na_sty", NASTY, frame, frame, {}, (NASTY,))
+
+
+def test_markdown_cells_cannot_break_out():
+    lines = writing.markdown(nasty()).splitlines()
+    assert len([line for line in lines if line.startswith("|")]) == 4
+    assert r"\<b\> \| \[c\]" in lines[4]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(TEX is None, reason="neither pdflatex nor tectonic is installed")
+def test_latex_compiles(tables, tmp_path):
+    names = []
+    for made in [*tables.values(), nasty()]:
+        writing.write_table(made, tmp_path)
+        names.append(made.name)
+    inputs = "\n".join(rf"\input{{{name}}}" for name in names)
+    (tmp_path / "all.tex").write_text(
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+    )
+    command = [TEX, "all.tex"]
+    if "pdflatex" in TEX:
+        command[1:1] = ["-halt-on-error", "-interaction=nonstopmode"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 10_000

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from clipit_eva.analysis import comparisons, secondary
+from clipit_eva.analysis.cells import gather
+from clipit_eva.analysis.runs import read_runs
+from clipit_eva.analysis.significance import adjust, crossed_test
+
+
+@pytest.fixture
+def cells(study_folder):
+    return gather(read_runs(study_folder))
+
+
+def test_the_headline_is_the_crossed_test_of_balanced_accuracy_with_holm(cells):
+    frame = comparisons.headline_frame(cells)
+    assert frame["dataset"].tolist() == ["BACH", "CRC"]
+    tests = [
+        crossed_test(cell.right("clip_it"), cell.right("unimodal"), classes=cell.targets)
+        for cell in cells
+    ]
+    np.testing.assert_allclose(frame["difference_points"], [100 * t.estimate for t in tests])
+    np.testing.assert_allclose(frame["low_points"], [100 * t.ci95_floor[0] for t in tests])
+    np.testing.assert_allclose(frame["p"], [test.p_floor for test in tests])
+    np.testing.assert_allclose(frame["p_holm"], adjust(frame["p"]).adjusted)
+    assert frame["family_size"].tolist() == [2, 2]
+    difference = frame["clip_it_mean_percent"] - frame["unimodal_mean_percent"]
+    np.testing.assert_allclose(frame["difference_points"], difference)
+
+
+def test_a_cell_with_one_arm_is_in_the_table_but_not_in_the_family(write_run, study_folder):
+    targets = np.arange(20) % 4
+    for seed in (1, 2, 3):
+        write_run("unimodal", targets, targets, seed=seed, dataset="PatchCamelyon")
+    frame = comparisons.headline_frame(gather(read_runs(study_folder))).set_index("dataset")
+    assert frame.loc["PCAM", "refused"] == "no runs of CLIP-IT"
+    assert np.isnan(frame.loc["PCAM", "p_holm"])
+    assert frame["family_size"].tolist() == [2, 2, 2]
+
+
+def test_the_mean_gain_tests_the_average_of_backbones_once(cells):
+    frame = comparisons.mean_gain_frame(cells).set_index("dataset")
+    assert frame.index.tolist() == ["BACH", "CRC", "all"]
+    mean = frame.loc[["BACH", "CRC"], "difference_points"].mean()
+    assert frame.loc["all", "difference_points"] == pytest.approx(mean)
+    assert frame.loc["all", "low_points"] < mean < frame.loc["all", "high_points"]
+    assert "p" not in frame.columns
+
+
+def test_ablations_are_variant_minus_full_with_verdicts(cells):
+    frame = comparisons.ablation_frame(cells, margin_points=0.5)
+    assert frame["arm"].tolist() == ["no_text", "no_text"]
+    assert (frame["difference_points"] < 0).all()
+    assert set(frame["verdict"]) <= {"worse", "inconclusive"}
+    wide = comparisons.ablation_frame(cells, margin_points=60)
+    assert wide["verdict"].tolist() == ["equivalent", "equivalent"]
+
+
+def test_complementarity_counts_are_beside_chance(cells):
+    frame = comparisons.complementarity_frame(cells)
+    for row, cell in zip(frame.to_dict("records"), cells, strict=True):
+        text, vision = cell.right("text_only"), cell.right("unimodal")
+        counts = (text * (1 - vision)).sum(axis=1)
+        assert row["count_mean"] == pytest.approx(counts.mean())
+        assert row["count_sd"] == pytest.approx(counts.std(ddof=1))
+        chance = 0.0
+        for name in np.unique(cell.targets):
+            of = cell.targets == name
+            chance += np.mean(
+                text[:, of].mean(axis=1) * (1 - vision[:, of].mean(axis=1)) * of.sum()
+            )
+        assert row["count_by_chance"] == pytest.approx(chance)
+        mirror = (vision * (1 - text)).sum(axis=1)
+        assert row["mirror_mean"] == pytest.approx(mirror.mean())
+
+
+def test_secondary_tests_are_refused_one_by_one(cells):
+    frame = secondary.secondary_frame(cells, n_resamples=1000).set_index(["dataset", "test"])
+    assert frame.loc[("BACH", "signed rank over seeds"), "refused"].startswith("3 differences")
+    row = frame.loc[("BACH", "paired t over seeds")]
+    one, two = (cells[0].right(name).mean(axis=1) for name in ("clip_it", "unimodal"))
+    assert row["estimate_points"] == pytest.approx(100 * (one - two).mean())
+    assert float(row["p"]) == pytest.approx(stats.ttest_rel(one, two).pvalue, rel=0.05)
+    assert " to " in frame.loc[("BACH", "McNemar mid-p, each seed"), "p"]
+
+
+def test_every_run_is_listed_once_with_its_digest(cells, study_folder):
+    frame = comparisons.scores_frame(cells)
+    assert len(frame) == 24
+    assert frame["run"].is_unique
+    assert frame["config_digest"].str.fullmatch("[0-9a-f]{12}").all()
+    assert all(str(study_folder) in folder for folder in frame["run"])
