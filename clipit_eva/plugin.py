@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import jsonargparse
 
+from clipit_eva import logs
 from clipit_eva.errors import InputError
 
 # By identity, since not every object hashes; weakly, so that no run's model or optimizer is kept.
@@ -28,6 +29,7 @@ def activate() -> None:
     """Registers the hooks, once a process."""
     jsonargparse.add_instantiator(_instantiate, object)
     sys.excepthook = functools.partial(_handle_uncaught, sys.excepthook)
+    logs.forward()
     import clipit_eva.demo.backbone  # noqa: F401 (registers the demo's backbone in eva)
 
 

@@ -1,11 +1,19 @@
 """Options and fixtures that all tests share."""
 
+import logging
 import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _log_messages_reach_caplog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an `eva` process our messages go to eva's log alone."""
+    monkeypatch.setattr(logging.getLogger("clipit_eva"), "propagate", True)
+
 
 COMMITTED = Path(__file__).parent / "fixtures"
 """Small number fixtures that travel with the project."""

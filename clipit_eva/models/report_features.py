@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class CachedReports(nn.Module):
@@ -37,7 +38,7 @@ class EncodedReports(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        texts: Sequence[str],
+        texts: Sequence[str | Sequence[str]],
         tokenize: Callable[[Sequence[str]], torch.Tensor],
         word_dropout: float = 0.0,
     ) -> None:
@@ -45,7 +46,8 @@ class EncodedReports(nn.Module):
 
         Args:
             encoder: Token ids [B, L], int64 -> embeddings [B, t].
-            texts: The reports; row i of a batch's rows means `texts[i]`.
+            texts: The reports, or each report's windows, whose mean direction counts; row i of a
+                batch's rows means `texts[i]`.
             tokenize: Texts -> token ids [len(texts), L], int64.
             word_dropout: Share of a report's words left out at each reading, in [0, 1).
         """
@@ -58,12 +60,23 @@ class EncodedReports(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Returns the embeddings [..., t] of report rows [...], int64."""
         distinct, positions = rows.unique(return_inverse=True)
-        texts = [self._read(row) for row in distinct.tolist()]
-        return self.encoder(self._tokenize(texts).to(rows.device))[positions]
+        windows = [self._windows(row) for row in distinct.tolist()]
+        texts = [self._read(text) for report in windows for text in report]
+        embeddings = self.encoder(self._tokenize(texts).to(rows.device))
+        if len(texts) > len(windows):
+            owner = torch.tensor([n for n, report in enumerate(windows) for _ in report])
+            sums = embeddings.new_zeros(len(windows), embeddings.shape[1])
+            sums = sums.index_add(0, owner.to(rows.device), embeddings)
+            embeddings = functional.normalize(sums, dim=-1)
+        return embeddings[positions]
 
-    def _read(self, row: int) -> str:
-        """Returns a report, with words left out while training."""
-        text = self._texts[row]
+    def _windows(self, row: int) -> Sequence[str]:
+        """Returns the texts of a row."""
+        texts = self._texts[row]
+        return [texts] if isinstance(texts, str) else texts
+
+    def _read(self, text: str) -> str:
+        """Returns a text, with words left out while training."""
         if not (self.training and self._word_dropout):
             return text
         return drop_words(text, self._word_dropout)

@@ -63,7 +63,7 @@ def top_k(
     with _full_precision():
         for start in tqdm(starts, desc="Pairing", unit="block", disable=len(starts) < 2):
             part = slice(start, start + block)
-            rows = np.ascontiguousarray(queries[part])
+            rows = np.array(queries[part])  # a copy: the input may be a read-only memory map
             found = _candidates(rows, fixed or make_blocks(), min(k + _EXTRA, len(bank)), device)
             indices[part], cosines[part] = _settle(rows, prepared, found, k)
     return indices, cosines

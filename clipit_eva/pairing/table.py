@@ -34,15 +34,17 @@ def make_pairs(
     report_ids: Sequence[str],
     neighbours: np.ndarray,
     similarities: np.ndarray,
+    chunks: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Returns the rows of one split.
 
     Args:
         split: The split's name.
         filenames: Filename of each image, in the dataset's order.
-        report_ids: Id of each report, in the corpus's order.
-        neighbours: Reports of each image [N, k], int64, best first.
+        report_ids: Id of each report, or of each chunk's report, in the corpus's order.
+        neighbours: Reports or chunks of each image [N, k], int64, best first.
         similarities: Their cosines [N, k], float32.
+        chunks: The number of each chunk in its report, int32; `None` means whole reports.
     """
     count, k = neighbours.shape
     return pd.DataFrame(
@@ -52,7 +54,7 @@ def make_pairs(
             "filename": np.repeat(np.asarray(filenames, dtype=object), k),
             "rank": np.tile(np.arange(k, dtype=np.int32), count),
             "report_id": np.asarray(report_ids, dtype=object)[neighbours.ravel()],
-            "chunk": np.int32(0),
+            "chunk": np.int32(0) if chunks is None else chunks[neighbours.ravel()],
             "similarity": similarities.ravel(),
         }
     )
@@ -84,6 +86,7 @@ def pairs_of(
     reports_sha256: str,
     report_rows: Mapping[str, int],
     top_k: int,
+    chunk_counts: Mapping[str, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads the pairs of some images of one split, checked against data and reports.
 
@@ -94,8 +97,10 @@ def pairs_of(
         filenames: Filename of each wanted image, by the eva dataset's index.
         length: Length of the eva dataset.
         reports_sha256: Fingerprint of the corpus.
-        report_rows: Row of each report id in the corpus.
+        report_rows: Row of each report id in the corpus, or of its first chunk.
         top_k: Reports wanted for each image, at least 1.
+        chunk_counts: Number of each report's chunks, whose rows follow the first's; `None` means
+            whole reports.
 
     Returns:
         Report rows [n, top_k], int64, and similarities [n, top_k], float32, in the order of
@@ -112,10 +117,27 @@ def pairs_of(
     )
     pairs = pairs.loc[wanted].sort_values(["index", "rank"])
     _check_pairs(Path(path), pairs, split, filenames, top_k, report_rows)
-    rows = pairs["report_id"].map(report_rows).to_numpy(np.int64).reshape(-1, top_k)
+    rows = (
+        (pairs["report_id"].map(report_rows) + _chunks(Path(path), pairs, chunk_counts))
+        .to_numpy(np.int64)
+        .reshape(-1, top_k)
+    )
     similarities = pairs["similarity"].to_numpy(np.float32).reshape(-1, top_k)
     order = pd.Index(pairs["index"].to_numpy()[::top_k]).get_indexer(pd.Index(list(filenames)))
     return rows[order], similarities[order]
+
+
+def _chunks(path: Path, pairs: pd.DataFrame, chunk_counts: Mapping[str, int] | None) -> pd.Series:
+    """Returns each pair's chunk; raises InputError if its report has no such chunk."""
+    counts = 1 if chunk_counts is None else pairs["report_id"].map(chunk_counts)
+    wrong = (pairs["chunk"] < 0) | (pairs["chunk"] >= counts)
+    if wrong.any():
+        row = pairs.loc[wrong].iloc[0]
+        raise InputError(
+            f"{KIND} {path} names chunk {row['chunk']} of report {row['report_id']!r}, which has "
+            "fewer; pair these reports again with the same REPORT_POLICY"
+        )
+    return pairs["chunk"]
 
 
 def _check_provenance(

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.report_source import ReportSource, embed_texts
+from clipit_eva.pairing.encoding import embed_texts
+from clipit_eva.pairing.report_source import ReportSource
 
 
 def caches(tmp_path: Path) -> list[Path]:
-    return sorted((tmp_path / "cache").glob("*"))
+    return sorted((tmp_path / "cache").glob("*.npy"))
 
 
 def test_embeddings_are_the_models_in_corpus_order(source: ReportSource) -> None:

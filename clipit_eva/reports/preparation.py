@@ -1,0 +1,95 @@
+"""What is done to a corpus before it is used: selection, cleaning, removal of duplicates."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from clipit_eva.errors import InputError
+from clipit_eva.reports import filters
+from clipit_eva.reports.cleaning import clean_corpus
+from clipit_eva.reports.corpus import ReportCorpus
+from clipit_eva.reports.duplicates import drop_duplicates, find_duplicates
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportPreparation:
+    """How a corpus is prepared; nothing is done by default.
+
+    Attributes:
+        columns: Values to keep, by column: `{tissue: [colon, rectum]}`.
+        patients: A text file with one patient a line, whose reports are kept.
+        projects: TCGA projects whose reports are kept, by the barcode in `report_id`.
+        tissue: Tissue whose TCGA projects' reports are kept.
+        cleaning: Whether OCR text is cleaned.
+        duplicates: Which repeated reports are dropped: none (`keep`), those with the same text
+            (`drop_exact`), or those with much the same words too (`drop_near`).
+    """
+
+    columns: Mapping[str, str | Sequence[str]] | None = None
+    patients: str | None = None
+    projects: Sequence[str] | None = None
+    tissue: str | None = None
+    cleaning: bool = False
+    duplicates: Literal["keep", "drop_exact", "drop_near"] = "keep"
+
+
+def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpus:
+    """Selects, cleans and removes duplicates, in this order; logs how many reports each takes.
+
+    Args:
+        corpus: The reports as read.
+        preparation: What to do.
+
+    Raises:
+        InputError: A filter names what is not there, or no report is left.
+    """
+    for column, values in (preparation.columns or {}).items():
+        corpus = filters.by_column(corpus, column, values)
+    if preparation.patients is not None:
+        corpus = filters.by_patients(corpus, _patients(Path(preparation.patients)))
+    if preparation.projects is not None:
+        corpus = filters.by_projects(corpus, preparation.projects)
+    if preparation.tissue is not None:
+        corpus = filters.by_tissue(corpus, preparation.tissue)
+    if preparation.cleaning:
+        corpus, _ = clean_corpus(corpus)
+    return _without_duplicates(corpus, preparation.duplicates)
+
+
+def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
+    """Drops the duplicates that are not kept."""
+    if duplicates == "keep":
+        repeated = int(corpus.table["text"].duplicated().sum())
+        if repeated:
+            _log.info(
+                "%s: %d of %d reports repeat an earlier one's text", *_counts(corpus, repeated)
+            )
+        return corpus
+    found = find_duplicates(corpus)
+    if duplicates == "drop_exact":
+        found = found.loc[found["kind"] == "exact"]
+    if len(found):
+        _log.info("%s: dropped %d duplicates of %d reports", *_counts(corpus, len(found)))
+        corpus = drop_duplicates(corpus, found)
+    return corpus
+
+
+def _counts(corpus: ReportCorpus, count: int) -> tuple[str, int, int]:
+    """Returns what the messages about duplicates say."""
+    return corpus.source, count, len(corpus)
+
+
+def _patients(path: Path) -> list[str]:
+    """Reads a list of patients."""
+    try:
+        names = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"REPORT_PATIENTS={path} cannot be read as text ({error})") from None
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise InputError(f"REPORT_PATIENTS={path} names no patient; write one a line")
+    return names
