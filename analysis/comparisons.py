@@ -19,7 +19,7 @@ from .complementarity import complementarity_by_seed, complementarity_over_seeds
 from .results import Result
 from .scores import accuracy, balanced_accuracy, calibration
 from .significance.crossed import CrossedTest, crossed_mean, crossed_test
-from .significance.datasets import macro_difference
+from .significance.datasets import Nemenyi, macro_difference, nemenyi_test
 from .significance.equivalence import verdict
 from .significance.multiplicity import adjust
 from .significance.paired_t import seed_summary
@@ -120,6 +120,19 @@ def mean_gain_frame(cells: Sequence[Cell]) -> pd.DataFrame:
     if len(rows) > 1:
         rows.append(_macro(rows, tests))
     return pd.DataFrame(rows).drop(columns="p", errors="ignore")
+
+
+def rank_test(headline: pd.DataFrame) -> Nemenyi | None:
+    """Ranks unimodal and CLIP-IT over datasets (means over backbones); None below two datasets.
+
+    Args:
+        headline: Of `headline_frame`.
+    """
+    columns = ["unimodal_mean_percent", "clip_it_mean_percent"]
+    both = headline.dropna(subset=columns)
+    datasets = dict.fromkeys(both["dataset"])
+    means = [both.loc[both["dataset"] == name, columns].mean().tolist() for name in datasets]
+    return nemenyi_test(means) if len(means) > 1 else None
 
 
 def ablation_frame(cells: Sequence[Cell], margin_points: float = MARGIN_POINTS) -> pd.DataFrame:

@@ -71,7 +71,11 @@ def _compared(cell: Cell, n_resamples: int, seed: int) -> list[dict[str, Any]]:
     wins = _row("P(CLIP-IT above)", "seeds, descriptive", result.outperforming, None, None)
     ends = result.outperforming.paired_ci95
     wins["estimate_text"] = f"{result.outperforming.paired:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
-    return [*rows, mcnemar, wins]
+    effect = _row("effect size over seeds (Hedges g_z)", "seeds", result.seeds_only, None, None)
+    effect["estimate_points"] = None
+    g = result.seeds_only.hedges_g_z
+    effect["estimate_text"] = "" if g is None else f"{g:.2f}"
+    return [*rows, effect, mcnemar, wins]
 
 
 def _auc(cell: Cell, n_resamples: int, seed: int) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def make_study(folder: Path, options: Options) -> Study:
         tables.append(gains.table1(headline, cells))
     if len(frames["mean_gain"]):
         tables.append(gains.gains(headline, cells))
-        tables.append(gains.mean_gains(frames["mean_gain"], cells))
+        tables.append(gains.mean_gains(frames["mean_gain"], cells, comparisons.rank_test(headline)))
     if len(frames["ablations"]):
         tables.append(others.ablations(frames["ablations"], cells))
     if len(frames["complementarity"]):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from .. import arms, comparisons, paper
 from ..cells import Cell
+from ..significance.datasets import Nemenyi
 from . import notes
 from .table import DAGGER, NONE, STAR, Footnotes, Table, difference, p_value, percent, records
 
@@ -71,12 +72,13 @@ def gains(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
     return Table("gains", "Gain of CLIP-IT over unimodal", frame, shown, keys, footer)
 
 
-def mean_gains(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
+def mean_gains(frame: pd.DataFrame, cells: Sequence[Cell], ranks: Nemenyi | None = None) -> Table:
     """Returns the gain averaged over backbones, by dataset, and over datasets.
 
     Args:
         frame: `comparisons.mean_gain_frame`.
         cells: The cells that it was computed from.
+        ranks: `comparisons.rank_test`, for the footer.
     """
     footnotes, rows = Footnotes(), []
     for row in records(frame):
@@ -98,6 +100,7 @@ def mean_gains(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
         notes.CROSSED,
         f'The row "{comparisons.ALL_DATASETS}" speaks of these datasets only.',
         "Intervals only: p-values are tested in the family of single cells.",
+        *_rank_note(ranks),
         *footnotes.notes,
         *notes.optimistic(frame),
         notes.sizes(cells),
@@ -106,6 +109,19 @@ def mean_gains(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
     )
     keys = {"mean difference [95% CI]": "difference_points"}
     return Table("mean_gains", "Mean gain over backbones", frame, pd.DataFrame(rows), keys, footer)
+
+
+def _rank_note(ranks: Nemenyi | None) -> tuple[str, ...]:
+    """Returns what may be said of ranks over datasets, or why nothing may."""
+    if ranks is None:
+        return ()
+    if ranks.refused is not None:
+        return (f"Rank test over datasets (Nemenyi) refused: {ranks.refused}.",)
+    one, two = ranks.mean_ranks
+    return (
+        f"Mean ranks over datasets: unimodal {one:.2f}, CLIP-IT {two:.2f}; Nemenyi's critical "
+        f"difference {ranks.critical_difference:.2f}.",
+    )
 
 
 def published_cell(table: str, dataset: str, backbone: str, arm: str) -> str:

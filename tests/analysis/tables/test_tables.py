@@ -20,7 +20,9 @@ def tables_of(cells):
         for made in (
             gains.table1(headline, cells),
             gains.gains(headline, cells),
-            gains.mean_gains(comparisons.mean_gain_frame(cells), cells),
+            gains.mean_gains(
+                comparisons.mean_gain_frame(cells), cells, comparisons.rank_test(headline)
+            ),
             others.ablations(comparisons.ablation_frame(cells), cells),
             others.complementarity(comparisons.complementarity_frame(cells), cells),
             others.secondary(secondary.secondary_frame(cells, 1000), cells, 1000),
@@ -109,6 +111,11 @@ def test_refusals_are_printed_with_their_reason(write_run, drawn):
     assert made.shown["Holm p"][0] == table.NONE
     assert "[1] 2 seeds: the crossed test needs at least 3" in made.notes
     assert not any("optimistic" in note for note in made.notes)
+
+
+def test_rank_tests_over_few_datasets_are_refused_in_the_footer(tables):
+    notes = " ".join(tables["mean_gains"].notes)
+    assert "(Nemenyi) refused: 2 datasets: a critical-difference diagram needs at least 6" in notes
 
 
 def test_csv_has_every_number_unrounded(tables, tmp_path):
