@@ -40,7 +40,7 @@ class PendingImages(data.Dataset):
         self.datasets = list(datasets)
         self._splits = list(splits)
         places = [np.stack([np.full_like(m, n), m], axis=1) for n, m in enumerate(missing)]
-        self._places = np.concatenate(places)
+        self._places = np.concatenate([np.empty((0, 2), dtype=np.int64), *places])
 
     def __len__(self) -> int:
         return len(self._places)

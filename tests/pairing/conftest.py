@@ -8,13 +8,17 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; nothing may download
 
+import eva
 import open_clip
 import pytest
 import safetensors.torch
 import torch
+from eva.core.data.datamodules import schemas
 from eva.vision.data.datasets import vision
+from torch import nn
 
 from clipit_eva.pairing.report_source import ReportSource
+from clipit_eva.pairing.writer import PairingWriter
 
 CLIP: dict[str, Any] = {
     "embed_dim": 16,
@@ -77,3 +81,40 @@ def source(clip_folder: Path, tmp_path: Path) -> ReportSource:
     rows = "".join(f"r{n},tissue with {word} and {word}\n" for n, word in enumerate(words))
     path.write_text(f"report_id,text\n{rows}")
     return ReportSource(str(path), clip_model=str(clip_folder), cache_dir=str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def predict(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
+    """Returns a function that pairs datasets through the trainer: the table."""
+
+    def run(
+        datasets: dict[str, Any], batch_size: int = 4, name: str = "pairs.parquet", **options: Any
+    ) -> Path:
+        arguments = {"top_k": 2, "reports": source, **options.pop("writer", {})}
+        path = tmp_path / name
+        splits = options.pop("splits", dict(enumerate(datasets)))
+        writer = PairingWriter(output_file=str(path), splits=splits, **arguments)
+        loader = eva.DataLoader(
+            batch_size=batch_size,
+            num_workers=0,
+            pin_memory=False,
+            persistent_workers=False,
+            prefetch_factor=None,
+        )
+        data = eva.DataModule(
+            schemas.DatasetsSchema(predict=list(datasets.values())),
+            schemas.DataloadersSchema(predict=loader),
+        )
+        trainer = eva.Trainer(
+            accelerator="cpu",
+            logger=False,
+            enable_progress_bar=False,
+            default_root_dir=str(tmp_path / "logs"),
+            callbacks=[writer],
+            **options,
+        )
+        trainer.predict(eva.InferenceModule(nn.Identity()), datamodule=data)
+        assert writer._clip is None  # the model is freed
+        return path
+
+    return run

@@ -1,59 +1,17 @@
 """The pairing callback in eva's trainer."""
 
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import eva
 import numpy as np
 import pytest
 import torch
-from eva.core.data.datamodules import schemas
-from torch import nn
 
 from clipit_eva import provenance
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.report_source import ReportSource
 from clipit_eva.pairing.table import read_pairs
-from clipit_eva.pairing.writer import PairingWriter
-
-
-@pytest.fixture
-def predict(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
-    """Returns a function that pairs datasets through the trainer: the table."""
-
-    def run(
-        datasets: dict[str, Any], batch_size: int = 4, name: str = "pairs.parquet", **options: Any
-    ) -> Path:
-        arguments = {"top_k": 2, "reports": source, **options.pop("writer", {})}
-        path = tmp_path / name
-        splits = options.pop("splits", dict(enumerate(datasets)))
-        writer = PairingWriter(output_file=str(path), splits=splits, **arguments)
-        loader = eva.DataLoader(
-            batch_size=batch_size,
-            num_workers=0,
-            pin_memory=False,
-            persistent_workers=False,
-            prefetch_factor=None,
-        )
-        data = eva.DataModule(
-            schemas.DatasetsSchema(predict=list(datasets.values())),
-            schemas.DataloadersSchema(predict=loader),
-        )
-        trainer = eva.Trainer(
-            accelerator="cpu",
-            logger=False,
-            enable_progress_bar=False,
-            default_root_dir=str(tmp_path / "logs"),
-            callbacks=[writer],
-            **options,
-        )
-        trainer.predict(eva.InferenceModule(nn.Identity()), datamodule=data)
-        assert writer._clip is None  # the model is freed
-        return path
-
-    return run
 
 
 def test_table_is_that_of_a_float64_brute_force(
