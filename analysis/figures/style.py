@@ -3,6 +3,7 @@
 import textwrap
 from typing import Any
 
+import seaborn
 from matplotlib.axes import Axes
 
 from .. import arms
@@ -39,7 +40,7 @@ def axes(ax: Axes | None, width: float = 5.0, height: float = 3.5) -> Axes:
 def clean(ax: Axes, title: str = "", **labels: Any) -> Axes:
     """Sets title and labels (as `Axes.set`), removes the box, and returns the axes."""
     ax.set(title=wrapped(title, TITLE_WIDTH), **labels)
-    ax.spines[["top", "right"]].set_visible(False)
+    seaborn.despine(ax=ax)
     return ax
 
 
