@@ -31,7 +31,7 @@ from .wilcoxon import WilcoxonTest, wilcoxon_test
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Result):
-    """First arm against second on one test set. Headline: `accuracy`.
+    """First arm against second on one test set. Headline: `balanced_accuracy`, the paper's metric.
 
     Attributes:
         first: First arm's accuracy over seeds; second: the second arm's.
