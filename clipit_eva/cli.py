@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_demo(commands)
     _add_configs(commands)
+    _add_clip_models(commands)
+    _add_pairing(commands)
     _add_report(commands)
     return parser
 
@@ -127,6 +129,37 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
     report.set_defaults(run=_report)
 
 
+def _add_clip_models(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    models = commands.add_parser(
+        "clip-models", help="list the image-text models that CLIP_MODEL knows by name"
+    )
+    models.set_defaults(run=_clip_models)
+
+
+def _add_pairing(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    pairing = commands.add_parser(
+        "pairing", help="describe pairing tables: similarities, hubs, purity, agreement"
+    )
+    pairing.add_argument("tables", type=Path, nargs="+", metavar="TABLE", help="pairing tables")
+    pairing.add_argument("--output", type=Path, metavar="DIR", help="folder for CSVs and figures")
+    pairing.add_argument(
+        "--images",
+        type=Path,
+        metavar="DATA_ROOT",
+        help="the images' folder: train labels are read to report class purity",
+    )
+    pairing.add_argument("--reports", metavar="REPORTS", help="the reports, for --gallery")
+    pairing.add_argument(
+        "--report-column", default="text", metavar="NAME", help="their text column"
+    )
+    pairing.add_argument(
+        "--gallery",
+        action="store_true",
+        help="write a page of images and the first words of their reports, which may be private",
+    )
+    pairing.set_defaults(run=_pairing)
+
+
 def _configs(options: argparse.Namespace) -> None:
     from clipit_eva import configs
 
@@ -134,6 +167,30 @@ def _configs(options: argparse.Namespace) -> None:
         print("\n".join(configs.names()))
     else:
         print(configs.path(options.name))
+
+
+def _clip_models(_: argparse.Namespace) -> None:
+    from clipit_eva.clip import registry
+
+    for name, package in registry.list_models().items():
+        print(f"{name:20} {package}")
+    print(
+        "hf-hub:ORGANISATION/NAME, a local folder, or an open_clip architecture with a checkpoint"
+    )
+
+
+def _pairing(options: argparse.Namespace) -> None:
+    from clipit_eva.pairing.inspection import inspect_tables, render
+
+    summary = inspect_tables(
+        options.tables,
+        output=options.output,
+        images=options.images,
+        reports=options.reports,
+        column=options.report_column,
+        gallery=options.gallery,
+    )
+    print(render(summary))
 
 
 def _demo(options: argparse.Namespace) -> None:
