@@ -133,3 +133,16 @@ def test_dropout_draws_anew_at_each_reading_in_training_alone() -> None:
     reports.eval()
     reports(row)
     assert tape.texts[-1] == text
+
+
+def test_a_report_of_several_windows_has_their_mean_direction() -> None:
+    table = torch.nn.functional.normalize(torch.randn(5, 8), dim=1)
+    module = EncodedReports(
+        lambda ids: table[ids[:, 0]],  # type: ignore[arg-type]
+        [["0", "1"], "2", ["3"], ["0", "3", "4"]],
+        lambda texts: torch.tensor([[int(text)] for text in texts]),
+    )
+    found = module(torch.tensor([[3, 0], [1, 2]]))
+    means = [table[[0, 3, 4]].mean(0), table[[0, 1]].mean(0), table[2], table[3]]
+    expected = torch.nn.functional.normalize(torch.stack(means), dim=1).reshape(2, 2, 8)
+    torch.testing.assert_close(found, expected)

@@ -1,0 +1,80 @@
+"""Selection, cleaning and duplicates as settings."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clipit_eva.errors import InputError
+from clipit_eva.reports.corpus import ReportCorpus
+from clipit_eva.reports.preparation import ReportPreparation, prepare
+from clipit_eva.reports.prompts import CLASSES, read_prompts
+
+
+@pytest.fixture
+def corpus() -> ReportCorpus:
+    rows = [
+        ("TCGA-AA-3675.1", "Adenocarcinoma of the colon, moderately differentiated, pT3.", "1"),
+        ("TCGA-AA-3675.2", "Adenocarcinoma  of the colon,\nmoderately differentiated, pT3.", "2"),
+        ("TCGA-A6-2671.1", "Tubular adenoma [REDACTED] with low grade dysplasia.", "1"),
+        ("TCGA-A6-2671.2", "Tubular adenoma [REDACTED] with low grade dysplasia.", "2"),
+        ("TCGA-BH-A0B3.1", "Invasive ductal carcinoma of the breast, grade 2.", "1"),
+    ]
+    table = pd.DataFrame(rows, columns=["report_id", "text", "part"])
+    return ReportCorpus.from_table(table, "test")
+
+
+def ids(corpus: ReportCorpus, **settings: object) -> list[str]:
+    kept = prepare(corpus, ReportPreparation(**settings))  # type: ignore[arg-type]
+    return [name.removeprefix("TCGA-") for name in kept.ids]
+
+
+def test_nothing_is_done_by_default_but_said(corpus, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        assert prepare(corpus, ReportPreparation()) is corpus
+    assert "1 of 5 reports repeat an earlier one's text" in caplog.text
+    assert "adenoma" not in caplog.text
+
+
+def test_each_setting_selects(corpus, tmp_path: Path) -> None:
+    (tmp_path / "patients.txt").write_text("TCGA-A6-2671\n\nTCGA-BH-A0B3\n")
+    assert ids(corpus, columns={"part": "2"}) == ["AA-3675.2", "A6-2671.2"]
+    patients = str(tmp_path / "patients.txt")
+    assert ids(corpus, patients=patients) == ["A6-2671.1", "A6-2671.2", "BH-A0B3.1"]
+    assert ids(corpus, projects=["BRCA"]) == ["BH-A0B3.1"]
+    assert ids(corpus, tissue="colon")[-1] == "A6-2671.2"
+    assert ids(corpus, duplicates="drop_exact") == [
+        "AA-3675.1", "AA-3675.2", "A6-2671.1", "BH-A0B3.1"
+    ]  # fmt: skip
+    assert ids(corpus, duplicates="drop_near") == ["AA-3675.1", "A6-2671.1", "BH-A0B3.1"]
+    both = {"columns": {"part": ["1", "2"]}, "tissue": "colon", "duplicates": "drop_near"}
+    assert ids(corpus, **both) == ["AA-3675.1", "A6-2671.1"]
+
+
+def test_cleaning_comes_before_duplicates(corpus) -> None:
+    kept = prepare(corpus, ReportPreparation(cleaning=True, duplicates="drop_exact"))
+    assert not any("REDACTED" in text for text in kept.texts)
+    assert kept.sha256 != corpus.sha256
+
+
+@pytest.mark.parametrize("content", [None, b"\n \n", b"\xff\xfe"])
+def test_a_bad_list_of_patients_is_named(corpus, tmp_path: Path, content) -> None:
+    path = tmp_path / "patients.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"REPORT_PATIENTS={path}"):
+        prepare(corpus, ReportPreparation(patients=str(path)))
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_prompts_name_each_class_as_often(task: str) -> None:
+    table = read_prompts(f"prompts:{task}").table
+    assert table["class"].value_counts().nunique() == 1
+    assert set(table["class"]) == set(CLASSES[task])
+    assert table["text"].is_unique
+
+
+def test_unknown_prompts_are_named() -> None:
+    with pytest.raises(InputError, match="REPORTS=prompts:liver: no such prompts; there are bach"):
+        read_prompts("prompts:liver")
