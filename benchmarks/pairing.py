@@ -2,8 +2,8 @@
 
 Run: python benchmarks/pairing.py
 
-Both read the same files with the same transform, batches and workers; the encoder is a ViT-B/32 with
-random weights.
+Both read the same files with the same transform, batches and workers; the encoder is a ViT-B/32
+with random weights.
 """
 
 import argparse
