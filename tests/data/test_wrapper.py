@@ -3,14 +3,17 @@
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from eva.vision.data.datasets import vision
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from clipit_eva.data.hold_out import HoldOut
+from clipit_eva.data.image_folder import ImageFolder
 from clipit_eva.data.wrapper import DatasetWrapper, eva_dataset, eva_index
 
 
@@ -90,7 +93,12 @@ def test_copies_behave_alike(nested: DatasetWrapper, clone: Callable[[Any], Any]
 
 
 @pytest.mark.slow
-def test_workers_of_a_data_loader_read_it(nested: DatasetWrapper) -> None:
-    loader = DataLoader(nested, batch_size=4, num_workers=1, multiprocessing_context="spawn")
+def test_workers_of_a_data_loader_read_it(tmp_path: Path) -> None:
+    # Classes of the package alone: a spawned worker cannot import those of a test module.
+    for shade in range(6):
+        Image.new("RGB", (4, 4), (40 * shade,) * 3).save(tmp_path / f"{shade}.png")
+    dataset = HoldOut(ImageFolder(str(tmp_path), ["any"]), "train")
+    dataset.setup()
+    loader = DataLoader(dataset, batch_size=4, num_workers=1, multiprocessing_context="spawn")
     images = torch.cat([images for images, *_ in loader])
-    assert torch.equal(images, torch.stack([nested[n][0] for n in range(len(nested))]))
+    assert torch.equal(images, torch.stack([dataset[n][0] for n in range(len(dataset))]))
