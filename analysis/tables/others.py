@@ -81,6 +81,19 @@ def _ablation_row(row: Mapping[str, Any], footnotes: Footnotes) -> dict[str, str
     }
 
 
+_COMPLEMENTARITY_KEYS = {
+    "text right, vision wrong (by chance)": "count_mean",
+    "its mirror (by chance)": "mirror_mean",
+    "rate % [95% CI]": "rate_percent",
+    "observed / chance": "observed_over_expected",
+    "rescue rate %": "rescue_rate_percent",
+    "oracle accuracy %": "oracle_accuracy_percent",
+    "oracle gain": "oracle_gain_points",
+    "odds ratio within class": "mantel_haenszel_odds_ratio",
+}
+"""Columns of the frame that the complementarity table is sorted by."""
+
+
 def complementarity(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
     """Returns what text has right and vision wrong, always beside its chance baseline.
 
@@ -110,16 +123,6 @@ def complementarity(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
                 "odds ratio within class": number(row["mantel_haenszel_odds_ratio"]),
             }
         )
-    keys = {
-        "text right, vision wrong (by chance)": "count_mean",
-        "its mirror (by chance)": "mirror_mean",
-        "rate % [95% CI]": "rate_percent",
-        "observed / chance": "observed_over_expected",
-        "rescue rate %": "rescue_rate_percent",
-        "oracle accuracy %": "oracle_accuracy_percent",
-        "oracle gain": "oracle_gain_points",
-        "odds ratio within class": "mantel_haenszel_odds_ratio",
-    }
     footer = (
         "Test samples that the text-only model has right and the unimodal one wrong (the paper's "
         "measure), mean ± SD over seeds; in brackets what errors independent within each "
@@ -137,7 +140,8 @@ def complementarity(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
         *notes.warnings(frame),
     )
     title = "Complementarity of text and vision"
-    return Table("complementarity", title, frame, pd.DataFrame(rows), keys, footer)
+    table = pd.DataFrame(rows)
+    return Table("complementarity", title, frame, table, _COMPLEMENTARITY_KEYS, footer)
 
 
 def _count(row: Mapping[str, Any], name: str) -> str:

@@ -174,11 +174,11 @@ def test_stock_eva_is_untouched(mode, cohort, run_eva, tmp_path) -> None:
 
 def _stock_config(mode: str, cohort) -> dict:
     """A configuration of eva's classes alone, after its BACH benchmark."""
-    images = {"root": str(cohort.bach), "download": False}
-    images["transforms"] = {
+    transforms = {
         "class_path": "eva.vision.data.transforms.common.ResizeAndCrop",
         "init_args": {"size": 32},
     }
+    images = {"root": str(cohort.bach), "download": False, "transforms": transforms}
     bach = {
         split: {"class_path": "eva.vision.datasets.BACH", "init_args": {**images, "split": split}}
         for split in ("train", "val")
@@ -187,55 +187,58 @@ def _stock_config(mode: str, cohort) -> dict:
         "class_path": "eva.vision.models.ModelFromRegistry",
         "init_args": {"model_name": "universal/vit_tiny_patch16_224_random"},
     }
-    output = "${oc.env:OUTPUT_ROOT}"
-    callbacks = [
+    callbacks: list[dict] = [
         {"class_path": "eva.callbacks.ConfigurationLogger"},
         {
             "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
             "init_args": {"filename": "best", "monitor": "val/MulticlassAccuracy", "mode": "max"},
         },
     ]
-    head = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 192, "out_features": 4}}
-    model: dict = {"head": head, "criterion": "torch.nn.CrossEntropyLoss"}
-    model["metrics"] = {
-        "common": [
-            {
-                "class_path": "eva.metrics.MulticlassClassificationMetrics",
-                "init_args": {"num_classes": 4},
-            }
-        ]
-    }
-    datasets: dict = bach
     if mode == "online":
-        model["backbone"] = backbone
-    else:
-        embeddings = f"{output}/embeddings"
-        callbacks.append(
-            {
-                "class_path": "eva.callbacks.ClassificationEmbeddingsWriter",
-                "init_args": {
-                    "output_dir": embeddings,
-                    "dataloader_idx_map": {0: "train", 1: "val"},
-                    "backbone": backbone,
-                },
-            }
-        )
-        datasets = {
-            split: {
-                "class_path": "eva.datasets.EmbeddingsClassificationDataset",
-                "init_args": {"root": embeddings, "manifest_file": "manifest.csv", "split": split},
-            }
-            for split in ("train", "val")
+        return _assemble(callbacks, backbone, bach)
+    embeddings = "${oc.env:OUTPUT_ROOT}/embeddings"
+    writer = {"output_dir": embeddings, "dataloader_idx_map": {0: "train", 1: "val"}}
+    callbacks.append(
+        {
+            "class_path": "eva.callbacks.ClassificationEmbeddingsWriter",
+            "init_args": {**writer, "backbone": backbone},
         }
-        datasets["predict"] = list(bach.values())
+    )
+    datasets: dict = {
+        split: {
+            "class_path": "eva.datasets.EmbeddingsClassificationDataset",
+            "init_args": {"root": embeddings, "manifest_file": "manifest.csv", "split": split},
+        }
+        for split in ("train", "val")
+    }
+    return _assemble(callbacks, None, {**datasets, "predict": list(bach.values())})
+
+
+def _assemble(callbacks: list[dict], backbone: dict | None, datasets: dict) -> dict:
+    """Puts trainer, model and data around them."""
+    trainer = {
+        "n_runs": 1,
+        "default_root_dir": "${oc.env:OUTPUT_ROOT}",
+        "max_steps": 10,
+        "accelerator": "cpu",
+        "callbacks": callbacks,
+        "logger": False,
+    }
+    metrics = {
+        "class_path": "eva.metrics.MulticlassClassificationMetrics",
+        "init_args": {"num_classes": 4},
+    }
+    head = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 192, "out_features": 4}}
+    model = {
+        "head": head,
+        "criterion": "torch.nn.CrossEntropyLoss",
+        "backbone": backbone,
+        "metrics": {"common": [metrics]},
+    }
     loader = {"batch_size": 64, "num_workers": 1}
     loaders = {"train": {**loader, "shuffle": True}, "val": loader, "predict": loader}
-    trainer = {"n_runs": 1, "default_root_dir": output, "max_steps": 10, "accelerator": "cpu"}
     return {
-        "trainer": {
-            "class_path": "eva.Trainer",
-            "init_args": {**trainer, "callbacks": callbacks, "logger": False},
-        },
+        "trainer": {"class_path": "eva.Trainer", "init_args": trainer},
         "model": {"class_path": "eva.HeadModule", "init_args": model},
         "data": {
             "class_path": "eva.DataModule",
