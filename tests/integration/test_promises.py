@@ -235,7 +235,8 @@ def _assemble(callbacks: list[dict], backbone: dict | None, datasets: dict) -> d
         "backbone": backbone,
         "metrics": {"common": [metrics]},
     }
-    loader = {"batch_size": 64, "num_workers": 1}
+    loader = {"batch_size": 64, "num_workers": 0}
+    loader |= {"persistent_workers": False, "prefetch_factor": None}
     loaders = {"train": {**loader, "shuffle": True}, "val": loader, "predict": loader}
     return {
         "trainer": {"class_path": "eva.Trainer", "init_args": trainer},
