@@ -20,7 +20,7 @@ from typing_extensions import override
 from clipit_eva import plugin
 from clipit_eva.errors import InputError
 from clipit_eva.models import checkpoints, lora
-from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
+from clipit_eva.models.heads import CLIPITHeads, HeadOutputs, check_text_width
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.losses import build_criterion, distillation_loss
 from clipit_eva.models.report_features import CachedReports, EncodedReports
@@ -264,23 +264,15 @@ class CLIPITModule(module.ModelModule):
             raise InputError("REPORTS is not set; give a reports file, or DISTILL_WEIGHT=0")
         if not (self._lora.text or self._word_dropout):
             embeddings = source.embeddings()
-            self._check_text_width(embeddings.shape[1])
+            check_text_width(self._text_features, embeddings.shape[1])
             return CachedReports(embeddings)
         clip = source.load_clip()
-        self._check_text_width(clip.embed_dim)
+        check_text_width(self._text_features, clip.embed_dim)
         clip.text_encoder.requires_grad_(False)
         if self._lora.text:
             lora.inject_lora(clip.text_encoder, self._lora, self._vision_targets)
         texts = source.units(clip).unit_texts
         return EncodedReports(clip.text_encoder, texts, clip.tokenize, self._word_dropout)
-
-    def _check_text_width(self, width: int) -> None:
-        """Raises InputError unless the report embeddings have the declared width."""
-        if width != self._text_features:
-            raise InputError(
-                f"TEXT_FEATURES={self._text_features}, but the report embeddings have width "
-                f"{width}; set TEXT_FEATURES={width}"
-            )
 
     def _check_lora(self, images: torch.Tensor, metadata: Mapping[str, Any] | None) -> None:
         """Raises InputError if a LoRA layer cannot change what its encoder computes."""

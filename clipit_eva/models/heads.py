@@ -27,6 +27,26 @@ class HeadOutputs(NamedTuple):
     """Vision embeddings projected to the text space [B, t]: what text is distilled into."""
 
 
+def check_width(variable: str, declared: int, found: int, what: str) -> None:
+    """Raises InputError unless embeddings have the width that a variable declares.
+
+    Args:
+        variable: The variable's name.
+        declared: Its value.
+        found: The width of the embeddings.
+        what: What they are, for the message.
+    """
+    if found != declared:
+        raise InputError(
+            f"{variable}={declared}, but {what} have width {found}; set {variable}={found}"
+        )
+
+
+def check_text_width(declared: int, found: int) -> None:
+    """Raises InputError unless report embeddings have the width that TEXT_FEATURES declares."""
+    check_width("TEXT_FEATURES", declared, found, "the report embeddings")
+
+
 class LinearHead(nn.Linear):
     """The linear probe: `nn.Linear` that says what to set if the backbone is another one."""
 
@@ -36,11 +56,7 @@ class LinearHead(nn.Linear):
         Raises:
             InputError: The embeddings have another width.
         """
-        if (width := input.shape[-1]) != self.in_features:
-            raise InputError(
-                f"IN_FEATURES={self.in_features}, but the backbone's embeddings have width {width};"
-                f" set IN_FEATURES={width}"
-            )
+        check_width("IN_FEATURES", self.in_features, input.shape[-1], "the backbone's embeddings")
         return super().forward(input)
 
 
@@ -71,11 +87,7 @@ class TextHead(nn.Sequential):
         Raises:
             InputError: The embeddings have another width.
         """
-        if (width := input.shape[-1]) != self.text_features:
-            raise InputError(
-                f"TEXT_FEATURES={self.text_features}, but the report embeddings have width {width};"
-                f" set TEXT_FEATURES={width}"
-            )
+        check_text_width(self.text_features, input.shape[-1])
         return super().forward(input)
 
 
