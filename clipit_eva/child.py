@@ -17,7 +17,10 @@ from typing import IO, Any
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: IO[bytes],
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen:
     """Starts a command that ends with this process, or when its `stdin` is closed.
 
@@ -25,6 +28,8 @@ def start(
         command: The command and its arguments.
         environment: Its whole environment.
         log: An open file for its output and errors.
+        pass_fds: File descriptors that stay open until the command and its children have been
+            ended, such as that of a locked file.
 
     Returns:
         The process to wait for; its status is the command's.
@@ -35,6 +40,7 @@ def start(
         stdout=log,
         stderr=subprocess.STDOUT,
         env=dict(environment),
+        pass_fds=tuple(pass_fds),
     )
 
 

@@ -1,6 +1,11 @@
-"""The shipped eva configs: their names and where they lie."""
+"""The shipped eva configs: their names, where they lie and which variables they read."""
 
 import difflib
+import functools
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -9,9 +14,12 @@ from clipit_eva.errors import InputError
 FOLDER = Path(str(resources.files("clipit_eva.benchmark_configs")))
 """The folder of the configs, one subfolder a kind, one file a task."""
 
+_OF_EVA_ITSELF = ("EVA_GLOBAL_SEED",)
+"""Variables that eva reads besides those of its configs."""
+
 
 def names() -> list[str]:
-    """Returns the names of the shipped configs, such as `clip_it/bach`."""
+    """Returns the names of the shipped configs (`clip_it/bach`) and plans (`ablations/paper`)."""
     return sorted(
         path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("*/*.yaml")
     )
@@ -29,3 +37,77 @@ def path(name: str) -> Path:
         hint = f"did you mean {', '.join(near)}?" if near else "`clipit-eva configs` lists them"
         raise InputError(f"there is no config {name!r}; {hint}")
     return FOLDER / f"{name}.yaml"
+
+
+@functools.cache
+def variables(config: Path) -> Mapping[str, str]:
+    """Returns the environment variables that a config reads, with their defaults (empty: none).
+
+    Args:
+        config: A YAML file with `${oc.env:NAME, default}`. Variables in the default of
+            OUTPUT_ROOT, a mere path, are left out.
+    """
+    text = config.read_text()
+    return {name: text[slice(*span)].strip() for name, span in _mentioned(text)}
+
+
+def with_values(config: Path, environment: Mapping[str, str]) -> str:
+    """Returns a config's text with other defaults: the same run without the variables set.
+
+    Args:
+        config: A YAML file with `${oc.env:NAME, default}`.
+        environment: The defaults to write; variables that the config does not read are ignored.
+    """
+    text = config.read_text()
+    for name, (start, end) in reversed(list(_mentioned(text))):
+        if name in environment:
+            text = f"{text[:start]}{_argument(environment[name])}{text[end:]}"
+    return text
+
+
+def command(verb: str, name: str) -> list[str]:
+    """Returns the command that runs a shipped config with the `eva` of this Python.
+
+    Args:
+        verb: `fit` or `predict`.
+        name: The config's name.
+
+    Raises:
+        InputError: There is no config of this name.
+    """
+    beside = Path(sys.executable).with_name("eva")
+    return [str(beside) if beside.is_file() else "eva", verb, "--config", str(path(name))]
+
+
+def clean_environment() -> dict[str, str]:
+    """Returns this process's environment without variables that a shipped config reads."""
+    read = {name for config in names() for name in variables(path(config))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in read and name not in _OF_EVA_ITSELF
+    }
+
+
+def _argument(value: str) -> str:
+    """Returns a value as an argument of a resolver: OmegaConf wants some letters in quotes."""
+    if re.fullmatch(r"[\w/.+@*?|-]*|\[[\w., -]*\]", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _mentioned(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yields the variables of a config's text, and where their defaults stand.
+
+    Braces may be nested. Where a variable has no default, its place is empty.
+    """
+    pattern = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*)?")
+    position = 0
+    while match := pattern.search(text, position):
+        depth, end = 1, match.end()
+        while depth and end < len(text):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        yield match[1], (match.end(), end - 1)
+        position = end if match[1] == "OUTPUT_ROOT" else match.end()

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 PACKAGES = (
@@ -36,6 +37,18 @@ def git_revision() -> str | None:
     return answer.stdout.strip()
 
 
+def hardware() -> dict[str, Any]:
+    """Returns the machine's name, processor, cores and NVIDIA GPUs that this process may use."""
+    return {
+        "machine": platform.node(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "gpus": _gpus(),
+    }
+
+
 def seed() -> int | None:
     """Returns the global seed of this process, or None if it was not seeded."""
     value = os.environ.get("PL_GLOBAL_SEED")
@@ -45,3 +58,26 @@ def seed() -> int | None:
 def class_path(instance: Any) -> str:
     """Returns the import path of an object's class."""
     return f"{type(instance).__module__}.{type(instance).__qualname__}"
+
+
+def _processor() -> str:
+    """Returns the processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _gpus() -> list[str]:
+    """Returns the names of the GPUs that nvidia-smi lists, those of CUDA_VISIBLE_DEVICES only."""
+    query = ["nvidia-smi", "--query-gpu=index,uuid,name", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [line.split(", ", 2) for line in answer.stdout.splitlines()]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    allowed = None if visible is None else visible.split(",")
+    return [row[2] for row in rows if allowed is None or row[0] in allowed or row[1] in allowed]

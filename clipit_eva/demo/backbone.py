@@ -6,14 +6,7 @@ from eva.vision.models.networks.backbones.registry import backbone_registry
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 
-NAME = "clipit_eva/demo_vit"
-"""The name to give as MODEL_NAME. eva knows it once this module has been imported."""
-
-IMAGE_SIZE = 64
-"""Height and width in pixels the backbone was trained at (RESIZE_DIM)."""
-
-FEATURES = 96
-"""Width of the output (IN_FEATURES)."""
+from clipit_eva.demo.settings import FEATURES, IMAGE_SIZE, NAME
 
 WEIGHTS = Path(__file__).parent / "weights" / "demo_vit.safetensors"
 """Made by `train_clip`, without any class label."""

@@ -1,5 +1,9 @@
-"""Writes the demo's cohort: images as a BACH folder, unpaired reports, and the truth apart."""
+"""Writes the demo's cohort: images as a BACH folder, unpaired reports, and the truth apart.
 
+Run: python -m clipit_eva.demo.cohort FOLDER SEED
+"""
+
+import argparse
 import dataclasses
 from pathlib import Path
 
@@ -86,3 +90,11 @@ def _reports(rng: np.random.Generator) -> pd.DataFrame:
             "text": [write_report(sample_tissue(str(kind), rng), rng) for kind in kinds],
         }
     )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("seed", type=int)
+    options = parser.parse_args()
+    make_cohort(options.folder, options.seed)

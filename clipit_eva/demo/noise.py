@@ -1,11 +1,18 @@
-"""The demo's knob: how much of the pairing is replaced by chance."""
+"""How much of a pairing is replaced by chance: the demo's knob, and a control.
 
+Run: python -m clipit_eva.demo.noise PAIRS OUTPUT --share SHARE --reports REPORTS
+"""
+
+import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from clipit_eva.errors import InputError
+from clipit_eva.pairing.table import read_pairs, write_pairs
+from clipit_eva.reports.corpus import read_corpus
 
 
 def replace_pairs(
@@ -54,3 +61,32 @@ def replace_pairs(
         if column in result:
             result.loc[replaced, column] = value
     return result
+
+
+def replace_in_table(table: Path, output: Path, share: float, reports: Path, seed: int) -> None:
+    """Writes a pairing table with a share of its pairs replaced; its provenance says so.
+
+    Args:
+        table: The pairing table to read.
+        output: The pairing table to write.
+        share: See `replace_pairs`.
+        reports: The corpus that the table was made of.
+        seed: See `replace_pairs`.
+
+    Raises:
+        InputError: The share is outside [0, 1], or a file is missing or damaged.
+    """
+    pairs, provenance = read_pairs(table)
+    replaced = replace_pairs(pairs, share, read_corpus(reports).ids, seed)
+    write_pairs(replaced, output, {**provenance, "replaced_share": share})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--share", type=float, required=True)
+    parser.add_argument("--reports", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    replace_in_table(options.pairs, options.output, options.share, options.reports, options.seed)

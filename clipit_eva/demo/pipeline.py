@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -14,12 +13,10 @@ from tqdm import tqdm
 
 from clipit_eva import child, configs
 from clipit_eva.demo.cohort import Cohort, make_cohort
-from clipit_eva.demo.noise import replace_pairs
+from clipit_eva.demo.noise import replace_in_table
 from clipit_eva.demo.steps import Step, pairing_step, training_steps
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path
-from clipit_eva.pairing.table import read_pairs, write_pairs
-from clipit_eva.reports.corpus import read_corpus
 
 SEEDS = [1, 2, 3]
 """Seeds of training; each trains every method once."""
@@ -59,7 +56,8 @@ def run_demo(output: Path, replaced_share: float = 0.0, jobs: int | None = None)
         progress.set_postfix_str(pairing.name)
         with _processes() as processes:
             _run(pairing, processes)
-        _replace(pairing.folder, replaced_share, cohort)
+        tables = pairing.folder / "clip.parquet", pairing.folder / "bach.parquet"
+        replace_in_table(*tables, replaced_share, cohort.reports, cohort.seed)
         progress.update()
         _run_all(training_steps(output, cohort, SEEDS), jobs or JOBS, progress)
     return cohort
@@ -86,14 +84,6 @@ def _cohort(output: Path) -> Cohort:
         mark.touch()
         return cohort
     return Cohort(folder / "bach", folder / "reports.parquet", folder / "truth.csv", COHORT_SEED)
-
-
-def _replace(folder: Path, share: float, cohort: Cohort) -> None:
-    """Writes the pairing table that training reads: CLIP's, with a share of the pairs replaced."""
-    pairs, provenance = read_pairs(folder / "clip.parquet")
-    ids = read_corpus(cohort.reports).ids
-    replaced = replace_pairs(pairs, share, ids, seed=cohort.seed)
-    write_pairs(replaced, folder / "bach.parquet", {**provenance, "replaced_share": share})
 
 
 def _run_all(steps: list[Step], jobs: int, progress: tqdm) -> None:
@@ -126,8 +116,12 @@ def _run(step: Step, processes: set[subprocess.Popen]) -> None:
     shutil.rmtree(step.folder, ignore_errors=True)  # what an interrupted process left
     step.folder.mkdir(parents=True)
     log = step.folder / "eva.log"
-    command = [_eva(), step.command, "--config", str(configs.path(step.config))]
-    environment = {**_clean_environment(), **step.environment, "OUTPUT_ROOT": str(step.folder)}
+    command = configs.command(step.command, step.config)
+    environment = {
+        **configs.clean_environment(),
+        **step.environment,
+        "OUTPUT_ROOT": str(step.folder),
+    }
     with log.open("wb") as file:
         process = child.start(command, environment, file)
         processes.add(process)
@@ -148,20 +142,3 @@ def _processes() -> Iterator[set[subprocess.Popen]]:
             if process.stdin is not None:
                 process.stdin.close()
         raise
-
-
-def _eva() -> str:
-    """Returns the `eva` command that belongs to this Python."""
-    beside = Path(sys.executable).with_name("eva")
-    return str(beside) if beside.is_file() else "eva"
-
-
-def _clean_environment() -> dict[str, str]:
-    """Returns this process's environment without variables that the configs read."""
-    read = {
-        name.split("oc.env:")[1].split(",")[0].split("}")[0].strip()
-        for file in configs.FOLDER.glob("*/*.yaml")
-        for name in file.read_text().split("${")
-        if name.startswith("oc.env:")
-    }
-    return {name: value for name, value in os.environ.items() if name not in read}

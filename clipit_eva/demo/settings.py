@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from clipit_eva.demo.backbone import FEATURES, IMAGE_SIZE, NAME
+NAME = "clipit_eva/demo_vit"
+"""The backbone's MODEL_NAME. eva knows it once `clipit_eva.demo.backbone` has been imported."""
+
+IMAGE_SIZE = 64
+"""Height and width in pixels the backbone was trained at (RESIZE_DIM)."""
+
+FEATURES = 96
+"""Width of its output (IN_FEATURES)."""
 
 CLIP_FOLDER = Path(__file__).parent / "weights" / "clip"
 """The bundled image-text model, in open_clip's folder format."""

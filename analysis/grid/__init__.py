@@ -1,0 +1,24 @@
+"""Grids of runs: a plan in YAML becomes cells that run here or on SLURM, resumably.
+
+    plan = read_plan(Path("plan.yaml"))
+    grid = expand(plan, Path("out"))
+
+A cell is one process with an identity: a digest of all that fixes its result. What is finished is
+found again by that digest, so that a plan can be changed and only what depends on the change runs.
+"""
+
+from clipit_eva import _lazy
+
+__getattr__ = _lazy.attach(
+    __name__,
+    {
+        "Cell": f"{__name__}.cell",
+        "Grid": f"{__name__}.cell",
+        "Plan": f"{__name__}.plan",
+        "read_plan": f"{__name__}.plan",
+        "Record": f"{__name__}.store",
+        "State": f"{__name__}.store",
+        "run_cell": f"{__name__}.worker",
+        "expand": f"{__name__}.expansion",
+    },
+)

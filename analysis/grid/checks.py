@@ -1,0 +1,65 @@
+"""What is refused before anything runs."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from clipit_eva import configs
+from clipit_eva.errors import InputError
+
+from . import variables
+from .arms import Arm
+from .plan import METHODS, Plan, Selection
+
+REPLACED_SHARE = "REPLACED_SHARE"
+"""A factor that no config reads: the share of pairs replaced at random, in [0, 1]."""
+
+
+def check_selections(plan: Plan, used: Collection[Selection]) -> None:
+    """Refuses selections that select nothing: most likely a name is misspelt."""
+    for number, selection in enumerate(plan.exclude):
+        if selection not in used:
+            raise InputError(f"exclude[{number}] matches no cell; check its names")
+    for number, (_, _, where) in enumerate(plan.include):
+        for kind, names, known in (
+            ("task", where.tasks, plan.tasks),
+            ("backbone", where.backbones, plan.backbones),
+        ):
+            for name in names:
+                if name not in known:
+                    raise InputError(f"include[{number}].{kind}: there is no {kind} {name!r}")
+
+
+def check_variables(plan: Plan, arms: Sequence[Arm]) -> None:
+    """Refuses variables that no config in question reads, and those that the grid sets."""
+
+    def read_by(*kinds: str) -> set[str]:
+        paths = [configs.path(f"{kind}/{task}") for kind in kinds for task in plan.tasks]
+        return {name for path in paths for name in configs.variables(path)}
+
+    everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS
+    sections = [
+        ("environment", plan.environment),
+        *((f"tasks.{name}", own) for name, own in plan.tasks.items()),
+        *((f"backbones.{name}", own) for name, own in plan.backbones.items()),
+        *((f"methods.{name}", own) for name, own in plan.methods.items()),
+    ]
+    for at, environment in sections:
+        _check(environment, everywhere, at, "variable")
+    for arm in arms:
+        with_text = () if arm.method == "unimodal" else ("pairing",)
+        known = read_by(arm.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
+        _check(arm.environment, known, f"arm {arm.name}", "factor")
+
+
+def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind: str) -> None:
+    for name in environment:
+        if name in variables.OF_THE_GRID:
+            raise InputError(
+                f"{at}: {name} is set by the grid, or two cells would write one folder; "
+                "leave it out"
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "no config in question reads it"
+            raise InputError(f"{at}: unknown {kind} {name}; {hint}")

@@ -1,0 +1,185 @@
+"""What a grid's folder says about its cells: what they are, and how they ended."""
+
+import contextlib
+import dataclasses
+import enum
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from clipit_eva.errors import InputError
+from clipit_eva.files import atomic_path
+
+from .cell import Cell, Grid
+
+_CELL, _RECORD, _LOCK, _GRID = "cell.json", "record.json", "lock", "grid.json"
+
+_PATIENCE = 20.0
+"""Seconds to wait for a cell's lock: processes of a killed driver need a moment to end."""
+
+
+class State(enum.Enum):
+    """How far a cell is."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """How a cell ended.
+
+    Attributes:
+        status: Exit status of its last attempt; 0 if it is finished.
+        attempts: Number of attempts.
+        started: When the last attempt began, seconds since 1970.
+        ended: When it ended.
+        log: Name of its log in the cell's folder.
+        message: The line of the log that tells why it failed; empty if it did not.
+        facts: Provenance: command, environment, versions, git revision, hardware, peak memory in
+            bytes, digests of inputs and outputs.
+    """
+
+    status: int
+    attempts: int
+    started: float
+    ended: float
+    log: str
+    message: str = ""
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long the last attempt took."""
+        return self.ended - self.started
+
+
+def write_grid(grid: Grid, retries: int) -> None:
+    """Writes what each cell is, and which folders hold the runs of the plan as it is now.
+
+    Args:
+        grid: The cells.
+        retries: How often a failed cell is tried again.
+    """
+    for cell in grid.cells.values():
+        _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
+    runs = [
+        cell.folder.relative_to(grid.folder).as_posix()
+        for cell in grid.cells.values()
+        if cell.kind in ("unimodal", "text_only", "clip_it")
+    ]
+    _write(grid.folder / _GRID, {"runs": runs})
+
+
+def read_cell(folder: Path) -> tuple[Cell, int]:
+    """Returns the cell of a folder, and how often it is tried again.
+
+    Raises:
+        InputError: The folder is no cell's.
+    """
+    try:
+        content = json.loads((folder / _CELL).read_text())
+        retries = content.pop("retries")
+        for name in ("command", "needs", "products", "aliases"):
+            content[name] = tuple(content[name])
+        return Cell(**{**content, "folder": folder}), retries
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} is no cell of a grid: {error!r}; run the plan") from error
+
+
+def read_record(folder: Path) -> Record | None:
+    """Returns how the cell of a folder ended, None if it never did."""
+    try:
+        return Record(**json.loads((folder / _RECORD).read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{folder / _RECORD} is damaged; delete it to run the cell again"
+        ) from error
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Writes how a cell ended."""
+    _write(folder / _RECORD, dataclasses.asdict(record))
+
+
+def forget(folder: Path) -> None:
+    """Removes the record of a failed cell, so that it counts as not run."""
+    record = read_record(folder)
+    if record is not None and record.status:
+        (folder / _RECORD).unlink()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the cell of a folder has ended well."""
+    record = read_record(folder)
+    return record is not None and record.status == 0
+
+
+def state_of(folder: Path) -> State:
+    """Returns how far the cell of a folder is."""
+    record = read_record(folder)
+    if record is not None and record.status == 0:
+        return State.FINISHED
+    if is_locked(folder):
+        return State.RUNNING
+    return State.WAITING if record is None else State.FAILED
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether some process works in a cell's folder."""
+    try:
+        with (folder / _LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[IO[bytes]]:
+    """Keeps other processes, on any machine that shares the disk, from running a cell.
+
+    The lock ends with the last process that has the file open: give it to a child that must not
+    run beside a second one.
+
+    Raises:
+        InputError: Another process holds the lock for longer than its end can take.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _PATIENCE
+    with (folder / _LOCK).open("ab") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise InputError(
+                        f"another process runs the cell {folder}; wait for it or end it"
+                    ) from None
+                time.sleep(0.1)
+        yield file
+
+
+def _plain(cell: Cell) -> dict[str, Any]:
+    """Returns a cell as JSON-serialisable data."""
+    fields = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
+    return {**fields, "folder": None, "environment": dict(cell.environment)}
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file whole, unless it says the same already."""
+    text = json.dumps(content, indent=1, sort_keys=True)
+    if path.is_file() and path.read_text() == text:
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)

@@ -1,0 +1,145 @@
+"""Runs one cell to its end; every engine does it by this.
+
+Run: python -m clipit_eva.analysis.grid.worker CELL_FOLDER
+"""
+
+import argparse
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from clipit_eva import child, configs, provenance
+from clipit_eva.errors import InputError
+from clipit_eva.files import atomic_path, sha256_file
+
+from . import identity, store, variables
+from .cell import Cell
+from .store import Record
+
+_KEPT = 400
+"""Letters of a log's telling line that are kept."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the cell of a folder; returns its exit status, 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    try:
+        return run_cell(parser.parse_args(arguments).folder.absolute())
+    except InputError as error:
+        print(f"clipit-eva: error: {error}", file=sys.stderr)
+        return 2
+
+
+def run_cell(folder: Path) -> int:
+    """Runs a cell, several times if it fails and its plan says so; does nothing if it is finished.
+
+    Whatever an interrupted attempt left is removed first. The cell's processes end with this one.
+
+    Args:
+        folder: The cell's folder.
+
+    Returns:
+        The exit status of the last attempt.
+
+    Raises:
+        InputError: The folder is no cell's, another process runs it, or a cell that it needs is
+            not finished.
+    """
+    with store.locked(folder) as lock:
+        if store.is_finished(folder):
+            return 0
+        cell, retries = store.read_cell(folder)
+        for digest in cell.needs:
+            if not any(map(store.is_finished, folder.parent.glob(f"*-{digest[:12]}"))):
+                raise InputError(f"{cell.name} needs cell {digest[:12]}, which is not finished")
+        for attempt in range(1, retries + 2):
+            record = _attempt(cell, attempt, lock)
+            store.write_record(folder, record)
+            if record.status == 0:
+                break
+        return record.status
+
+
+def _attempt(cell: Cell, attempt: int, lock: IO[bytes]) -> Record:
+    """Runs a cell's process once, in an empty folder."""
+    shutil.rmtree(cell.work, ignore_errors=True)
+    cell.work.mkdir(parents=True)
+    _write_config(cell)
+    log = cell.folder / f"log_{attempt}.txt"
+    started = time.time()
+    with log.open("wb") as file:
+        process = child.start(
+            cell.command,
+            {**configs.clean_environment(), **cell.environment},
+            file,
+            pass_fds=[lock.fileno()],
+        )
+        status = process.wait()
+    missing = [pattern for pattern in cell.products if not any(_files(cell, pattern))]
+    message = "" if status == 0 else telling_line(log)
+    if status == 0 and missing:
+        status, message = 1, f"the process ended well but left no {missing[0]}"
+    return Record(
+        status, attempt, started, time.time(), log.name, message, _facts(cell, finished=not status)
+    )
+
+
+def _write_config(cell: Cell) -> None:
+    """Writes the config as run: `eva` takes it without any variable set."""
+    if "--config" not in cell.command:
+        return
+    shipped = Path(cell.command[cell.command.index("--config") + 1])
+    with atomic_path(cell.folder / "config.yaml") as temporary:
+        temporary.write_text(configs.with_values(shipped, cell.environment))
+
+
+def telling_line(log: Path) -> str:
+    """Returns the line of a log that tells why a process failed: our error, or the last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    lines = [line for line in lines if line]
+    ours = [line for line in lines if "clipit-eva: error:" in line]
+    return (ours or lines or ["the log is empty"])[-1][:_KEPT]
+
+
+def _facts(cell: Cell, finished: bool) -> dict[str, Any]:
+    """Returns the provenance of an attempt that has just ended."""
+    files = {name: cell.environment[name] for name in variables.FILES & cell.environment.keys()}
+    return {
+        "command": list(cell.command),
+        "environment": dict(cell.environment),
+        "seed": cell.seed,
+        "code": identity.code_version(),
+        "versions": provenance.versions(),
+        "git_revision": provenance.git_revision(),
+        "hardware": provenance.hardware(),
+        "peak_memory": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        "inputs": {name: identity.fingerprint(Path(path)) for name, path in files.items()},
+        "outputs": _digests(cell) if finished else {},
+    }
+
+
+def _digests(cell: Cell) -> dict[str, str]:
+    """Returns the SHA-256 of each file that a finished cell has to have, by its place in `work`."""
+    paths = {path for pattern in cell.products for path in _files(cell, pattern) if path.is_file()}
+    return {
+        path.relative_to(cell.work).as_posix(): sha256_file(path)
+        for path in sorted(paths)
+        if path.is_relative_to(cell.work)
+    }
+
+
+def _files(cell: Cell, pattern: str) -> list[Path]:
+    """Returns the products of a pattern."""
+    path = Path(pattern)
+    if path.is_absolute():
+        return [path] if path.exists() else []
+    return list(cell.work.glob(pattern))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
