@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import json
 import os
 import re
 import sys
@@ -48,7 +49,7 @@ def variables(config: Path) -> Mapping[str, str]:
             OUTPUT_ROOT, a mere path, are left out.
     """
     text = config.read_text()
-    return {name: text[slice(*span)].strip() for name, span in _mentioned(text)}
+    return {name: text[start:end].strip() for name, _, start, end in _mentioned(text)}
 
 
 def with_values(config: Path, environment: Mapping[str, str]) -> str:
@@ -59,9 +60,12 @@ def with_values(config: Path, environment: Mapping[str, str]) -> str:
         environment: The defaults to write; variables that the config does not read are ignored.
     """
     text = config.read_text()
-    for name, (start, end) in reversed(list(_mentioned(text))):
+    for name, whole, start, end in reversed(list(_mentioned(text))):
         if name in environment:
-            text = f"{text[:start]}{_argument(environment[name])}{text[end:]}"
+            scalar = f"{text[whole:start]}{_argument(environment[name])}}}"
+            if ": " in scalar or " #" in scalar:
+                scalar = json.dumps(scalar)  # as YAML reads it too
+            text = f"{text[:whole]}{scalar}{text[end + 1 :]}"
     return text
 
 
@@ -97,8 +101,8 @@ def _argument(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _mentioned(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yields the variables of a config's text, and where their defaults stand.
+def _mentioned(text: str) -> Iterator[tuple[str, int, int, int]]:
+    """Yields the variables of a config's text, where they stand, and where their defaults do.
 
     Braces may be nested. Where a variable has no default, its place is empty.
     """
@@ -109,5 +113,5 @@ def _mentioned(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
         while depth and end < len(text):
             depth += {"{": 1, "}": -1}.get(text[end], 0)
             end += 1
-        yield match[1], (match.end(), end - 1)
+        yield match[1], match.start(), match.end(), end - 1
         position = end if match[1] == "OUTPUT_ROOT" else match.end()
