@@ -19,7 +19,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Returns unit-length embeddings [B, embed_dim] of preprocessed images [B, 3, H, W]."""
-        return functional.normalize(_first(self.tower(images)), dim=-1)
+        return functional.normalize(first_output(self.tower(images)), dim=-1)
 
 
 class TextEncoder(nn.Module):
@@ -60,9 +60,9 @@ class TextEncoder(nn.Module):
                 f"{token_ids.shape[1]} tokens do not fit a context of {self.context_length}"
             )
         padded = functional.pad(token_ids, (0, missing), value=self.pad_id)
-        return functional.normalize(_first(self.tower(padded)), dim=-1)
+        return functional.normalize(first_output(self.tower(padded)), dim=-1)
 
 
-def _first(output: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
+def first_output(output: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Returns the embeddings of a tower that may return tokens beside them."""
     return output if isinstance(output, torch.Tensor) else output[0]

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,11 @@ from typing_extensions import override
 from clipit_eva import plugin
 from clipit_eva.errors import InputError
 from clipit_eva.models import checkpoints, lora
-from clipit_eva.models.heads import CLIPITHeads, HeadOutputs, check_text_width
+from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.losses import build_criterion, distillation_loss
-from clipit_eva.models.report_features import CachedReports, EncodedReports
+from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
+from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
 from clipit_eva.models.vision_head import adapt_vision_head, load_vision_head
 from clipit_eva.pairing.report_source import ReportSource
 
@@ -48,9 +51,11 @@ class CLIPITModule(module.ModelModule):
         criterion: str | nn.Module = "cross_entropy",
         distill_weight: float = 1.0,
         word_dropout: float = 0.0,
+        text_gradient: bool = True,
         lora: LoRASettings = LoRASettings(),  # noqa: B008 (frozen)
         vision_head_checkpoint: str | None = None,
         vision_head_lora: bool = False,
+        gradient_checkpointing: bool = False,
         optimizer: OptimizerCallable = optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         metrics: metrics_lib.MetricsSchema | None = None,
@@ -69,12 +74,16 @@ class CLIPITModule(module.ModelModule):
             distill_weight: Weight lambda of the distillation loss, at least 0; 0 is the no-text
                 ablation (same layers, no report read).
             word_dropout: Share of a report's words left out each time training reads it, [0, 1).
+            text_gradient: Whether the distillation loss trains the text encoder's LoRA; otherwise
+                report embeddings are constants to it (a control of text LoRA).
             lora: Where and how LoRA adapts the vision backbone and the text encoder.
             vision_head_checkpoint: What the vision head starts from: a unimodal run's checkpoint
                 (eva's format or ours), its folder, or the folder of a session of several runs, of
                 which each run takes the one of its own number.
             vision_head_lora: Freeze the vision head and adapt it with LoRA, as the authors do;
                 otherwise it is trained in full.
+            gradient_checkpointing: Compute the activations of encoders that LoRA adapts twice,
+                rather than keep them: less memory, more time, the same gradients.
             optimizer: The optimizer of all trainable parameters.
             lr_scheduler: The learning rate scheduler; `None` keeps the rate (eva's default, torch's
                 ConstantLR, divides it by three for five epochs).
@@ -85,18 +94,8 @@ class CLIPITModule(module.ModelModule):
             InputError: An argument is out of range.
         """
         super().__init__(metrics=metrics, postprocess=postprocess)
-        if not 0 <= distill_weight < math.inf:
-            raise InputError(f"DISTILL_WEIGHT={distill_weight} must be a number of at least 0")
-        if not 0 <= word_dropout < 1:
-            raise InputError(f"WORD_DROPOUT={word_dropout} must lie in [0, 1)")
-        widths = {
-            "IN_FEATURES": in_features,
-            "TEXT_FEATURES": text_features,
-            "num_classes": num_classes,
-        }
-        for name, value in widths.items():
-            if value < 1:
-                raise InputError(f"{name}={value} must be at least 1")
+        _check_ranges(distill_weight, word_dropout)
+        _check_widths(IN_FEATURES=in_features, TEXT_FEATURES=text_features, num_classes=num_classes)
         self.backbone = backbone
         self.criterion = build_criterion(criterion, num_classes)
         self.optimizer = optimizer
@@ -110,9 +109,11 @@ class CLIPITModule(module.ModelModule):
         self._text_features = text_features
         self._distill_weight = distill_weight
         self._word_dropout = word_dropout
+        self._text_gradient = text_gradient
         self._lora = lora
         self._vision_head_checkpoint = vision_head_checkpoint
         self._vision_head_lora = vision_head_lora
+        self._gradient_checkpointing = gradient_checkpointing
         self._backbone_digest = ""
         self._vision_targets: list[str] = []
         self._vision_head_loaded = False
@@ -143,6 +144,8 @@ class CLIPITModule(module.ModelModule):
             self._vision_targets = [t for t in targets if lora.find_targets(self.backbone, t)]
             # With text LoRA a target may be meant for the text encoder: see `_build_reports`.
             lora.inject_lora(self.backbone, self._lora, targets if self._lora.text else ())
+            if self._gradient_checkpointing:
+                enable_checkpointing(self.backbone)
         else:
             self.backbone.requires_grad_(False)
         self.heads = CLIPITHeads(self._in_features, self._text_features, self._num_classes)
@@ -153,6 +156,8 @@ class CLIPITModule(module.ModelModule):
     def setup(self, stage: str) -> None:
         if stage != "fit":
             return
+        # Lightning says so whenever there is a data module.
+        warnings.filterwarnings("ignore", "You have overridden `transfer_batch_to_device`")
         self.configure_model()
         path = self._vision_head_checkpoint
         if path is not None and not self._vision_head_loaded and self.heads is not None:
@@ -175,6 +180,7 @@ class CLIPITModule(module.ModelModule):
     @override
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+        use_fused_kernel(optimizer)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
@@ -214,6 +220,18 @@ class CLIPITModule(module.ModelModule):
         return self.heads(self.backbone(images))
 
     @override
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        if isinstance(self.reports, EncodedReports):
+            # Which reports a batch names is asked on the CPU: for a GPU's answer one has to wait.
+            (_, _, before), (_, _, after) = _unpack(batch), _unpack(moved)
+            if before and after and "report_index" in before:
+                after["report_index"] = before["report_index"]
+        return moved
+
+    @override
     def training_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
         images, targets, metadata = _unpack(batch)
         if not self._lora_checked:
@@ -221,7 +239,8 @@ class CLIPITModule(module.ModelModule):
         outputs = self.branches(images)
         loss = classification = self._classify(outputs.fused, targets)
         if self.reports is not None:
-            text = self._paired_text(metadata)
+            with nullcontext() if self._text_gradient else torch.no_grad():
+                text = self._paired_text(metadata)
             distillation = distillation_loss(outputs.projected, text)
             loss = classification + self._distill_weight * distillation
             self.log("train/distillation_loss", distillation.detach())
@@ -259,20 +278,16 @@ class CLIPITModule(module.ModelModule):
 
     def _build_reports(self) -> CachedReports | EncodedReports:
         """Builds the text side of training."""
-        source = self._report_source
-        if source is None:
-            raise InputError("REPORTS is not set; give a reports file, or DISTILL_WEIGHT=0")
-        if not (self._lora.text or self._word_dropout):
-            embeddings = source.embeddings()
-            check_text_width(self._text_features, embeddings.shape[1])
-            return CachedReports(embeddings)
-        clip = source.load_clip()
-        check_text_width(self._text_features, clip.embed_dim)
-        clip.text_encoder.requires_grad_(False)
-        if self._lora.text:
-            lora.inject_lora(clip.text_encoder, self._lora, self._vision_targets)
-        texts = source.units(clip).unit_texts
-        return EncodedReports(clip.text_encoder, texts, clip.tokenize, self._word_dropout)
+        reports = build_reports(
+            self._report_source,
+            self._text_features,
+            self._lora,
+            self._vision_targets,
+            self._word_dropout,
+        )
+        if self._gradient_checkpointing and self._lora.text and isinstance(reports, EncodedReports):
+            enable_checkpointing(reports.encoder)
+        return reports
 
     def _check_lora(self, images: torch.Tensor, metadata: Mapping[str, Any] | None) -> None:
         """Raises InputError if a LoRA layer cannot change what its encoder computes."""
@@ -332,7 +347,22 @@ class CLIPITModule(module.ModelModule):
         }
 
 
-def _unpack(batch: Any) -> tuple[Any, Any, Mapping[str, Any] | None]:
+def _unpack(batch: Any) -> tuple[Any, Any, dict[str, Any] | None]:
     """Returns the images, targets and metadata of an eva batch."""
     images, targets, metadata = INPUT_BATCH(*batch)
     return images, targets, metadata
+
+
+def _check_ranges(distill_weight: float, word_dropout: float) -> None:
+    """Raises InputError unless the settings of distillation are in their ranges."""
+    if not 0 <= distill_weight < math.inf:
+        raise InputError(f"DISTILL_WEIGHT={distill_weight} must be a number of at least 0")
+    if not 0 <= word_dropout < 1:
+        raise InputError(f"WORD_DROPOUT={word_dropout} must lie in [0, 1)")
+
+
+def _check_widths(**widths: int) -> None:
+    """Raises InputError unless all layers have at least one unit."""
+    for name, value in widths.items():
+        if value < 1:
+            raise InputError(f"{name}={value} must be at least 1")

@@ -1,11 +1,17 @@
 """The text side of training: report rows in, embeddings out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from clipit_eva.errors import InputError
+from clipit_eva.models.heads import check_text_width
+from clipit_eva.models.lora import LoRASettings, inject_lora
+from clipit_eva.models.report_tokens import CountNeeded, ReportTokens, Tokenize, Windows
+from clipit_eva.pairing.report_source import ReportSource
 
 
 class CachedReports(nn.Module):
@@ -31,16 +37,19 @@ class CachedReports(nn.Module):
 class EncodedReports(nn.Module):
     """Embeddings of reports, encoded anew at each step (text LoRA or word dropout).
 
-    Each distinct report of a batch is read and encoded once; gradients of the samples that share
-    it add up.
+    Each distinct report of a batch is encoded once, without padding that does not matter; gradients
+    of the samples that share it add up. Reading rows on the CPU waits for no GPU.
     """
+
+    _anchor: torch.Tensor
 
     def __init__(
         self,
         encoder: nn.Module,
         texts: Sequence[str | Sequence[str]],
-        tokenize: Callable[[Sequence[str]], torch.Tensor],
+        tokenize: Tokenize,
         word_dropout: float = 0.0,
+        count_needed: CountNeeded | None = None,
     ) -> None:
         """Initializes the module.
 
@@ -48,38 +57,83 @@ class EncodedReports(nn.Module):
             encoder: Token ids [B, L], int64 -> embeddings [B, t].
             texts: The reports, or each report's windows, whose mean direction counts; row i of a
                 batch's rows means `texts[i]`.
-            tokenize: Texts -> token ids [len(texts), L], int64.
+            tokenize: Texts -> token ids [len(texts), L], int64; each text once, unless words are
+                left out.
             word_dropout: Share of a report's words left out at each reading, in [0, 1).
+            count_needed: How many of its first tokens each row of token ids needs; `None` if the
+                encoder reads all of them.
         """
         super().__init__()
         self.encoder = encoder
-        self._texts = texts
-        self._tokenize = tokenize
+        self._windows = Windows(texts)
+        self._tokens = ReportTokens(self._windows.texts, tokenize, count_needed)
         self._word_dropout = word_dropout
+        # Says where the module is: an encoder need not have parameters.
+        self.register_buffer("_anchor", torch.empty(0), persistent=False)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Returns the embeddings [..., t] of report rows [...], int64."""
-        distinct, positions = rows.unique(return_inverse=True)
-        windows = [self._windows(row) for row in distinct.tolist()]
-        texts = [self._read(text) for report in windows for text in report]
-        embeddings = self.encoder(self._tokenize(texts).to(rows.device))
-        if len(texts) > len(windows):
-            owner = torch.tensor([n for n, report in enumerate(windows) for _ in report])
-            sums = embeddings.new_zeros(len(windows), embeddings.shape[1])
-            sums = sums.index_add(0, owner.to(rows.device), embeddings)
+        """Returns the embeddings [..., t] of report rows [...], int64, best on the CPU."""
+        distinct, positions = rows.cpu().unique(return_inverse=True)
+        places, owners = self._windows.of(distinct)
+        embeddings = self.encoder(self._send(self._read(places)))
+        if len(places) > len(distinct):
+            sums = embeddings.new_zeros(len(distinct), embeddings.shape[1])
+            sums = sums.index_add(0, self._send(owners), embeddings)
             embeddings = functional.normalize(sums, dim=-1)
-        return embeddings[positions]
+        return embeddings[self._send(positions)]
 
-    def _windows(self, row: int) -> Sequence[str]:
-        """Returns the texts of a row."""
-        texts = self._texts[row]
-        return [texts] if isinstance(texts, str) else texts
-
-    def _read(self, text: str) -> str:
-        """Returns a text, with words left out while training."""
+    def _read(self, places: torch.Tensor) -> torch.Tensor:
+        """Returns the token ids of texts, with words left out while training."""
         if not (self.training and self._word_dropout):
-            return text
-        return drop_words(text, self._word_dropout)
+            return self._tokens.read(places)
+        return self._tokens.read_changed(places, lambda text: drop_words(text, self._word_dropout))
+
+    def _send(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Copies a tensor of the CPU to the module's device, without waiting for it."""
+        if self._anchor.is_cuda:
+            tensor = tensor.pin_memory()
+        return tensor.to(self._anchor.device, non_blocking=True)
+
+
+def build_reports(
+    source: ReportSource | None,
+    text_features: int,
+    lora: LoRASettings,
+    vision_targets: Sequence[str] = (),
+    word_dropout: float = 0.0,
+) -> CachedReports | EncodedReports:
+    """Builds the text side of training.
+
+    Args:
+        source: The reports and the text encoder.
+        text_features: The width that the report embeddings should have.
+        lora: Whether and how LoRA adapts the text encoder.
+        vision_targets: LoRA's targets that the vision backbone has, so that the text encoder need
+            not have them.
+        word_dropout: Share of a report's words left out at each reading, in [0, 1).
+
+    Returns:
+        Embeddings that are computed once, or the encoder if they change in training.
+
+    Raises:
+        InputError: There are no reports, or they have embeddings of another width.
+    """
+    if source is None:
+        raise InputError("REPORTS is not set; give a reports file, or DISTILL_WEIGHT=0")
+    if not (lora.text or word_dropout):
+        embeddings = source.embeddings()
+        check_text_width(text_features, embeddings.shape[1])
+        return CachedReports(embeddings)
+    from clipit_eva.clip.short_texts import ShortTextEncoder  # imports open_clip
+
+    clip = source.load_clip()
+    check_text_width(text_features, clip.embed_dim)
+    encoder = ShortTextEncoder(clip.text_encoder.get_submodule("tower"))
+    encoder.requires_grad_(False)
+    if lora.text:
+        inject_lora(encoder, lora, vision_targets)
+    texts = source.units(clip).unit_texts
+    return EncodedReports(encoder, texts, clip.tokenize, word_dropout, encoder.needed_tokens)
 
 
 def drop_words(text: str, share: float) -> str:

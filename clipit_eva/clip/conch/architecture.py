@@ -117,16 +117,25 @@ class ConchTextTower(TextTransformer):
         )
 
     def forward(self, text: torch.Tensor) -> torch.Tensor:
-        """Returns the embeddings [B, embed_dim], not normalised, of [B, context_length] ids."""
+        """Returns the embeddings [B, embed_dim], not normalised, of token ids.
+
+        Args:
+            text: [B, L <= context_length]; with fewer than `context_length`, each row must have
+                padding before the class token's place, as it would have in full length.
+        """
         words = text[:, :-1]
         class_token = cast(torch.Tensor, self.cls_emb).expand(len(words), 1, -1)
         x = torch.cat([self.token_embedding(words), class_token], dim=1)
-        x = self.transformer(x + self.positional_embedding, attn_mask=self._mask(words))
+        # The class token's position is the last one, wherever it comes.
+        positions = self.positional_embedding
+        positions = torch.cat([positions[: words.shape[1]], positions[-1:]])
+        x = self.transformer(x + positions, attn_mask=self._mask(words))
         return self.ln_final(x[:, -1]) @ self.text_projection
 
     def _mask(self, words: torch.Tensor) -> torch.Tensor:
-        """Returns the additive attention mask [B * heads, context_length, context_length]."""
+        """Returns the additive attention mask [B * heads, L, L] of words [B, L - 1]."""
         seen = functional.pad(words != PAD_ID, (1, 0), value=True)
-        mask = cast(torch.Tensor, self.attn_mask).repeat(len(words), 1, 1)
+        length = seen.shape[1]
+        mask = cast(torch.Tensor, self.attn_mask)[:length, :length].repeat(len(words), 1, 1)
         mask[:, -1] = mask[:, -1].masked_fill(~seen, float("-inf"))
         return mask.repeat_interleave(self.heads, dim=0)

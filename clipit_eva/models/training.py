@@ -1,0 +1,53 @@
+"""How training steps are computed, where this does not change what they compute."""
+
+import contextlib
+from typing import Any
+
+from torch import nn, optim
+
+from clipit_eva.errors import InputError
+
+
+def enable_checkpointing(encoder: nn.Module) -> None:
+    """Makes an encoder compute activations twice rather than keep them, in place.
+
+    Args:
+        encoder: A timm model or an open_clip text transformer, or a module around one.
+
+    Raises:
+        InputError: The encoder cannot do it.
+    """
+    modules = list(encoder.modules())
+    # transformers' models do it in training mode alone, which frozen encoders never are in.
+    transformers = any(hasattr(module, "gradient_checkpointing_enable") for module in modules)
+    switches: list[Any] = [
+        module.set_grad_checkpointing
+        for module in modules
+        if hasattr(module, "set_grad_checkpointing") and not transformers
+    ]
+    # timm has models with the method but not the feature: they refuse by an assertion.
+    with contextlib.suppress(AssertionError):
+        if switches:
+            switches[0](True)  # the outermost module's, which knows of those inside
+            return
+    raise InputError(
+        f"GRADIENT_CHECKPOINTING=true: {type(encoder).__name__} cannot do it; set it to false"
+    )
+
+
+def use_fused_kernel(optimizer: optim.Optimizer) -> None:
+    """Lets Adam and AdamW update all parameters in one kernel, unless told otherwise, in place.
+
+    Not by the constructor's `fused`, with which they would undo the loss scaling of mixed precision
+    themselves, so that Lightning could not clip gradients.
+
+    Args:
+        optimizer: Any optimizer; others stay as they are.
+    """
+    if not isinstance(optimizer, optim.Adam | optim.AdamW):
+        return
+    for group in optimizer.param_groups:
+        chosen = any(group[name] for name in ("foreach", "capturable", "differentiable"))
+        known = all(p.device.type in ("cpu", "cuda") for p in group["params"])
+        if group["fused"] is None and not chosen and known:
+            group["fused"] = True
