@@ -45,7 +45,8 @@ def config_as_run() -> dict[str, Any]:
 def _instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     """Makes an object for jsonargparse and keeps what it was made with."""
     try:
-        instance = class_type(*args, **kwargs)
+        with _random_state_kept(class_type):
+            instance = class_type(*args, **kwargs)
     except InputError as error:
         # Raised on, it would be lost among the alternatives of a union type.
         _exit(error)
@@ -60,6 +61,19 @@ def _instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
         _config[role] = description
         _described.clear()
     return instance
+
+
+def _random_state_kept(class_type: type) -> contextlib.AbstractContextManager[Any]:
+    """Keeps the random numbers that a backbone's construction draws from changing those after it.
+
+    A run from embeddings, which loads no backbone, then has the numbers of one from images.
+    """
+    import torch
+    from eva.core.models.wrappers import BaseModel
+
+    if issubclass(class_type, BaseModel):
+        return torch.random.fork_rng(devices=[])
+    return contextlib.nullcontext()
 
 
 def _role(class_type: type) -> str | None:

@@ -5,6 +5,7 @@ from clipit_eva import _lazy
 __getattr__ = _lazy.attach(
     __name__,
     {
+        "EmbeddedDataset": "clipit_eva.data.embedded",
         "HoldOut": "clipit_eva.data.hold_out",
         "ImageFolder": "clipit_eva.data.image_folder",
         "PairedDataset": "clipit_eva.data.paired",

@@ -1,6 +1,7 @@
 """The paired report on the samples of any eva vision dataset."""
 
 import collections
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import special
 from typing_extensions import override
 
 from clipit_eva import provenance
+from clipit_eva.data.batches import WholeBatch
 from clipit_eva.data.wrapper import DatasetWrapper, eva_dataset, eva_index
 from clipit_eva.errors import InputError
 from clipit_eva.pairing import table
@@ -94,6 +96,11 @@ class PairedDataset(DatasetWrapper):
         return image, target, {**metadata, **self._report_metadata(index)}
 
     @override
+    def load_batch(self, indices: Sequence[int]) -> WholeBatch:
+        images, targets, metadata = super().load_batch(indices).parts
+        return WholeBatch(images, targets, {**metadata, **self._batch_metadata(indices)})
+
+    @override
     def load_metadata(self, index: int) -> dict[str, Any]:
         return {**(super().load_metadata(index) or {}), **self._report_metadata(index)}
 
@@ -105,4 +112,15 @@ class PairedDataset(DatasetWrapper):
             "report_index": torch.from_numpy(self._rows[index]),
             "report_weight": torch.from_numpy(self._weights[index]),
             "report_id": self._ids[self._rows[index, 0]],
+        }
+
+    def _batch_metadata(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Returns what the wrapper adds to a batch."""
+        if not self._active:
+            return {}
+        rows = self._rows[list(indices)]
+        return {
+            "report_index": torch.from_numpy(rows),
+            "report_weight": torch.from_numpy(self._weights[list(indices)]),
+            "report_id": [self._ids[row] for row in rows[:, 0]],
         }

@@ -1,11 +1,13 @@
 """What all dataset wrappers share: another dataset, and which of its samples."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eva.vision.data.datasets import vision
 from typing_extensions import override
 
 from clipit_eva import plugin
+from clipit_eva.data.batches import WholeBatch
 
 plugin.activate()
 
@@ -65,6 +67,26 @@ class DatasetWrapper(vision.VisionDataset):
     @override
     def __getitem__(self, index: int) -> tuple[Any, Any, dict[str, Any]]:
         return self._dataset[self.inner_index(index)]
+
+    @property
+    def __getitems__(self) -> Callable[[Sequence[int]], list[WholeBatch]] | None:
+        """What a data loader asks for a whole batch; None if samples are read one by one."""
+        return (lambda indices: [self.load_batch(indices)]) if self.reads_batches else None
+
+    @property
+    def reads_batches(self) -> bool:
+        """Whether `load_batch` can be called: it can if the dataset inside can read batches."""
+        return isinstance(self._dataset, DatasetWrapper) and self._dataset.reads_batches
+
+    def load_batch(self, indices: Sequence[int]) -> WholeBatch:
+        """Returns several samples at once.
+
+        Args:
+            indices: The samples' indices.
+        """
+        if not isinstance(self._dataset, DatasetWrapper):
+            raise TypeError(f"{type(self._dataset).__name__} reads samples one by one")
+        return self._dataset.load_batch([self.inner_index(index) for index in indices])
 
     @override
     def filename(self, index: int) -> str:

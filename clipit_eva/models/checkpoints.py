@@ -1,6 +1,5 @@
 """Checkpoints that hold what was trained, and nothing else."""
 
-import hashlib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from clipit_eva.embeddings.backbone import weights_digest as weights_digest
 from clipit_eva.errors import InputError
 
 SETTINGS_KEY = "clipit_eva"
@@ -16,16 +16,6 @@ SETTINGS_KEY = "clipit_eva"
 
 TEXT_PREFIX = "reports."
 """Where the module keeps its text side, which only training has."""
-
-
-def weights_digest(module: nn.Module) -> str:
-    """Returns the SHA-256 hex digest of a module's parameters and buffers, names included."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(data.numpy().data)
-    return digest.hexdigest()
 
 
 def keep_trained(

@@ -12,6 +12,7 @@ import numpy as np
 from clipit_eva import files
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.encoding import encode_texts
+from clipit_eva.pairing.recorded_clip import RecordedCLIP
 from clipit_eva.pairing.row_store import RowStore
 from clipit_eva.reports.chunking import POLICIES
 from clipit_eva.reports.corpus import ReportCorpus, read_corpus
@@ -98,9 +99,7 @@ class ReportSource:
         Raises:
             InputError: The model is unknown or its weights cannot be read, see `load_clip`.
         """
-        from clipit_eva.clip.loading import load_clip
-
-        return load_clip(*self._clip)
+        return self._recorded().load()
 
     def units(self, clip: "CLIPModel | None" = None) -> ReportWindows:
         """Returns the texts that are embedded and retrieved, by the policy for long reports.
@@ -111,12 +110,14 @@ class ReportSource:
         corpus = self.corpus()
         if self._policy == "truncate" and clip is None:
             return whole_reports(corpus)  # needs no tokenizer
-        return self._split(corpus, clip or self.load_clip())
+        return self._split(corpus, self._recorded(clip))
 
     def embeddings(
         self, clip: "CLIPModel | None" = None, units: ReportWindows | None = None
     ) -> np.ndarray:
         """Returns the embedding of each unit, computed at most once for a corpus and a model.
+
+        The model is loaded only if they are not on disk.
 
         Args:
             clip: The loaded CLIP model, if the caller has it.
@@ -125,11 +126,12 @@ class ReportSource:
         Returns:
             Unit-length rows [units, embed_dim], float32, in corpus order; read-only.
         """
-        clip = clip or self.load_clip()
+        recorded = self._recorded(clip)
         units = units or self.units(clip)
-        facts = {"reports": units.texts_sha256, **clip.identity}
-        store = RowStore(self._cache_dir, "reports", facts, len(units.spans), clip.embed_dim)
+        store = self._store(units, recorded)
         if not store.file.is_file():
+            clip = recorded.load()
+            store = self._store(units, recorded)  # of what was loaded, whatever was recorded
             with store.lock():
                 store.start()
                 rows = store.missing()
@@ -142,10 +144,17 @@ class ReportSource:
                 store.finish()
         return units.combine(store.read())
 
-    def _split(self, corpus: ReportCorpus, clip: "CLIPModel") -> ReportWindows:
-        """Splits the reports, or reads how they were split before; logs what is dropped."""
-        from clipit_eva.clip.token_counts import TokenCounter
+    def _recorded(self, clip: "CLIPModel | None" = None) -> RecordedCLIP:
+        """Returns the CLIP model, loaded or not."""
+        return RecordedCLIP(self._clip, self._cache_dir, clip)
 
+    def _store(self, units: ReportWindows, clip: RecordedCLIP) -> RowStore:
+        """Returns the embeddings' files."""
+        facts = {"reports": units.texts_sha256, **clip.identity}
+        return RowStore(self._cache_dir, "reports", facts, len(units.spans), clip.embed_dim)
+
+    def _split(self, corpus: ReportCorpus, clip: RecordedCLIP) -> ReportWindows:
+        """Splits the reports, or reads how they were split before; logs what is dropped."""
         key = {"reports": corpus.sha256, "policy": self._policy}
         key |= {name: clip.identity.get(name, "") for name in ("model", "tokenizer")}
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
@@ -155,7 +164,9 @@ class ReportSource:
             spans, made = files.read_table(file, columns=columns, kind="windows of reports")
             windows = ReportWindows(corpus, self._policy, spans, made["dropped"])
         else:
-            counter = TokenCounter(clip.tokenize)
+            from clipit_eva.clip.token_counts import TokenCounter
+
+            counter = TokenCounter(clip.load().tokenize)
             windows = split_reports(corpus, self._policy, counter.budget, counter)
             made = {**key, "dropped": windows.dropped}
             files.write_table(windows.spans, file, provenance=made)

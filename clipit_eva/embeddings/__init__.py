@@ -1,0 +1,11 @@
+"""Embeddings of a frozen vision backbone, computed once and trained from."""
+
+from clipit_eva import _lazy
+
+__getattr__ = _lazy.attach(
+    __name__,
+    {
+        "EmbeddedBackbone": "clipit_eva.embeddings.backbone",
+        "EmbeddingsWriter": "clipit_eva.embeddings.writer",
+    },
+)
