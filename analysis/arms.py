@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipit_eva.errors import InputError
+from clipit_eva.pairing.policies import CONTROLS
+from clipit_eva.reports.prompts import PREFIX as PROMPTS
 
 UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"
 
@@ -14,17 +16,37 @@ METHOD_OF_BRANCH = {"vision": UNIMODAL, "text": TEXT_ONLY, "fused": CLIP_IT}
 LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
 """Names of the methods in print."""
 
+TEXT_RECIPE = {
+    "top-k": 1,
+    "pairing": "nearest",
+    "CLIP model": "conch",
+    "report policy": "truncate",
+    "reports": "unprepared",
+}
+"""The settings of the pairs, which text-only runs share with CLIP-IT."""
+
 RECIPE = {
     "rank": 16,
     "alpha": 8,
     "LoRA dropout": 0,
     "targets": "Linear",
     "lambda": 1,
-    "top-k": 1,
     "learning rate": 0.001,
+    "criterion": "cross_entropy",
+    "vision head": "from unimodal",
     "vision head LoRA": False,
+    **TEXT_RECIPE,
 }
-"""The settings that "CLIP-IT" without further words stands for (the shipped configs' defaults)."""
+"""The settings that "CLIP-IT" without further words stands for, where runs differ in them."""
+
+CROSS_ENTROPIES = (None, "cross_entropy", "binary_cross_entropy")
+"""The default criterion of multiclass and binary tasks: one setting."""
+
+NO_TEXT = "no_text"
+"""Name of the ablation with the same layers that reads no report."""
+
+REPLACED = "replaced_pairs_"
+"""Begins the names of arms with a share of the pairs replaced; the percentage follows."""
 
 Part = tuple[str, str]
 """A factor's name in files, and in print."""
@@ -37,17 +59,13 @@ class Traits:
     Attributes:
         method: `unimodal`, `text_only` or `clip_it`.
         factors: What the run ablates or controls; empty for the full method.
-        settings: CLIP-IT's settings that have an effect here, by name, those of `RECIPE`.
+        settings: Settings that have an effect here, by name: of CLIP-IT those of `RECIPE`, of
+            text-only runs those of `TEXT_RECIPE`.
     """
 
     method: str
     factors: tuple[Part, ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def deviations(self) -> tuple[tuple[str, Any], ...]:
-        """Settings that are not the recipe's."""
-        return tuple((name, value) for name, value in self.settings if RECIPE[name] != value)
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,14 @@ class Arm:
         names = tuple(LABELS)
         return (names.index(self.name) if self.name in names else len(names), self.name)
 
+    @property
+    def replaced_share(self) -> float | None:
+        """Share of pairs replaced at random, if the arm differs from full CLIP-IT in no more."""
+        if self.name == CLIP_IT:
+            return 0.0
+        percent = self.name.removeprefix(REPLACED)
+        return None if percent == self.name or "+" in percent else float(percent) / 100
+
 
 def traits(
     config: Mapping[str, Any], branch: str, pairing: Mapping[str, Any] | None = None
@@ -78,36 +104,33 @@ def traits(
         config: `config` of a predictions table's provenance.
         branch: The branch that the run's prediction rests on.
         pairing: Provenance of the run's pairing table, if known: tells controls (`control`, a
-            word such as `shuffled`; `replaced_share`, in [0, 1]) from real pairs.
+            word such as `shuffled`; `replaced_share`, in [0, 1]) and policies from plain pairs.
     """
     method = METHOD_OF_BRANCH[branch]
-    model = _part(config, "model")
-    factors = list(_pairs(pairing or {}))
+    model, pairing = _part(config, "model"), pairing or {}
+    arguments, reports = _part(model, "init_args"), _reports(config)
     if method == UNIMODAL:
         return Traits(method, tuple(_other_model(model)))
-    arguments = _part(model, "init_args")
+    factors = [*_texts(reports, pairing), *_pairs(pairing)]
+    settings = list(_text_settings(config, reports, pairing))
     if method == TEXT_ONLY:
-        return Traits(method, tuple(factors))
-    lora = _part(_part(arguments, "lora"), "init_args") or _part(arguments, "lora")
-    without_text = float(arguments.get("distill_weight", 1)) == 0
-    if without_text:
-        factors = [("no_text", "no text (same layers)")]
+        return Traits(method, tuple(factors), tuple(settings))
+    lora = _unfolded(arguments, "lora")
+    if float(arguments.get("distill_weight", 1)) == 0:
+        factors, settings = [(NO_TEXT, "no text (same layers)")], []
+    else:
+        factors += _text_factors(arguments, lora)
     if lora.get("vision") is False:
         factors.append(("no_lora", "no LoRA (frozen backbone)"))
-    dropped = float(arguments.get("word_dropout") or 0)
-    if dropped and not without_text:
-        percent = f"{100 * dropped:g}"
-        factors.append((f"word_dropout_{percent}", f"{percent}% of report words dropped"))
-    if lora.get("text") is True and not without_text:
-        factors.append(("text_lora", "text LoRA"))
-    return Traits(method, tuple(factors), tuple(_settings(config, arguments, lora)))
+    return Traits(method, tuple(factors), (*_settings(arguments, lora), *settings))
 
 
 def resolve(runs: Sequence[Traits]) -> list[Arm]:
     """Names the arm of each run of one dataset and backbone.
 
-    CLIP-IT's full arm has the recipe's settings; if no run has them, the one combination of
-    settings that is there. Other settings are named after what differs from the full arm.
+    Settings that all runs of CLIP-IT share name no arm. Its full arm has the recipe's values of the
+    others; if no run has them, the one combination that is there. Other settings are named after
+    what differs from the full arm: those of text-only runs too, unless there is no CLIP-IT.
 
     Args:
         runs: Traits of all runs of one dataset and backbone.
@@ -116,14 +139,13 @@ def resolve(runs: Sequence[Traits]) -> list[Arm]:
         InputError: Several combinations of settings and none is the recipe's: which of them is
             the headline must not be decided by looking at results.
     """
-    base = _base(runs)
+    full = [run for run in runs if run.method == CLIP_IT]
+    base = _base(full or [run for run in runs if run.method == TEXT_ONLY])
     arms = []
     for run in runs:
         parts = list(run.factors)
-        own = dict(run.settings)
-        for name in RECIPE:
-            value = own.get(name, base.get(name, RECIPE[name]))
-            if run.method == CLIP_IT and name in own and value != base.get(name, RECIPE[name]):
+        for name, value in run.settings:
+            if value != base[name]:
                 words = _words([(name, value)])
                 parts.append((words.replace(" ", "_").replace("+", "_").lower(), words))
         arms.append(_arm(run.method, parts))
@@ -142,23 +164,51 @@ def _arm(method: str, parts: Sequence[Part]) -> Arm:
 
 
 def _base(runs: Sequence[Traits]) -> dict[str, Any]:
-    """Returns the settings of CLIP-IT's full arm that are not the recipe's."""
-    full = {run.deviations for run in runs if run.method == CLIP_IT and not run.factors}
+    """Returns the settings of the full arm of runs of one method."""
+    values: dict[str, set[Any]] = {}
+    for run in runs:
+        for name, value in run.settings:
+            values.setdefault(name, set()).add(value)
+    shared = {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
+    base = {**RECIPE, **shared}
+    full = {
+        tuple((name, value) for name, value in run.settings if value != base[name])
+        for run in runs
+        if not run.factors
+    }
     if not full or () in full:
-        return {}
+        return base
     if len(full) > 1:
         listed = "; ".join(sorted(_words(deviations) for deviations in full))
         raise InputError(
-            f"several settings of CLIP-IT ({listed}) and none is the default: which one is the "
-            "headline must be fixed beforehand; report each in a folder of its own"
+            f"several settings of {LABELS[runs[0].method]} ({listed}) and none is the default: "
+            "which one is the headline must be fixed beforehand; report each in a folder of its own"
         )
-    return dict(full.pop())
+    return {**base, **dict(full.pop())}
 
 
 def _words(settings: Sequence[tuple[str, Any]]) -> str:
     """Returns settings in words, such as "rank 8, learning rate 0.0003"."""
     shown = [(n, f"{v:g}" if isinstance(v, float) else v) for n, v in settings]
     return ", ".join(f"{name} {value}" for name, value in shown)
+
+
+def _reports(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the arguments of the reports that a run read in training."""
+    own = _part(config, "model", "init_args", "reports", "init_args")
+    return own or _part(_train(config), "reports", "init_args")
+
+
+def _train(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the arguments of the training data."""
+    return _part(config, "data", "init_args", "datasets", "init_args", "train", "init_args")
+
+
+def _texts(reports: Mapping[str, Any], pairing: Mapping[str, Any]) -> Iterator[Part]:
+    """Yields that class prompts were read instead of reports."""
+    sources = (reports.get("path"), _part(pairing, "reports").get("source"))
+    if any(isinstance(source, str) and source.startswith(PROMPTS) for source in sources):
+        yield "class_prompts", "class prompts instead of reports"
 
 
 def _pairs(pairing: Mapping[str, Any]) -> Iterator[Part]:
@@ -169,7 +219,19 @@ def _pairs(pairing: Mapping[str, Any]) -> Iterator[Part]:
     share = float(pairing.get("replaced_share") or 0)
     if share:
         percent = f"{100 * share:g}"
-        yield f"replaced_pairs_{percent}", f"{percent}% of pairs replaced at random"
+        yield f"{REPLACED}{percent}", f"{percent}% of pairs replaced at random"
+
+
+def _text_factors(arguments: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[Part]:
+    """Yields what a run that reads reports does otherwise in training."""
+    dropped = float(arguments.get("word_dropout") or 0)
+    if dropped:
+        percent = f"{100 * dropped:g}"
+        yield f"word_dropout_{percent}", f"{percent}% of report words dropped"
+    if lora.get("text") is True:
+        yield "text_lora", "text LoRA"
+    if arguments.get("text_gradient") is False:
+        yield "stop_gradient", "stop-gradient (the text encoder gets none)"
 
 
 def _other_model(model: Mapping[str, Any]) -> Iterator[Part]:
@@ -179,10 +241,8 @@ def _other_model(model: Mapping[str, Any]) -> Iterator[Part]:
         yield name, name
 
 
-def _settings(
-    config: Mapping[str, Any], arguments: Mapping[str, Any], lora: Mapping[str, Any]
-) -> Iterator[tuple[str, Any]]:
-    """Yields the settings that have an effect; missing ones are the recipe's."""
+def _settings(arguments: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields CLIP-IT's settings that have an effect; missing ones are the recipe's."""
     if lora.get("vision") is not False or lora.get("text") is True:
         yield "rank", int(lora.get("rank", RECIPE["rank"]))
         yield "alpha", float(lora.get("alpha", RECIPE["alpha"]))
@@ -192,11 +252,37 @@ def _settings(
     weight = float(arguments.get("distill_weight", 1))
     if weight:
         yield "lambda", weight
-        train = _part(_part(config, "data", "init_args", "datasets", "init_args"), "train")
-        yield "top-k", int(_part(train, "init_args").get("top_k") or RECIPE["top-k"])
     optimizer = _part(arguments, "optimizer", "init_args")
     yield "learning rate", float(optimizer.get("lr", RECIPE["learning rate"]))
+    criterion = arguments.get("criterion")
+    if isinstance(criterion, Mapping):
+        criterion = str(criterion.get("class_path")).rpartition(".")[2]
+    yield "criterion", RECIPE["criterion"] if criterion in CROSS_ENTROPIES else criterion
+    scratch = arguments.get("vision_head_checkpoint") is None
+    yield "vision head", "from scratch" if scratch else RECIPE["vision head"]
     yield "vision head LoRA", bool(arguments.get("vision_head_lora", False))
+
+
+def _text_settings(
+    config: Mapping[str, Any], reports: Mapping[str, Any], pairing: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """Yields the settings of the pairs; missing ones are the recipe's."""
+    yield "top-k", int(_train(config).get("top_k") or RECIPE["top-k"])
+    policy = dict(_part(pairing, "policy"))
+    name = policy.pop("name", RECIPE["pairing"])
+    if name in CONTROLS:  # a factor, not a setting
+        name, policy = RECIPE["pairing"], {}
+    yield "pairing", _words([("", name), *sorted(policy.items())]).strip().replace(",", "")
+    yield "CLIP model", str(reports.get("clip_model") or RECIPE["CLIP model"]).rpartition("/")[2]
+    yield "report policy", str(reports.get("policy") or RECIPE["report policy"])
+    done = _unfolded(reports, "preparation").items()
+    kept = [(name, value) for name, value in done if value not in (None, False, "keep")]
+    yield "reports", _words(sorted(kept)).replace(",", "") or RECIPE["reports"]
+
+
+def _unfolded(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Returns nested arguments, given with or without their class."""
+    return _part(mapping, key, "init_args") or _part(mapping, key)
 
 
 def _part(mapping: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:

@@ -13,16 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from . import arms, paper
+from . import arms, columns, paper
 from .cells import Cell
-from .complementarity import complementarity_by_seed, complementarity_over_seeds
-from .results import Result
 from .scores import accuracy, balanced_accuracy, calibration
 from .significance.crossed import CrossedTest, crossed_mean, crossed_test
 from .significance.datasets import Nemenyi, macro_difference, nemenyi_test
 from .significance.equivalence import verdict
 from .significance.multiplicity import adjust
-from .significance.paired_t import seed_summary
 
 MARGIN_POINTS = 0.5
 """Default equivalence margin, in points of balanced accuracy.
@@ -75,19 +72,19 @@ def headline_frame(cells: Sequence[Cell]) -> pd.DataFrame:
     for cell in cells:
         if not (cell.has(arms.UNIMODAL) or cell.has(arms.CLIP_IT)):
             continue
-        row = {**_where(cell), **_size(cell)}
+        row = {**columns.where(cell), **columns.size(cell)}
         for name in (arms.UNIMODAL, arms.CLIP_IT):
-            row.update(_arm_scores(cell, name))
+            row.update(columns.arm_scores(cell, name))
         test = None
         if cell.has(arms.UNIMODAL, arms.CLIP_IT):
-            test = _test(cell, arms.CLIP_IT, arms.UNIMODAL)
+            test = columns.primary_test(cell, arms.CLIP_IT, arms.UNIMODAL)
             plain = crossed_test(
                 cell.right(arms.CLIP_IT), cell.right(arms.UNIMODAL), clusters=cell.clusters
             )
-            row.update(_crossed(test), **_crossed(plain, "accuracy_"))
+            row.update(columns.crossed(test), **columns.crossed(plain, "accuracy_"))
         else:
             missing = arms.CLIP_IT if cell.has(arms.UNIMODAL) else arms.UNIMODAL
-            row.update(_untested(f"no runs of {arms.LABELS[missing]}"))
+            row.update(columns.untested(f"no runs of {arms.LABELS[missing]}"))
         rows.append(row)
         tests.append(test)
     frame = pd.DataFrame(rows)
@@ -105,16 +102,20 @@ def mean_gain_frame(cells: Sequence[Cell]) -> pd.DataFrame:
     rows, tests = [], []
     for dataset in dict.fromkeys(cell.dataset for cell in paired):
         mine = [cell for cell in paired if cell.dataset == dataset]
-        row: dict[str, Any] = {"dataset": dataset, "n_backbones": len(mine), **_size(mine[0])}
+        row: dict[str, Any] = {
+            "dataset": dataset,
+            "n_backbones": len(mine),
+            **columns.size(mine[0]),
+        }
         if len({cell.replicates for cell in mine}) > 1:
-            row.update(_untested("backbones have different seeds"))
+            row.update(columns.untested("backbones have different seeds"))
             tests.append(None)
         else:
             gains = [cell.right(arms.CLIP_IT) - cell.right(arms.UNIMODAL) for cell in mine]
             test = crossed_mean(
                 np.mean(gains, axis=0), classes=mine[0].targets, clusters=mine[0].clusters
             )
-            row.update(_crossed(test))
+            row.update(columns.crossed(test))
             tests.append(test)
         rows.append(row)
     if len(rows) > 1:
@@ -152,16 +153,16 @@ def ablation_frame(cells: Sequence[Cell], margin_points: float = MARGIN_POINTS) 
         for arm in cell.runs:
             if arm.name in arms.LABELS or arm.name.startswith(arms.TEXT_ONLY):
                 continue
-            test = _test(cell, arm.name, arms.CLIP_IT)
+            test = columns.primary_test(cell, arm.name, arms.CLIP_IT)
             rows.append(
                 {
-                    **_where(cell),
-                    **_size(cell),
+                    **columns.where(cell),
+                    **columns.size(cell),
                     "arm": arm.name,
                     "label": arm.label,
-                    **_arm_scores(cell, arm.name, "variant"),
-                    **_arm_scores(cell, arms.CLIP_IT),
-                    **_crossed(test),
+                    **columns.arm_scores(cell, arm.name, "variant"),
+                    **columns.arm_scores(cell, arms.CLIP_IT),
+                    **columns.crossed(test),
                 }
             )
             tests.append(test)
@@ -177,122 +178,6 @@ def ablation_frame(cells: Sequence[Cell], margin_points: float = MARGIN_POINTS) 
         verdict=[outcome.label for outcome in verdicts],
         reason=[outcome.reason for outcome in verdicts],
     )
-
-
-def complementarity_frame(cells: Sequence[Cell]) -> pd.DataFrame:
-    """Counts what the text model has right and the vision model wrong, beside chance.
-
-    Text seed s is paired with unimodal seed s. Rates over seeds are means; the crossed interval is
-    of the rate (in percent of samples).
-    """
-    rows = []
-    for cell in cells:
-        if not cell.has(arms.UNIMODAL, arms.TEXT_ONLY):
-            continue
-        text, vision = cell.predictions(arms.TEXT_ONLY), cell.predictions(arms.UNIMODAL)
-        seeds = complementarity_over_seeds(cell.targets, text, vision, cell.clusters)
-        mirror = complementarity_over_seeds(cell.targets, vision, text, cell.clusters)
-        each = complementarity_by_seed(cell.targets, text, vision)
-        rate = _crossed(seeds.rate_crossed, "rate_")
-        rows.append(
-            {
-                **_where(cell),
-                **_size(cell),
-                "count_mean": seeds.mean,
-                "count_sd": seeds.sd_ddof1,
-                "count_by_chance": seeds.expected_mean,
-                "count_any_seed": seeds.text_only_right_any_seed,
-                "count_all_seeds": seeds.text_only_right_all_seeds,
-                "mirror_mean": seeds.mirror_mean,
-                "mirror_sd": seeds.mirror_sd_ddof1,
-                "mirror_by_chance": mirror.expected_mean,
-                "rate_percent": rate["rate_difference_points"],
-                "rate_low_percent": rate["rate_low_points"],
-                "rate_high_percent": rate["rate_high_points"],
-                **_means(each),
-                "mark": seeds.rate_crossed.mark or "",
-                "refused": seeds.refused or "",
-                "warnings": "; ".join(seeds.warnings),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _means(each: Sequence[Any]) -> dict[str, float]:
-    """Returns means over seeds of the measures that may be undefined for a seed."""
-    names = {
-        "rescue_rate": "rescue_rate_percent",
-        "mirror_rescue_rate": "mirror_rescue_rate_percent",
-        "oracle_accuracy": "oracle_accuracy_percent",
-        "oracle_gain_over_best": "oracle_gain_points",
-        "observed_over_expected": "observed_over_expected",
-        "mantel_haenszel_odds_ratio": "mantel_haenszel_odds_ratio",
-        "mantel_haenszel_p": "mantel_haenszel_largest_p",
-    }
-    means = {}
-    for name, column in names.items():
-        values = np.array([getattr(one, name) for one in each], dtype=np.float64)
-        defined = values[~np.isnan(values)]
-        scale = 100 if column.endswith(("percent", "points")) else 1
-        summarise = np.max if "largest" in column else np.mean
-        means[column] = scale * float(summarise(defined)) if len(defined) else float("nan")
-    return means
-
-
-def _test(cell: Cell, first: str, second: str) -> CrossedTest:
-    """Runs the primary test of two arms of a cell."""
-    return crossed_test(
-        cell.right(first), cell.right(second), classes=cell.targets, clusters=cell.clusters
-    )
-
-
-def _where(cell: Cell) -> dict[str, str]:
-    return {"dataset": cell.dataset, "backbone": cell.backbone}
-
-
-def _size(cell: Cell) -> dict[str, Any]:
-    """Returns what a footer says about a cell."""
-    return {
-        "n_samples": len(cell.samples),
-        "n_slides": cell.n_slides,
-        "n_seeds": len(cell.replicates),
-    }
-
-
-def _arm_scores(cell: Cell, name: str, column: str | None = None) -> dict[str, float | None]:
-    """Returns an arm's mean and SD over seeds, in percent; None where there is no such arm."""
-    column = column or name
-    if not cell.has(name):
-        return {f"{column}_mean_percent": None, f"{column}_sd_points": None}
-    scores = 100 * balanced_accuracy(cell.predictions(name), cell.targets)
-    summary = seed_summary(scores)
-    return {f"{column}_mean_percent": summary.mean, f"{column}_sd_points": summary.sd}
-
-
-def _crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
-    """Returns what is printed of a crossed test, in points."""
-    low, high = test.ci95_floor or (None, None)
-    numbers = {
-        "difference_points": 100 * test.estimate,
-        "low_points": None if low is None else 100 * low,
-        "high_points": None if high is None else 100 * high,
-        "p": test.p_floor,
-        "df": test.df,
-        "wins": test.wins,
-    }
-    if prefix:
-        return {f"{prefix}{name}": value for name, value in numbers.items()}
-    return {**numbers, **_remarks(test), "mark": test.mark or ""}
-
-
-def _untested(reason: str) -> dict[str, Any]:
-    """Returns what is printed where there is no test."""
-    names = ("difference_points", "low_points", "high_points", "p", "df", "wins")
-    return {**dict.fromkeys(names), "refused": reason, "warnings": "", "mark": ""}
-
-
-def _remarks(result: Result) -> dict[str, str]:
-    return {"refused": result.refused or "", "warnings": "; ".join(result.warnings)}
 
 
 def _adjusted(
@@ -322,7 +207,7 @@ def _macro(rows: Sequence[Mapping[str, Any]], tests: Sequence[CrossedTest | None
         "low_points": None if low is None else 100 * low,
         "high_points": None if high is None else 100 * high,
         "wins": macro.wins,
-        **_remarks(macro),
+        **columns.remarks(macro),
         "mark": next((row.get("mark", "") for row in rows if row.get("mark")), ""),
     }
 

@@ -4,9 +4,9 @@ from clipit_eva import _lazy
 
 _MODULES = {
     "complementarity": ("plot_complementarity",),
-    "gains": ("plot_gains", "plot_slopes", "plot_forest"),
+    "gains": ("plot_gains", "plot_slopes", "plot_forest", "plot_replaced"),
     "decisions": ("plot_confusion", "plot_flips", "plot_calibration"),
-    "training": ("plot_learning", "plot_similarity", "plot_distance"),
+    "training": ("plot_learning", "plot_alignment"),
 }
 
 __getattr__ = _lazy.attach(

@@ -120,3 +120,47 @@ def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") ->
     ax.set_ylim(len(frame) - 0.5, -0.5)
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return clean(ax, xlabel="variant - full CLIP-IT (points, 95% interval)", title=title)
+
+
+def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
+    """Draws the gain over the no-text ablation against the share of replaced pairs.
+
+    A filled marker has an interval that does not cover zero; one that is refused is not drawn.
+
+    Args:
+        frame: One row a share: columns `replaced_share`, `difference_points`, `low_points`,
+            `high_points`, `covers_zero`; see `planted.planted_frame`.
+        ax: Where to draw; None means a new figure.
+        title: Title.
+    """
+    ax = axes(ax, 4.0, 3.2)
+    color = COLORS[arms.CLIP_IT]
+    x = 100 * frame["replaced_share"].astype(float)
+    gain = frame["difference_points"].astype(float)
+    ax.axhline(0, color=GREY, linewidth=1)
+    ax.vlines(x, frame["low_points"].astype(float), frame["high_points"].astype(float), color=color)
+    ax.plot(x, gain, color=color, linestyle=LINES[1], linewidth=1)
+    clear = (frame["covers_zero"] == False).to_numpy()  # noqa: E712 (None: no interval)
+    for chosen, fill, words in (
+        (clear, color, "95% interval without 0"),
+        (~clear, "white", "interval covers 0, or is refused"),
+    ):
+        if chosen.any():
+            ax.plot(
+                x[chosen],
+                gain[chosen],
+                linestyle="",
+                marker="o",
+                markersize=7,
+                color=color,
+                markerfacecolor=fill,
+                label=words,
+            )
+    ax.set_xlim(-5, 105)
+    ax.legend(frameon=False, fontsize="small")
+    return clean(
+        ax,
+        xlabel="pairs replaced at random (%)",
+        ylabel="CLIP-IT - no text (points)",
+        title=title,
+    )

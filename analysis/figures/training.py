@@ -43,58 +43,30 @@ def plot_learning(
     return clean(ax, xlabel="training step", ylabel=f"validation {quantity}", title=title)
 
 
-def plot_similarity(
-    vision_before: ArrayLike,
-    vision_after: ArrayLike,
-    text: ArrayLike,
+def plot_alignment(
+    before: ArrayLike,
+    after: ArrayLike,
+    measure: str = "cosine similarity",
     ax: Axes | None = None,
     title: str = "",
 ) -> Axes:
-    """Draws how similar images and their paired reports are, before and after training.
+    """Draws how close images and their paired reports are before and after training.
 
     Args:
-        vision_before: Projected image embeddings before training, [samples, dimensions].
-        vision_after: The same after training.
-        text: Embedding of each image's report, same shape.
+        before: Closeness of each image's projected embedding and its report's before training,
+            [samples]; see `alignment.alignment_frame`.
+        after: The same after training, [samples].
+        measure: What is measured, in words: `cosine similarity` or `Euclidean distance`.
         ax: Where to draw; None means a new figure.
         title: Title.
 
     Raises:
-        InputError: Shapes that differ.
+        InputError: Not the same samples before and after.
     """
-    before, after, reports = _embeddings(vision_before, vision_after, text)
-    values = (_cosine(before, reports), _cosine(after, reports))
-    return _histograms(values, "cosine similarity of image and report", ax, title)
-
-
-def plot_distance(
-    vision_before: ArrayLike,
-    vision_after: ArrayLike,
-    text: ArrayLike,
-    ax: Axes | None = None,
-    title: str = "",
-) -> Axes:
-    """Draws the Euclidean distance of images and their paired reports, before and after training.
-
-    Args:
-        vision_before: Projected image embeddings before training, [samples, dimensions].
-        vision_after: The same after training.
-        text: Embedding of each image's report, same shape.
-        ax: Where to draw; None means a new figure.
-        title: Title.
-
-    Raises:
-        InputError: Shapes that differ.
-    """
-    before, after, reports = _embeddings(vision_before, vision_after, text)
-    values = [np.linalg.norm(one - reports, axis=1) for one in (before, after)]
-    return _histograms((values[0], values[1]), "distance of image and report", ax, title)
-
-
-def _histograms(
-    values: tuple[np.ndarray, np.ndarray], label: str, ax: Axes | None, title: str
-) -> Axes:
-    """Draws two histograms with shared bins and their means."""
+    values = [np.asarray(one, dtype=np.float64) for one in (before, after)]
+    if values[0].ndim != 1 or values[0].shape != values[1].shape:
+        shapes = " and ".join(str(one.shape) for one in values)
+        raise InputError(f"closeness has shapes {shapes}: give [samples] before and after")
     ax = axes(ax)
     bins = np.histogram_bin_edges(np.concatenate(values), bins=30)
     names = ("before training", "after training")
@@ -110,22 +82,4 @@ def _histograms(
         )
         ax.axvline(float(one.mean()), color=GREY, linestyle=LINES[number])
     ax.legend(frameon=False, fontsize="small")
-    return clean(ax, xlabel=label, ylabel="samples", title=title)
-
-
-def _embeddings(*arrays: ArrayLike) -> list[np.ndarray]:
-    """Returns embeddings as float64 of one shape [samples, dimensions].
-
-    Raises:
-        InputError: Shapes that differ or are no matrix.
-    """
-    values = [np.asarray(array, dtype=np.float64) for array in arrays]
-    if values[0].ndim != 2 or len({value.shape for value in values}) > 1:
-        shapes = ", ".join(str(value.shape) for value in values)
-        raise InputError(f"embeddings have shapes {shapes}: give [samples, dimensions] of each")
-    return values
-
-
-def _cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return (one * other).sum(axis=1) / np.maximum(norms, 1e-12)
+    return clean(ax, xlabel=f"{measure} of image and report", ylabel="samples", title=title)

@@ -11,7 +11,7 @@ from .. import arms
 from ..cells import Cell
 from ..figures.complementarity import plot_complementarity
 from ..figures.decisions import plot_calibration, plot_confusion, plot_flips
-from ..figures.gains import plot_forest, plot_gains, plot_slopes
+from ..figures.gains import plot_forest, plot_gains, plot_replaced, plot_slopes
 from ..figures.training import plot_learning
 from ..scores import balanced_accuracy, calibration, confusion, flips
 from .study import Study
@@ -45,6 +45,8 @@ def drawings(study: Study) -> Iterator[Drawing]:
         yield _complementarity(study)
     if len(study.ablations):
         yield _forest(study)
+    if len(study.planted):
+        yield _planted(study)
     for dataset in dict.fromkeys(cell.dataset for cell in paired):
         mine = [cell for cell in paired if cell.dataset == dataset]
         yield _confusion(mine, dataset)
@@ -73,11 +75,12 @@ def _slopes(cells: Sequence[Cell]) -> Drawing:
 
 
 def _complementarity(study: Study) -> Drawing:
-    datasets = list(dict.fromkeys(study.complementarity["dataset"]))
-    figure, panels = _grid(len(datasets), 4.0, 3.6)
-    for dataset, ax in zip(datasets, panels, strict=True):
-        rows = study.complementarity
-        plot_complementarity(rows.loc[rows["dataset"] == dataset], ax, title=str(dataset))
+    groups = list(study.complementarity.groupby(["dataset", "arm"], sort=False))
+    figure, panels = _grid(len(groups), 4.0, 3.6)
+    for (where, rows), ax in zip(groups, panels, strict=True):
+        dataset, arm = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
+        label = "" if arm == arms.TEXT_ONLY else f": {rows['label'].iloc[0]}"
+        plot_complementarity(rows, ax, title=f"{dataset}{label}")
     title = (
         "Test samples that text has right and vision wrong, beside chance (as the paper's Fig. 3)"
     )
@@ -92,6 +95,16 @@ def _forest(study: Study) -> Drawing:
         dataset, backbone = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
         plot_forest(rows, ax, title=f"{backbone} on {dataset}")
     return Drawing("ablations", "Variants against full CLIP-IT, with the margin", figure)
+
+
+def _planted(study: Study) -> Drawing:
+    groups = list(study.planted.groupby(["dataset", "backbone"], sort=False))
+    figure, panels = _grid(len(groups), 3.6, 3.2)
+    for (where, rows), ax in zip(groups, panels, strict=True):
+        dataset, backbone = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
+        plot_replaced(rows, ax, title=f"{backbone} on {dataset}")
+    title = "Gain of CLIP-IT over its own no-text ablation, by share of replaced pairs"
+    return Drawing("replaced_pairs", title, figure)
 
 
 def _confusion(cells: Sequence[Cell], dataset: str) -> Drawing:

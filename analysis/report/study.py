@@ -1,6 +1,6 @@
 """Everything that a report says, computed from runs and not yet drawn or written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,13 @@ from clipit_eva.errors import InputError
 
 from .. import arms, comparisons
 from ..cells import Cell, gather
+from ..complementarity_frames import complementarity_by_class_frame, complementarity_frame
 from ..learning import learning_frame
+from ..planted import planted_frame
 from ..runs import read_runs
 from ..secondary import secondary_frame
 from ..significance.resampling import N_RESAMPLES, check_resamples
-from ..tables import gains, others
+from ..tables import complementarity, gains, others, planted
 from ..tables.table import Table
 
 
@@ -56,7 +58,9 @@ class Study:
         headline: `comparisons.headline_frame`.
         mean_gain: `comparisons.mean_gain_frame`.
         ablations: `comparisons.ablation_frame`.
-        complementarity: `comparisons.complementarity_frame`.
+        planted: `planted.planted_frame`.
+        complementarity: `complementarity_frames.complementarity_frame`.
+        by_class: `complementarity_frames.complementarity_by_class_frame`.
         scores: `comparisons.scores_frame`.
         learning: `learning.learning_frame`.
         tables: The tables, in the order of the report.
@@ -68,7 +72,9 @@ class Study:
     headline: pd.DataFrame
     mean_gain: pd.DataFrame
     ablations: pd.DataFrame
+    planted: pd.DataFrame
     complementarity: pd.DataFrame
+    by_class: pd.DataFrame
     scores: pd.DataFrame
     learning: pd.DataFrame
     tables: tuple[Table, ...] = field(default=())
@@ -88,12 +94,26 @@ def make_study(folder: Path, options: Options) -> Study:
         "headline": headline,
         "mean_gain": comparisons.mean_gain_frame(cells),
         "ablations": comparisons.ablation_frame(cells, options.margin_points),
-        "complementarity": comparisons.complementarity_frame(cells),
+        "planted": planted_frame(cells),
+        "complementarity": complementarity_frame(cells),
+        "by_class": complementarity_by_class_frame(cells),
         "scores": comparisons.scores_frame(cells),
         "learning": learning_frame(cells),
     }
-    secondary = secondary_frame(cells, options.n_resamples)
-    tables = []
+    return Study(
+        cells=tuple(cells),
+        options=options,
+        **frames,
+        tables=_tables(cells, frames, options),
+        warnings=_warnings(cells, headline),
+    )
+
+
+def _tables(
+    cells: Sequence[Cell], frames: Mapping[str, pd.DataFrame], options: Options
+) -> tuple[Table, ...]:
+    """Returns the tables for which there are data."""
+    headline, tables = frames["headline"], []
     if len(headline):
         tables.append(gains.table1(headline, cells))
     if len(frames["mean_gain"]):
@@ -101,18 +121,15 @@ def make_study(folder: Path, options: Options) -> Study:
         tables.append(gains.mean_gains(frames["mean_gain"], cells, comparisons.rank_test(headline)))
     if len(frames["ablations"]):
         tables.append(others.ablations(frames["ablations"], cells))
+    if len(frames["planted"]):
+        tables.append(planted.planted(frames["planted"], cells))
     if len(frames["complementarity"]):
-        tables.append(others.complementarity(frames["complementarity"], cells))
+        tables.append(complementarity.complementarity(frames["complementarity"], cells))
+        tables.append(complementarity.complementarity_by_class(frames["by_class"], cells))
+    secondary = secondary_frame(cells, options.n_resamples)
     if len(secondary):
         tables.append(others.secondary(secondary, cells, options.n_resamples))
-    tables.append(others.runs(frames["scores"]))
-    return Study(
-        cells=tuple(cells),
-        options=options,
-        **frames,
-        tables=tuple(tables),
-        warnings=_warnings(cells, headline),
-    )
+    return (*tables, others.runs(frames["scores"]))
 
 
 DEMO_BACKBONE = "clipit_eva/demo_vit"

@@ -3,6 +3,7 @@
 from importlib import metadata
 
 from .. import arms, comparisons
+from ..tables.planted import sentences as sentences_on_replaced
 from ..tables.table import difference, records
 from ..varied import varied
 from .study import Study
@@ -15,8 +16,10 @@ def headline(study: Study) -> tuple[str, ...]:
     """Returns the result in a few sentences, intervals included, refusals named."""
     rows = [row for row in records(study.headline) if row["difference_points"] is not None]
     rows = [row for row in rows if row["difference_points"] == row["difference_points"]]
+    planted = sentences_on_replaced(study.planted)
     if not rows:
-        return ("No headline: unimodal and CLIP-IT runs of one backbone and dataset are needed.",)
+        needed = "unimodal and CLIP-IT runs of one backbone and dataset are needed"
+        return (f"No headline: {needed}.", *planted)
     sentences = [_mean_gain(row) for row in records(study.mean_gain)]
     tested = [row for row in rows if not row["refused"]]
     if tested:
@@ -31,7 +34,7 @@ def headline(study: Study) -> tuple[str, ...]:
     if refused:
         words = "comparison was" if refused == 1 else "comparisons were"
         sentences.append(f"{refused} single {words} not tested; the table says why.")
-    return tuple(sentences)
+    return (*sentences, *planted)
 
 
 def _mean_gain(row: dict) -> str:
@@ -65,6 +68,12 @@ def methods(study: Study) -> str:
             f"adjustment over {size} comparisons, and called "
             "equivalent when two one-sided tests at 5% placed the difference within a margin of "
             f"{study.options.margin_points:g} points that was fixed beforehand."
+        )
+    if len(study.planted):
+        sentences.append(
+            "As a check with a planted truth, CLIP-IT was also trained with a share of the "
+            "image-report pairs replaced at random, and compared with its own ablation without "
+            "text (same layers) by the same test."
         )
     if len(study.complementarity):
         sentences.append(

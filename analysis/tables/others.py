@@ -1,4 +1,4 @@
-"""The tables of ablations (with verdicts), complementarity, secondary tests, and runs."""
+"""The tables of ablations (with verdicts), secondary tests, and runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -79,74 +79,6 @@ def _ablation_row(row: Mapping[str, Any], footnotes: Footnotes) -> dict[str, str
         "variant (published)": published_cell("ablation", *where, row["arm"]),
         "full (published)": published_cell("ablation", *where, "clip_it"),
     }
-
-
-_COMPLEMENTARITY_KEYS = {
-    "text right, vision wrong (by chance)": "count_mean",
-    "its mirror (by chance)": "mirror_mean",
-    "rate % [95% CI]": "rate_percent",
-    "observed / chance": "observed_over_expected",
-    "rescue rate %": "rescue_rate_percent",
-    "oracle accuracy %": "oracle_accuracy_percent",
-    "oracle gain": "oracle_gain_points",
-    "odds ratio within class": "mantel_haenszel_odds_ratio",
-}
-"""Columns of the frame that the complementarity table is sorted by."""
-
-
-def complementarity(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
-    """Returns what text has right and vision wrong, always beside its chance baseline.
-
-    Args:
-        frame: `comparisons.complementarity_frame`, with at least one row.
-        cells: The cells that it was computed from.
-    """
-    footnotes, rows = Footnotes(), []
-    for row in records(frame):
-        rate = f"{row['rate_percent']:.2f}"
-        if row["refused"]:
-            rate = f"{rate} {footnotes.mark(row['refused'])}"
-        else:
-            ends = f"[{row['rate_low_percent']:.2f}, {row['rate_high_percent']:.2f}]"
-            rate = f"{rate} {ends}" + (DAGGER if row["mark"] else "")
-        rows.append(
-            {
-                "Dataset": row["dataset"],
-                "Backbone": row["backbone"],
-                "text right, vision wrong (by chance)": _count(row, "count"),
-                "its mirror (by chance)": _count(row, "mirror"),
-                "rate % [95% CI]": rate,
-                "observed / chance": number(row["observed_over_expected"]),
-                "rescue rate %": number(row["rescue_rate_percent"], 1),
-                "oracle accuracy %": number(row["oracle_accuracy_percent"]),
-                "oracle gain": number(row["oracle_gain_points"]),
-                "odds ratio within class": number(row["mantel_haenszel_odds_ratio"]),
-            }
-        )
-    footer = (
-        "Test samples that the text-only model has right and the unimodal one wrong (the paper's "
-        "measure), mean ± SD over seeds; in brackets what errors independent within each "
-        "class would give. A count near its chance baseline is no evidence of "
-        "complementary knowledge.",
-        "Rescue rate: P(text right | vision wrong). Oracle: if the right one of the two were "
-        "always chosen; gain in points over the better one. Odds ratio of being right, pooled over "
-        "classes (Mantel-Haenszel): below 1 errors avoid each other, above 1 they coincide. Means "
-        "over seeds.",
-        "Intervals (95%) are for new seeds and new samples.",
-        *footnotes.notes,
-        *notes.optimistic(frame),
-        notes.sizes(cells),
-        "Published: the paper shows counts in its Fig. 3 without printing them.",
-        *notes.warnings(frame),
-    )
-    title = "Complementarity of text and vision"
-    table = pd.DataFrame(rows)
-    return Table("complementarity", title, frame, table, _COMPLEMENTARITY_KEYS, footer)
-
-
-def _count(row: Mapping[str, Any], name: str) -> str:
-    """Returns a mean count beside its chance baseline."""
-    return f"{percent(row[f'{name}_mean'], row[f'{name}_sd'], 1)} ({row[f'{name}_by_chance']:.1f})"
 
 
 def secondary(frame: pd.DataFrame, cells: Sequence[Cell], n_resamples: int) -> Table:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clipit_eva.analysis.cells import Cell, gather
+from clipit_eva.analysis.runs import read_runs
 from clipit_eva.predictions import table as predictions_table
 
 
@@ -146,30 +149,47 @@ def write_run(tmp_path: Path) -> RunWriter:
     return RunWriter(tmp_path / "runs")
 
 
+def _draw(targets: np.ndarray, accuracy: float, seed: int, classes: int = 4) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    wrong = (targets + rng.integers(1, classes, len(targets))) % classes
+    return np.where(rng.random(len(targets)) < accuracy, targets, wrong)
+
+
 @pytest.fixture
 def drawn() -> Callable[..., np.ndarray]:
     """Draws predictions that are right with some probability, [samples]."""
-
-    def draw(targets: np.ndarray, accuracy: float, seed: int, classes: int = 4) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        wrong = (targets + rng.integers(1, classes, len(targets))) % classes
-        return np.where(rng.random(len(targets)) < accuracy, targets, wrong)
-
-    return draw
+    return _draw
 
 
-@pytest.fixture
-def study_folder(write_run: RunWriter, drawn: Callable[..., np.ndarray]) -> Path:
-    """Runs of one backbone on two datasets, three seeds, all methods and one ablation."""
+@pytest.fixture(scope="session")
+def shared_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of one backbone on two datasets, three seeds, all methods and one ablation.
+
+    Made once: only for tests that do not write there.
+    """
+    write = RunWriter(tmp_path_factory.mktemp("study"))
     for dataset, n, offset in (("BACH", 120, 0), ("CRC", 90, 100)):
         targets = np.arange(n) % 4
         for seed in (1, 2, 3):
             base = offset + 10 * seed
             runs = {"unimodal": 0.7, "text_only": 0.6, "clip_it": 0.9}
             for place, (method, accuracy) in enumerate(runs.items()):
-                predictions = drawn(targets, accuracy, base + place)
-                write_run(method, targets, predictions, seed=seed, dataset=dataset)
-            predictions = drawn(targets, 0.8, base + 5)
+                predictions = _draw(targets, accuracy, base + place)
+                write(method, targets, predictions, seed=seed, dataset=dataset)
+            predictions = _draw(targets, 0.8, base + 5)
             options = {"dataset": dataset, "distill_weight": 0.0, "name": f"{dataset}_no_{seed}"}
-            write_run("clip_it", targets, predictions, seed=seed, **options)
+            write("clip_it", targets, predictions, seed=seed, **options)
+    return write.folder
+
+
+@pytest.fixture
+def study_folder(shared_study: Path, write_run: RunWriter) -> Path:
+    """A copy of `shared_study` in the folder of `write_run`."""
+    shutil.copytree(shared_study, write_run.folder)
     return write_run.folder
+
+
+@pytest.fixture(scope="session")
+def shared_cells(shared_study: Path) -> list[Cell]:
+    """The cells of `shared_study`."""
+    return gather(read_runs(shared_study))

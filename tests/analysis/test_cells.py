@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from clipit_eva.analysis.cells import gather
+from clipit_eva.analysis.complementarity_frames import complementarity_frame
 from clipit_eva.analysis.runs import read_runs
 from clipit_eva.errors import InputError
 
@@ -28,6 +29,41 @@ def test_cells_follow_the_paper_and_hold_arms_by_seed(write_run, drawn):
         np.testing.assert_array_equal(cell.predictions("unimodal"), expected)
         np.testing.assert_array_equal(cell.right("clip_it"), expected == TARGETS)
         assert cell.seed_names == ("seed 1", "seed 2")
+
+
+def test_text_only_runs_join_every_backbone_whatever_else_lies_there(write_run, drawn):
+    """Two backbones, two seeds, controls beside the full method; text models once a dataset."""
+    control = {"pairing": {"control": "shuffled"}}
+    for seed in (1, 2):
+        for backbone in ("pathology/kaiko_vits8", "pathology/mahmood_uni"):
+            where = {"seed": seed, "backbone": backbone}
+            short = backbone[-3:]
+            write_run("unimodal", TARGETS, drawn(TARGETS, 0.5, 10 + seed), **where)
+            write_run("clip_it", TARGETS, TARGETS, **where)
+            options = {"name": f"control_{short}_{seed}", "provenance": control}
+            write_run("clip_it", TARGETS, TARGETS, **where, **options)
+        write_run("text_only", TARGETS, drawn(TARGETS, 0.7, seed), seed=seed)
+        broken = drawn(TARGETS, 0.2, 20 + seed)
+        name = f"broken_text_{seed}"
+        write_run("text_only", TARGETS, broken, seed=seed, name=name, provenance=control)
+        write_run("text_only", TARGETS[:8], TARGETS[:8], seed=seed, dataset="CRC")
+    *cells, other = cells_of(write_run)
+    assert [cell.name for cell in cells] == ["UNI on BACH", "ViT-S/8 on BACH"]
+    assert other.dataset == "CRC"
+    for cell in cells:
+        assert [arm.name for arm in cell.runs] == [
+            "unimodal", "text_only", "clip_it", "shuffled_pairs", "text_only+shuffled_pairs",
+        ]  # fmt: skip
+        for arm, base in (("text_only", 0), ("text_only+shuffled_pairs", 20)):
+            accuracy = 0.2 if base else 0.7
+            expected = np.stack([drawn(TARGETS, accuracy, base + seed) for seed in (1, 2)])
+            np.testing.assert_array_equal(cell.predictions(arm), expected)
+    frame = complementarity_frame(cells)
+    assert frame["arm"].tolist() == 2 * ["text_only", "text_only+shuffled_pairs"]
+    for row in frame.to_dict("records"):
+        (cell,) = (cell for cell in cells if cell.backbone == row["backbone"])
+        text, vision = cell.right(row["arm"]), cell.right("unimodal")
+        assert row["count_mean"] == pytest.approx((text * (1 - vision)).sum(axis=1).mean())
 
 
 def test_runs_of_one_session_are_told_apart_by_number(write_run):

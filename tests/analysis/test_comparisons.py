@@ -9,8 +9,8 @@ from clipit_eva.analysis.significance import adjust, crossed_test
 
 
 @pytest.fixture
-def cells(study_folder):
-    return gather(read_runs(study_folder))
+def cells(shared_cells):
+    return shared_cells
 
 
 def test_the_headline_is_the_crossed_test_of_balanced_accuracy_with_holm(cells):
@@ -57,24 +57,6 @@ def test_ablations_are_variant_minus_full_with_verdicts(cells):
     assert wide["verdict"].tolist() == ["equivalent", "equivalent"]
 
 
-def test_complementarity_counts_are_beside_chance(cells):
-    frame = comparisons.complementarity_frame(cells)
-    for row, cell in zip(frame.to_dict("records"), cells, strict=True):
-        text, vision = cell.right("text_only"), cell.right("unimodal")
-        counts = (text * (1 - vision)).sum(axis=1)
-        assert row["count_mean"] == pytest.approx(counts.mean())
-        assert row["count_sd"] == pytest.approx(counts.std(ddof=1))
-        chance = 0.0
-        for name in np.unique(cell.targets):
-            of = cell.targets == name
-            chance += np.mean(
-                text[:, of].mean(axis=1) * (1 - vision[:, of].mean(axis=1)) * of.sum()
-            )
-        assert row["count_by_chance"] == pytest.approx(chance)
-        mirror = (vision * (1 - text)).sum(axis=1)
-        assert row["mirror_mean"] == pytest.approx(mirror.mean())
-
-
 def test_secondary_tests_are_refused_one_by_one(cells):
     frame = secondary.secondary_frame(cells, n_resamples=1000).set_index(["dataset", "test"])
     assert frame.loc[("BACH", "signed rank over seeds"), "refused"].startswith("3 differences")
@@ -85,9 +67,9 @@ def test_secondary_tests_are_refused_one_by_one(cells):
     assert " to " in frame.loc[("BACH", "McNemar mid-p, each seed"), "p"]
 
 
-def test_every_run_is_listed_once_with_its_digest(cells, study_folder):
+def test_every_run_is_listed_once_with_its_digest(cells, shared_study):
     frame = comparisons.scores_frame(cells)
     assert len(frame) == 24
     assert frame["run"].is_unique
     assert frame["config_digest"].str.fullmatch("[0-9a-f]{12}").all()
-    assert all(str(study_folder) in folder for folder in frame["run"])
+    assert all(str(shared_study) in folder for folder in frame["run"])

@@ -152,16 +152,53 @@ def test_learning_curves_name_each_arm_once(ax):
     assert len({line.get_linestyle() for line in ax.lines}) == 2
 
 
-def test_embeddings_are_compared_before_and_after(ax):
-    text = np.eye(4)[[0, 1, 2, 3]]
-    before, after = np.roll(text, 1, axis=1), 2 * text
-    figures.plot_similarity(before, after, text, ax)
-    assert legend(ax) == ["before training (mean 0.000)", "after training (mean 1.000)"]
+def test_closeness_is_drawn_before_and_after(ax):
+    before, after = [0.0, 0.1, 0.2], [0.5, 0.9, 1.0]
+    assert figures.plot_alignment(before, after, ax=ax, title="UNI") is ax
+    assert legend(ax) == ["before training (mean 0.100)", "after training (mean 0.800)"]
+    assert ax.get_xlabel() == "cosine similarity of image and report"
+    first, second = ax.containers
+    for bars, values in ((first, before), (second, after)):
+        assert sum(bar.get_height() for bar in bars) == 3
+        filled = [bar for bar in bars if bar.get_height()]
+        for value in values:
+            assert any(
+                b.get_x() - 1e-9 <= value <= b.get_x() + b.get_width() + 1e-9 for b in filled
+            )
+    assert [bar.get_x() for bar in first] == [bar.get_x() for bar in second]
+    assert first[0].get_hatch() != second[0].get_hatch()
     other = Figure().add_subplot()
-    figures.plot_distance(before, after, text, other)
-    assert legend(other) == ["before training (mean 1.414)", "after training (mean 1.000)"]
-    with pytest.raises(InputError, match=r"shapes \(4, 4\), \(4, 4\), \(3, 4\)"):
-        figures.plot_distance(before, after, text[:3], other)
+    figures.plot_alignment(before, after, "Euclidean distance", other)
+    assert other.get_xlabel() == "Euclidean distance of image and report"
+    with pytest.raises(InputError, match=r"shapes \(3,\) and \(2,\): give \[samples\]"):
+        figures.plot_alignment(before, after[:2], ax=other)
+
+
+def test_the_gain_is_drawn_against_the_share_of_replaced_pairs(ax):
+    frame = pd.DataFrame(
+        {
+            "replaced_share": [0.0, 0.5, 1.0],
+            "difference_points": [3.0, 1.5, 0.1],
+            "low_points": [2.0, -0.5, None],
+            "high_points": [4.0, 3.5, None],
+            "covers_zero": [False, True, None],
+        }
+    )
+    assert figures.plot_replaced(frame, ax, title="UNI on PCAM") is ax
+    ends = {s[0][0]: (s[0][1], s[1][1]) for s in ax.collections[0].get_segments() if len(s)}
+    ends = {x: pair for x, pair in ends.items() if not np.isnan(pair).any()}
+    assert ends == {0.0: (2.0, 4.0), 50.0: (-0.5, 3.5)}
+    drawn = {}
+    for line in ax.lines:
+        if line.get_linestyle() == "None":
+            for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
+                drawn[float(x)] = (float(y), to_hex(line.get_markerfacecolor()))
+    assert {x: y for x, (y, _) in drawn.items()} == {0.0: 3.0, 50.0: 1.5, 100.0: 0.1}
+    assert drawn[0.0][1] != "#ffffff"
+    assert drawn[50.0][1] == drawn[100.0][1] == "#ffffff"
+    assert ax.get_xlabel() == "pairs replaced at random (%)"
+    assert legend(ax) == ["95% interval without 0", "interval covers 0, or is refused"]
+    assert any(list(line.get_ydata()) == [0, 0] for line in ax.lines)
 
 
 def test_without_axes_a_figure_is_made():

@@ -44,11 +44,15 @@ def browser():
     driver.quit()
 
 
+@pytest.fixture(scope="module")
+def report(shared_study, tmp_path_factory):
+    return write_report(shared_study, tmp_path_factory.mktemp("report"), Options(n_resamples=1000))
+
+
 @pytest.fixture
-def page(browser, study_folder, tmp_path):
-    path = write_report(study_folder, tmp_path / "report", Options(n_resamples=1000))
+def page(browser, report):
     browser.set_window_size(1200, 900)
-    browser.get(path.as_uri())
+    browser.get(report.as_uri())
     yield browser
     assert browser.get_log("browser") == []
 
@@ -74,7 +78,7 @@ def choose(driver, name, value):
 def test_it_opens_with_headline_tables_figures_and_methods(page):
     assert page.title == "CLIP-IT report"
     assert "BACH: CLIP-IT minus unimodal +" in css(page, "#headline")[0].text
-    assert len(css(page, "table.sortable")) == 7
+    assert len(css(page, "table.sortable")) == 8
     for image in css(page, "figure img"):
         assert page.execute_script("return arguments[0].naturalWidth", image) > 100
         assert image.get_attribute("alt")

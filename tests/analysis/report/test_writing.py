@@ -19,15 +19,22 @@ from clipit_eva.pairing.table import make_pairs, write_pairs
 QUICK = Options(n_resamples=1000)
 
 
-def test_all_files_are_there_whole_and_the_same_again(study_folder, tmp_path):
+@pytest.fixture(scope="module")
+def report(shared_study, tmp_path_factory):
+    """The report of `shared_study`: its page."""
+    return write_report(shared_study, tmp_path_factory.mktemp("report"), QUICK)
+
+
+def test_all_files_are_there_whole_and_the_same_again(report, shared_study, tmp_path):
+    again = write_report(shared_study, tmp_path, QUICK)
     contents = []
-    for name in ("one", "two"):
-        page = write_report(study_folder, tmp_path / name, QUICK)
-        assert page == tmp_path / name / "report.html"
-        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
-        contents.append({str(p.relative_to(tmp_path / name)): p.read_bytes() for p in files})
+    for page in (report, again):
+        assert page.name == "report.html"
+        files = [path for path in page.parent.rglob("*") if path.is_file()]
+        contents.append({str(p.relative_to(page.parent)): p.read_bytes() for p in files})
     assert contents[0] == contents[1]
-    tables = ("table1", "gains", "mean_gains", "ablations", "complementarity", "secondary", "runs")
+    tables = ("table1", "gains", "mean_gains", "ablations", "complementarity",
+              "complementarity_by_class", "secondary", "runs")  # fmt: skip
     figures = ("gains", "slopes", "complementarity", "ablations", "confusion_bach",
                "confusion_crc", "calibration_bach", "calibration_crc")  # fmt: skip
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md", ".tex")}
@@ -38,8 +45,8 @@ def test_all_files_are_there_whole_and_the_same_again(study_folder, tmp_path):
         Image.open(io.BytesIO(contents[0][f"figures/{name}.png"])).verify()
 
 
-def test_the_page_needs_no_network_and_says_what_it_must(study_folder, tmp_path):
-    page = write_report(study_folder, tmp_path, QUICK).read_text()
+def test_the_page_needs_no_network_and_says_what_it_must(report, shared_study):
+    page = report.read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
     assert "url(" not in page
     assert 'name="viewport"' in page
@@ -50,7 +57,8 @@ def test_the_page_needs_no_network_and_says_what_it_must(study_folder, tmp_path)
         "Obuchowski and Rockette 1995",
         "Holm&#39;s method over 2 comparisons",
         "margin of 0.5 points that was fixed beforehand",
-        str(study_folder),
+        "Complementarity in each class",
+        str(shared_study),
     ):
         assert words in page
     assert "data:image/jpeg" not in page

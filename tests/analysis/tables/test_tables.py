@@ -7,8 +7,12 @@ import pytest
 
 from clipit_eva.analysis import comparisons, secondary
 from clipit_eva.analysis.cells import gather
+from clipit_eva.analysis.complementarity_frames import (
+    complementarity_by_class_frame,
+    complementarity_frame,
+)
 from clipit_eva.analysis.runs import read_runs
-from clipit_eva.analysis.tables import gains, others, table, writing
+from clipit_eva.analysis.tables import complementarity, gains, others, table, writing
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 
@@ -24,16 +28,17 @@ def tables_of(cells):
                 comparisons.mean_gain_frame(cells), cells, comparisons.rank_test(headline)
             ),
             others.ablations(comparisons.ablation_frame(cells), cells),
-            others.complementarity(comparisons.complementarity_frame(cells), cells),
+            complementarity.complementarity(complementarity_frame(cells), cells),
+            complementarity.complementarity_by_class(complementarity_by_class_frame(cells), cells),
             others.secondary(secondary.secondary_frame(cells, 1000), cells, 1000),
             others.runs(comparisons.scores_frame(cells)),
         )
     }
 
 
-@pytest.fixture
-def tables(study_folder):
-    return tables_of(gather(read_runs(study_folder)))
+@pytest.fixture(scope="module")
+def tables(shared_cells):
+    return tables_of(shared_cells)
 
 
 def test_table_1_has_the_papers_layout_and_labels_published_numbers(tables):
@@ -86,8 +91,29 @@ def test_the_footer_says_what_a_reader_must_know(tables):
 
 
 def test_counts_are_never_without_chance(tables):
-    column = tables["complementarity"].shown["text right, vision wrong (by chance)"]
-    assert column.str.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)").all()
+    for name in ("complementarity", "complementarity_by_class"):
+        column = tables[name].shown["text right, vision wrong (by chance)"]
+        assert column.str.fullmatch(r"[\d.]+ ± [\d.]+ \([\d.]+\)").all()
+
+
+def test_text_only_arms_are_named_where_there_are_several(write_run, drawn):
+    targets = np.arange(40) % 4
+    for method in ("unimodal", "text_only"):
+        write_run(method, targets, drawn(targets, 0.6, len(method)))
+    control = {"pairing": {"control": "random"}}
+    write_run("text_only", targets, drawn(targets, 0.3, 1), name="random", provenance=control)
+    cells = gather(read_runs(write_run.folder))
+    made = complementarity.complementarity(complementarity_frame(cells), cells)
+    assert made.shown["Text"].tolist() == ["text only", "text only, random pairs"]
+    made = complementarity.complementarity_by_class(complementarity_by_class_frame(cells), cells)
+    assert made.shown["Text"].tolist() == ["text only"] * 4 + ["text only, random pairs"] * 4
+
+
+def test_classes_have_rows_of_their_own(tables):
+    shown = tables["complementarity_by_class"].shown
+    assert "Text" not in shown
+    assert shown["Class"].tolist() == list("abcd") * 2
+    assert shown["N"].tolist() == ["30"] * 4 + ["23", "23", "22", "22"]
 
 
 def test_settings_that_differ_between_seeds_are_named(write_run):

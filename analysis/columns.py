@@ -1,0 +1,67 @@
+"""Columns that the rows of several tables share."""
+
+from typing import Any
+
+from .cells import Cell
+from .results import Result
+from .scores import balanced_accuracy
+from .significance.crossed import CrossedTest, crossed_test
+from .significance.paired_t import seed_summary
+
+
+def primary_test(cell: Cell, first: str, second: str) -> CrossedTest:
+    """Runs the primary test of two arms of a cell."""
+    return crossed_test(
+        cell.right(first), cell.right(second), classes=cell.targets, clusters=cell.clusters
+    )
+
+
+def where(cell: Cell) -> dict[str, str]:
+    """Returns which cell a row is of."""
+    return {"dataset": cell.dataset, "backbone": cell.backbone}
+
+
+def size(cell: Cell) -> dict[str, Any]:
+    """Returns what a footer says about a cell."""
+    return {
+        "n_samples": len(cell.samples),
+        "n_slides": cell.n_slides,
+        "n_seeds": len(cell.replicates),
+    }
+
+
+def arm_scores(cell: Cell, name: str, column: str | None = None) -> dict[str, float | None]:
+    """Returns an arm's mean and SD over seeds, in percent; None where there is no such arm."""
+    column = column or name
+    if not cell.has(name):
+        return {f"{column}_mean_percent": None, f"{column}_sd_points": None}
+    scores = 100 * balanced_accuracy(cell.predictions(name), cell.targets)
+    summary = seed_summary(scores)
+    return {f"{column}_mean_percent": summary.mean, f"{column}_sd_points": summary.sd}
+
+
+def crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
+    """Returns what is printed of a crossed test, in points."""
+    low, high = test.ci95_floor or (None, None)
+    numbers = {
+        "difference_points": 100 * test.estimate,
+        "low_points": None if low is None else 100 * low,
+        "high_points": None if high is None else 100 * high,
+        "p": test.p_floor,
+        "df": test.df,
+        "wins": test.wins,
+    }
+    if prefix:
+        return {f"{prefix}{name}": value for name, value in numbers.items()}
+    return {**numbers, **remarks(test), "mark": test.mark or ""}
+
+
+def untested(reason: str) -> dict[str, Any]:
+    """Returns what is printed where there is no test."""
+    names = ("difference_points", "low_points", "high_points", "p", "df", "wins")
+    return {**dict.fromkeys(names), "refused": reason, "warnings": "", "mark": ""}
+
+
+def remarks(result: Result) -> dict[str, str]:
+    """Returns why a result is refused, and its warnings, as text."""
+    return {"refused": result.refused or "", "warnings": "; ".join(result.warnings)}
