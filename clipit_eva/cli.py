@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_clip_models(commands)
     _add_pairing(commands)
     _add_report(commands)
+    _add_export(commands)
     return parser
 
 
@@ -127,6 +128,34 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="show the paired reports on the page; do not pass such a page on",
     )
     report.set_defaults(run=_report)
+
+
+def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    export = commands.add_parser(
+        "export", help="write a trained run as one plain vision classifier (timm or ONNX)"
+    )
+    export.add_argument(
+        "folder", type=Path, metavar="RUN", help="folder of a CLIP-IT or unimodal run"
+    )
+    export.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".safetensors for timm, .onnx for onnxruntime; an eva config (.yaml) goes beside it",
+    )
+    export.add_argument(
+        "--branch",
+        choices=("fused", "vision"),
+        default="fused",
+        help="the run's prediction (default), or its vision branch alone: one linear layer",
+    )
+    export.add_argument(
+        "--no-check",
+        action="store_true",
+        help="do not compare the written file with the trained module",
+    )
+    export.set_defaults(run=_export)
 
 
 def _add_clip_models(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -206,6 +235,12 @@ def _demo(options: argparse.Namespace) -> None:
     cohort = run_demo(options.output, options.replaced_share, options.jobs)
     table = summarize(read_runs(options.output / "runs"))
     print(render(options.output, cohort, table))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from clipit_eva.export.command import export_run, render
+
+    print(render(export_run(options.folder, options.output, options.branch, not options.no_check)))
 
 
 def _report(options: argparse.Namespace) -> None:

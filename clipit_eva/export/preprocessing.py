@@ -1,0 +1,55 @@
+"""What happens to an image before a run's model sees it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from clipit_eva.errors import InputError
+
+TRANSFORM = "ResizeAndCrop"
+"""Name of eva's transform, the only one whose parts are known."""
+
+
+def innermost(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the arguments of a recorded dataset, or of the one that its wrappers wrap."""
+    arguments = dataset.get("init_args", {})
+    while arguments.get("dataset") is not None:
+        arguments = arguments["dataset"].get("init_args", {})
+    return arguments
+
+
+def describe(transforms: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the preprocessing of eva's `ResizeAndCrop`, in words that need no eva.
+
+    Args:
+        transforms: Class and arguments, as recorded.
+
+    Returns:
+        `resize` (pixels of the shorter side, or [height, width]), `interpolation`, `antialias`,
+        `crop` (at the centre, pixels), `scale` (of 8-bit values), `mean` and `std` (a channel).
+
+    Raises:
+        InputError: The run's images were transformed in another way.
+    """
+    path = (transforms or {}).get("class_path", "nothing")
+    if transforms is None or path.rpartition(".")[2] != TRANSFORM:
+        raise InputError(
+            f"the run's test images are transformed by {path}; export describes "
+            "eva.vision.data.transforms.common.ResizeAndCrop"
+        )
+    arguments = transforms["init_args"]
+    return {
+        "resize": arguments["size"],
+        "interpolation": "bilinear",
+        "antialias": True,
+        "crop": arguments["size"],
+        "scale": 1 / 255,
+        "mean": list(arguments["mean"]),
+        "std": list(arguments["std"]),
+    }
+
+
+def image_size(preprocessing: Mapping[str, Any]) -> tuple[int, int]:
+    """Returns height and width of the images that the model sees, in pixels."""
+    crop = preprocessing["crop"]
+    height, width = crop if isinstance(crop, list) else (crop, crop)
+    return int(height), int(width)

@@ -1,0 +1,85 @@
+"""A finished run on disk: what it was made with, and the checkpoint that it was tested with."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from clipit_eva import files
+from clipit_eva.errors import InputError
+from clipit_eva.predictions import table
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    """The folder of its predictions table."""
+
+    checkpoint: Path
+    """The checkpoint whose predictions the table holds."""
+
+    provenance: dict[str, Any]
+    """How the table was made, with the configuration as run."""
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The model's class and arguments: `class_path` and `init_args`."""
+        return self.provenance["config"]["model"]
+
+    @property
+    def datasets(self) -> dict[str, Any]:
+        """Class and arguments of each dataset by stage; None where there is none."""
+        data = self.provenance["config"].get("data", {}).get("init_args", {})
+        return data.get("datasets", {}).get("init_args", {})
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, in the model's order."""
+        return self.provenance["datasets"][0]["classes"]
+
+
+def find_run(path: Path) -> Run:
+    """Returns the only run in a folder.
+
+    Args:
+        path: The folder of a run, or one above it.
+
+    Raises:
+        InputError: There is no run, or several, or its checkpoint or configuration is missing.
+    """
+    if not path.is_dir():
+        raise InputError(f"RUN={path} is no folder; give the folder of a finished run")
+    # A table without checkpoints beside it is of `eva predict`: it made no model.
+    tables = [file for file in sorted(path.rglob(table.FILENAME)) if _checkpoints(file.parent)]
+    if not tables:
+        raise InputError(
+            f"RUN={path} is no finished run: it holds no {table.FILENAME} with a checkpoint below "
+            "the same folder; give a folder such as logs/clip_it/SESSION/run_0"
+        )
+    if len(tables) > 1:
+        names = ", ".join(str(file.parent.relative_to(path)) for file in tables)
+        raise InputError(f"RUN={path} holds {len(tables)} runs; give the folder of one: {names}")
+    folder = tables[0].parent
+    _, provenance = table.read_predictions(tables[0])
+    if "model" not in provenance.get("config", {}):
+        raise InputError(
+            f"{tables[0]} does not tell the run's configuration; train it with `eva fit`"
+        )
+    return Run(folder, _tested_checkpoint(folder, provenance.get("checkpoint")), provenance)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Returns the checkpoints below a folder."""
+    return sorted(folder.rglob("*.ckpt"))
+
+
+def _tested_checkpoint(folder: Path, digest: str | None) -> Path:
+    """Returns the checkpoint of a digest; raises InputError if there is none."""
+    for file in _checkpoints(folder):
+        if files.sha256_file(file) == digest:
+            return file
+    raise InputError(
+        f"RUN={folder} has no checkpoint that its predictions were made with; restore "
+        "best.ckpt, or train the run again"
+    )

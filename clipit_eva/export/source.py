@@ -1,0 +1,110 @@
+"""The trained module of a run, on the backbone that it was trained on."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from clipit_eva.errors import InputError
+from clipit_eva.export.construction import build
+from clipit_eva.export.heads import fuse_heads
+from clipit_eva.export.merging import merge_lora
+from clipit_eva.export.run import Run
+from clipit_eva.models import checkpoints
+from clipit_eva.models.trained import TrainedCLIPITModule
+
+FIELD = "RUN"
+
+
+@dataclasses.dataclass
+class TrainedRun:
+    """A run's model, as it was trained."""
+
+    backbone: nn.Module
+    """Images [B, 3, H, W] -> embeddings [B, d], with LoRA if the run had it."""
+
+    heads: nn.Module
+    """CLIP-IT's heads, or the linear head of a unimodal run."""
+
+    branch: str
+    """What is exported of CLIP-IT's heads: `fused` or `vision`; of a unimodal run, `vision`."""
+
+    @torch.inference_mode()
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns what the trained module says of images [B, 3, H, W]: logits [B, C]."""
+        outputs = self.heads(self.backbone(images))
+        return outputs if isinstance(outputs, torch.Tensor) else getattr(outputs, self.branch)
+
+    def plain(self) -> tuple[nn.Module, nn.Sequential]:
+        """Returns the backbone and the head without LoRA; the run's own stay as they are."""
+        backbone = copy.deepcopy(self.backbone)
+        merge_lora(backbone)
+        heads = copy.deepcopy(self.heads)
+        if isinstance(heads, nn.Linear):
+            return backbone, nn.Sequential(heads)
+        merge_lora(heads)
+        return backbone, fuse_heads(heads, self.branch)  # type: ignore[arg-type]
+
+
+def load_run(run: Run, branch: str) -> TrainedRun:
+    """Returns a run's model with the weights of its checkpoint, in evaluation mode.
+
+    Args:
+        run: The run.
+        branch: `fused` or `vision`; a unimodal run has the latter alone, under either name.
+
+    Raises:
+        InputError: The run reads no images or has another head than those of this project's
+            configs, or its backbone cannot be loaded.
+    """
+    kind, arguments = run.model["class_path"].rpartition(".")[2], run.model["init_args"]
+    if kind not in ("CLIPITModule", "HeadModule"):
+        raise InputError(f"{FIELD}={run.folder} is of {kind}; give a CLIP-IT or unimodal run")
+    if arguments["backbone"] is None:
+        raise InputError(
+            f"{FIELD}={run.folder} has no vision backbone: it classifies reports or embeddings; "
+            "give a CLIP-IT or unimodal run"
+        )
+    backbone = _load_backbone(arguments["backbone"], run.provenance["seed"])
+    if kind == "CLIPITModule":
+        module = TrainedCLIPITModule(backbone, str(run.checkpoint))
+        module.configure_model()
+        trained = TrainedRun(module.backbone, module.heads, branch)  # type: ignore[arg-type]
+    else:
+        trained = TrainedRun(backbone, _load_head(run), "vision")
+    trained.backbone.float().eval()
+    trained.heads.float().eval()
+    return trained
+
+
+def _load_backbone(description: Mapping[str, Any], seed: int | None) -> nn.Module:
+    """Returns a run's backbone, frozen weights included."""
+    name = description.get("init_args", {}).get("model_name", description.get("class_path"))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            # eva seeds its process before it makes the backbone: random weights come out the same.
+            torch.manual_seed(seed or 0)
+            return build(description)
+    except InputError:
+        raise
+    except Exception as error:  # a registry, a hub or a file may fail in any way
+        lines = str(error).strip().splitlines() or [""]
+        raise InputError(
+            f"the backbone {name} cannot be loaded ({type(error).__name__}: {lines[0][:200]}); "
+            "make its weights available as for training (HF_TOKEN, network or cache)"
+        ) from error
+
+
+def _load_head(run: Run) -> nn.Linear:
+    """Returns the linear head of a unimodal run."""
+    state = checkpoints.read_checkpoint(run.checkpoint, FIELD)["state_dict"]
+    weights = {name.removeprefix("head."): tensor for name, tensor in state.items()}
+    if not {"weight"} <= set(weights) <= {"weight", "bias"} or weights["weight"].ndim != 2:
+        raise InputError(f"{FIELD}={run.folder} has a head that is not one linear layer")
+    outputs, features = weights["weight"].shape
+    head = nn.Linear(features, outputs, bias="bias" in weights)
+    head.load_state_dict(weights)
+    return head
