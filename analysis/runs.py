@@ -19,6 +19,7 @@ from clipit_eva.predictions import table
 
 from . import arms
 from .pairing_facts import pairing_of
+from .run_files import find_tables
 from .samples import Samples
 
 TEST = "test"
@@ -77,16 +78,17 @@ def read_runs(folder: Path) -> list[Run]:
     """Reads all runs below a folder, ordered by dataset, backbone, method, seed and number.
 
     Args:
-        folder: Any folder; each `predictions.parquet` below it that holds a test split is a run.
+        folder: Any folder; each `predictions.parquet` below it that holds a test split is a run. Of
+            a grid (a folder with a `grid.json`) only the runs of its plan are read.
 
     Raises:
-        InputError: The folder is missing, or holds no run, or a damaged table.
+        InputError: The folder is missing, or holds no run, or a damaged table or `grid.json`.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the folder of some runs")
     known: dict[str, Samples] = {}
     runs = []
-    for path in sorted(folder.rglob(table.FILENAME)):
+    for path in find_tables(folder):
         run = read_run(path)
         if run is not None:
             shared = known.setdefault(run.test_set.digest, run.test_set)

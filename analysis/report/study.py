@@ -14,6 +14,7 @@ from ..cells import Cell, gather
 from ..complementarity_frames import complementarity_by_class_frame, complementarity_frame
 from ..learning import learning_frame
 from ..planted import planted_frame
+from ..run_files import missing_runs
 from ..runs import read_runs
 from ..secondary import secondary_frame
 from ..significance.resampling import N_RESAMPLES, check_resamples
@@ -105,7 +106,7 @@ def make_study(folder: Path, options: Options) -> Study:
         options=options,
         **frames,
         tables=_tables(cells, frames, options),
-        warnings=_warnings(cells, headline),
+        warnings=(*_unfinished(folder), *_warnings(cells, headline)),
     )
 
 
@@ -134,6 +135,17 @@ def _tables(
 
 DEMO_BACKBONE = "clipit_eva/demo_vit"
 """The backbone that only the demo's synthetic cohort is meant for."""
+
+
+def _unfinished(folder: Path) -> tuple[str, ...]:
+    """Returns that runs of a grid's plan are not there yet."""
+    missing = missing_runs(folder)
+    if not missing:
+        return ()
+    names = [str(run.relative_to(folder)) for run in missing]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    words = "1 run" if len(names) == 1 else f"{len(names)} runs"
+    return (f"Not finished: {words} of the grid's plan ({', '.join(names[:3])}{more}).",)
 
 
 def _warnings(cells: Sequence[Cell], headline: pd.DataFrame) -> tuple[str, ...]:
