@@ -27,17 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the command's name; `None` means those of this process.
 
     Returns:
-        The exit status: 0, or 2 for a user's mistake, which is printed in one line.
+        The exit status: 0, 1 if a cell of a grid failed, or 2 for a user's mistake, which is
+        printed in one line.
     """
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        status = options.run(options)
     except InputError as error:
         print(f"clipit-eva: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_clip_models(commands)
     _add_pairing(commands)
     _add_report(commands)
+    _add_ablate(commands)
     _add_export(commands)
     return parser
 
@@ -158,6 +160,42 @@ def _add_export(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export.set_defaults(run=_export)
 
 
+def _add_ablate(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    ablate = commands.add_parser(
+        "ablate", help="run a plan of many runs, here or on SLURM; the same command resumes it"
+    )
+    ablate.add_argument(
+        "plan", metavar="PLAN", help="a plan's file, or a shipped one's name (ablations/demo)"
+    )
+    ablate.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder of all cells"
+    )
+    ablate.add_argument(
+        "--engine", choices=("local", "slurm"), default="local", help="where cells run"
+    )
+    ablate.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="cells at a time, with --engine local (default: one a GPU, or one a core, at most 2)",
+    )
+    ablate.add_argument(
+        "--only", action="append", default=[], metavar="CELL", help="run a cell and what it needs"
+    )
+    look = ablate.add_mutually_exclusive_group()
+    look.add_argument(
+        "--dry-run", action="store_true", help="list cells, commands and what is reused"
+    )
+    look.add_argument("--status", action="store_true", help="show how far each cell is")
+    look.add_argument("--cancel", action="store_true", help="cancel the jobs on SLURM")
+    slurm = ablate.add_argument_group("SLURM", "settings that replace those of the plan")
+    for name in ("partition", "account", "time", "memory"):
+        slurm.add_argument(f"--{name}", metavar=name.upper())
+    slurm.add_argument("--gpus", type=int, metavar="N", help="GPUs of a job")
+    slurm.add_argument("--max-running", type=int, metavar="N", help="jobs that run at a time")
+    ablate.set_defaults(run=_ablate)
+
+
 def _add_clip_models(commands: "argparse._SubParsersAction[_Parser]") -> None:
     models = commands.add_parser(
         "clip-models", help="list the image-text models that CLIP_MODEL knows by name"
@@ -252,7 +290,31 @@ def _report(options: argparse.Namespace) -> None:
     )
 
     chosen = Options(options.margin, options.resamples, options.thumbnails, options.report_text)
-    print(f"Report: {write_report(options.runs, options.output, chosen)}")
+    page = write_report(options.runs, options.output, chosen)
+    for name in ("table1", "ablations"):
+        if (table := page.with_name(f"{name}.md")).is_file():
+            print(table.read_text())
+    print(f"Report: {page}")
+
+
+def _ablate(options: argparse.Namespace) -> int:
+    from clipit_eva.analysis.grid.ablate import (  # pyright: ignore[reportMissingImports]
+        Options,
+        ablate,
+    )
+
+    settings = ("partition", "account", "time", "memory", "gpus", "max_running")
+    given = {name: getattr(options, name) for name in settings}
+    asked = Options(
+        engine=options.engine,
+        jobs=options.jobs,
+        only=tuple(options.only),
+        dry_run=options.dry_run,
+        status=options.status,
+        cancel=options.cancel,
+        slurm={name: value for name, value in given.items() if value is not None},
+    )
+    return 0 if ablate(options.plan, options.output, asked, print) else 1
 
 
 if __name__ == "__main__":

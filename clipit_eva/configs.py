@@ -19,11 +19,11 @@ _OF_EVA_ITSELF = ("EVA_GLOBAL_SEED",)
 """Variables that eva reads besides those of its configs."""
 
 
-def names() -> list[str]:
+@functools.cache
+def names() -> tuple[str, ...]:
     """Returns the names of the shipped configs (`clip_it/bach`) and plans (`ablations/paper`)."""
-    return sorted(
-        path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("*/*.yaml")
-    )
+    found = FOLDER.glob("*/*.yaml")
+    return tuple(sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in found))
 
 
 def path(name: str) -> Path:

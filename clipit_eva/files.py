@@ -1,4 +1,9 @@
-"""Files that are either whole or absent, and parquet tables that say where they came from."""
+"""Files that are either whole or absent, and parquet tables that say where they came from.
+
+pandas and pyarrow are imported where tables are read and written: most files are none.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import errno
@@ -8,13 +13,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from clipit_eva.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 PROVENANCE_KEY = b"clipit_eva"
 """Key of the parquet schema metadata that holds the JSON provenance."""
@@ -102,7 +107,10 @@ def write_table(
             table's own.
         provenance: JSON-serialisable facts about how the table was made.
     """
-    if isinstance(table, pd.DataFrame):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not isinstance(table, pa.Table):
         table = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     elif schema is not None:
         table = table.select(schema.names).cast(schema)
@@ -129,6 +137,9 @@ def read_table(
         InputError: The file is missing, is not a whole parquet file, lacks a column or has
             one of another type, or its provenance is damaged.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if not Path(path).is_file():
         raise InputError(f"{kind} {path} does not exist; check the path")
     try:
@@ -163,6 +174,8 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
     """Casts the columns that a schema declares; raises InputError where that is not possible."""
+    import pyarrow as pa
+
     for field in schema:
         position = table.column_names.index(field.name)
         column = table.column(position)

@@ -39,7 +39,7 @@ def test_import_is_light() -> None:
 
 def test_configs_lists_files_that_exist() -> None:
     names = _run("configs").stdout.split()
-    assert names == configs.names()
+    assert names == list(configs.names())
     assert {"pairing", "unimodal", "text_only", "clip_it", "predict"} <= {
         name.partition("/")[0] for name in names
     }

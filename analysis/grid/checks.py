@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clipit_eva import configs
@@ -9,6 +10,7 @@ from clipit_eva.errors import InputError
 
 from . import variables
 from .arms import Arm
+from .cell import Grid
 from .plan import METHODS, Plan, Selection
 
 REPLACED_SHARE = "REPLACED_SHARE"
@@ -63,3 +65,22 @@ def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "no config in question reads it"
             raise InputError(f"{at}: unknown {kind} {name}; {hint}")
+
+
+def check_inputs(grid: Grid) -> None:
+    """Refuses a grid whose images or reports are not there, before anything starts.
+
+    Raises:
+        InputError: A file or folder is missing; the message names the variable.
+    """
+    for cell in grid.cells.values():
+        of_eva = cell.command[1:2] in (("fit",), ("predict",))
+        names = (["DATA_ROOT"] if of_eva else []) + (["REPORTS"] if cell.kind == "pairing" else [])
+        for name in names:
+            value = cell.environment.get(name)
+            if value is None:
+                raise InputError(f"cell {cell.name}: {name} is not set; set it in `environment`")
+            drawn = Path(value).is_relative_to(grid.folder)
+            downloads = name == "DATA_ROOT" and cell.environment.get("DOWNLOAD_DATA") == "true"
+            if not (drawn or downloads or value.startswith("prompts:") or Path(value).exists()):
+                raise InputError(f"cell {cell.name}: {name}={value} does not exist; check the path")

@@ -15,7 +15,10 @@ from clipit_eva.files import atomic_path
 
 from .cell import Cell, Grid
 
-_CELL, _RECORD, _LOCK, _GRID = "cell.json", "record.json", "lock", "grid.json"
+GRID = "grid.json"
+"""Name of the file that says which folders hold the runs of the plan as it is now."""
+
+_CELL, _RECORD, _LOCK = "cell.json", "record.json", "lock"
 
 _PATIENCE = 20.0
 """Seconds to wait for a cell's lock: processes of a killed driver need a moment to end."""
@@ -73,7 +76,7 @@ def write_grid(grid: Grid, retries: int) -> None:
         for cell in grid.cells.values()
         if cell.kind in ("unimodal", "text_only", "clip_it")
     ]
-    _write(grid.folder / _GRID, {"runs": runs})
+    _write(grid.folder / GRID, {"runs": runs})
 
 
 def read_cell(folder: Path) -> tuple[Cell, int]:

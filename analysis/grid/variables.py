@@ -76,6 +76,7 @@ def as_text(value: Any) -> str:
     return flow.removesuffix("\n").removesuffix("\n...")
 
 
+@functools.cache
 def _canonical(text: str) -> Any:
     """Returns a variable's value so that equal ones compare equal."""
     try:

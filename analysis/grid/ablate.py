@@ -1,0 +1,171 @@
+"""`clipit-eva ablate`: a plan, a folder, an engine."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from clipit_eva import configs
+from clipit_eva.errors import InputError
+
+from . import store
+from .cell import Grid
+from .checks import check_inputs
+from .expansion import expand
+from .plan import Plan, read_plan
+from .status import failures, render_plan, render_status
+from .store import State
+
+Show = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a call of `clipit-eva ablate` asks for.
+
+    Attributes:
+        engine: Where cells run.
+        jobs: Processes at a time on this machine; None means one a GPU, or one for two cores.
+        only: Names of cells; they and what they need run. Empty means all.
+        dry_run: Print the cells and run nothing.
+        status: Print how far each cell is and run nothing.
+        cancel: Cancel the jobs of a cluster and run nothing.
+        slurm: Settings of SLURM that replace the plan's.
+    """
+
+    engine: Literal["local", "slurm"] = "local"
+    jobs: int | None = None
+    only: tuple[str, ...] = ()
+    dry_run: bool = False
+    status: bool = False
+    cancel: bool = False
+    slurm: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
+    """Runs a plan, or goes on with one.
+
+    Args:
+        source: The plan's file, or the name of a shipped one (`ablations/demo`).
+        output: The grid's folder; finished cells in it are kept.
+        options: What is asked for.
+        show: Prints a text.
+
+    Returns:
+        Whether no cell has failed.
+
+    Raises:
+        InputError: The plan is wrong, the folder holds something else, inputs are missing, or the
+            engine is not there.
+    """
+    if options.jobs is not None and options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs} must be at least 1")
+    plan = read_plan(_path(source))
+    grid = expand(plan, output)
+    chosen = _chosen(grid, options.only)
+    if options.dry_run:
+        show(render_plan(grid))
+    elif options.status:
+        show(render_status(grid, _jobs(grid, options)))
+    elif options.cancel:
+        show(_cancel(grid, options))
+    else:
+        return _run(plan, grid, chosen, options, show)
+    return True
+
+
+def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show: Show) -> bool:
+    """Runs cells by the engine that was chosen."""
+    _claim(grid.folder)
+    check_inputs(grid)
+    if options.engine == "slurm":
+        from . import slurm
+
+        settings = slurm.read_settings({**plan.slurm, **options.slurm})
+        store.write_grid(grid, plan.retries)
+        slurm.submit(grid, settings, chosen)
+        show(render_status(grid, _jobs(grid, options)))
+        return True
+    store.write_grid(grid, plan.retries)
+    if plan.search is not None:
+        from .search import run_search
+
+        run_search(plan, grid.folder, options.jobs or default_jobs())
+        return True
+    from .local import run_local
+
+    run_local(grid, options.jobs or default_jobs(), only=chosen)
+    return _summarize(grid, chosen, show)
+
+
+def default_jobs() -> int:
+    """Returns how many cells run at a time: one a GPU, or one for two cores, at most two."""
+    from .devices import visible_gpus
+
+    return len(visible_gpus()) or min(2, os.cpu_count() or 1)
+
+
+def _summarize(grid: Grid, chosen: Collection[str], show: Show) -> bool:
+    """Prints the report, or what failed."""
+    cells = [grid.cells[digest] for digest in grid.cells if digest in chosen]
+    failed = [cell for cell in cells if store.state_of(cell.folder) is State.FAILED]
+    for cell in cells:
+        if cell.kind == "report" and store.is_finished(cell.folder):
+            record = store.read_record(cell.folder)
+            show((cell.folder / record.log).read_text() if record else "")
+    finished = sum(store.is_finished(cell.folder) for cell in cells)
+    show("\n".join([f"{finished} of {len(cells)} cells are finished", *failures(failed)]))
+    return finished == len(cells)
+
+
+def _path(source: str) -> Path:
+    """Returns the file of a plan, which may be given by a shipped one's name."""
+    known = source in configs.names() and source.startswith("ablations/")
+    return configs.path(source) if known and not Path(source).is_file() else Path(source)
+
+
+def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
+    """Returns the digests of cells by name, and of all that they need."""
+    if not names:
+        return set(grid.cells)
+    digests = {
+        name: cell.digest
+        for cell in grid.cells.values()
+        for name in (cell.name, *cell.aliases, cell.folder.name)
+    }
+    for name in names:
+        if name not in digests:
+            raise InputError(f"--only {name}: there is no such cell; --dry-run lists them")
+    chosen: set[str] = set()
+    waiting = [digests[name] for name in names]
+    while waiting:
+        digest = waiting.pop()
+        chosen.add(digest)
+        waiting += grid.cells[digest].needs
+    return chosen
+
+
+def _claim(output: Path) -> None:
+    """Refuses a folder that holds something else."""
+    if output.is_dir() and any(output.iterdir()) and not (output / store.GRID).is_file():
+        raise InputError(f"--output {output} is not empty and holds no grid; give a new folder")
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output {output} is no folder; give another")
+
+
+def _jobs(grid: Grid, options: Options) -> dict[str, str]:
+    """Returns what SLURM says of the grid's cells."""
+    if options.engine != "slurm":
+        return {}
+    from . import slurm
+
+    return {digest: job.state for digest, job in slurm.jobs_of(grid).items()}
+
+
+def _cancel(grid: Grid, options: Options) -> str:
+    if options.engine != "slurm":
+        raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
+    from . import slurm
+
+    return f"cancelled {len(slurm.cancel(grid))} jobs"
