@@ -98,6 +98,7 @@ class CLIPITModule(module.ModelModule):
         _check_widths(IN_FEATURES=in_features, TEXT_FEATURES=text_features, num_classes=num_classes)
         self.backbone = backbone
         self.criterion = build_criterion(criterion, num_classes)
+        self._criterion_name = criterion if isinstance(criterion, str) else None
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.heads: CLIPITHeads | None = None
@@ -121,7 +122,7 @@ class CLIPITModule(module.ModelModule):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What fixes the shape of the trained layers, as plain values for the checkpoint."""
+        """What the layers and the loss are built by, as plain values for the checkpoint."""
         return {
             "in_features": self._in_features,
             "num_classes": self._num_classes,
@@ -129,6 +130,7 @@ class CLIPITModule(module.ModelModule):
             "lora": {**dataclasses.asdict(self._lora), "targets": list(self._lora.targets)},
             "vision_head_lora": self._vision_head_lora,
             "backbone_digest": self._backbone_digest,
+            "criterion": self._criterion_name,  # None: a module, which the config has to give
         }
 
     @override

@@ -5,6 +5,7 @@ from typing import Any
 from eva.core.metrics import structs as metrics_lib
 from eva.core.models.modules.typings import MODEL_TYPE
 from eva.core.models.modules.utils import batch_postprocess
+from torch import nn
 from typing_extensions import override
 
 from clipit_eva.errors import InputError
@@ -18,14 +19,15 @@ FIELD = "CHECKPOINT"
 class TrainedCLIPITModule(CLIPITModule):
     """CLIP-IT with the weights of a finished run; its layers are those that the run had.
 
-    For `eva predict`; `eva test` asks for a checkpoint of its own trainer, which there is none of.
-    Needs no text.
+    For `eva predict`, `eva validate` and `eva test`; the latter two need `checkpoint_type: last` in
+    the trainer, because "best" asks for a checkpoint of a trainer that has trained. Needs no text.
     """
 
     def __init__(
         self,
         backbone: MODEL_TYPE,
         checkpoint: str | None,
+        criterion: str | nn.Module | None = None,
         metrics: metrics_lib.MetricsSchema | None = None,
         postprocess: batch_postprocess.BatchPostProcess | None = None,
     ) -> None:
@@ -34,6 +36,8 @@ class TrainedCLIPITModule(CLIPITModule):
         Args:
             backbone: The vision encoder that the run was trained on.
             checkpoint: A checkpoint of `CLIPITModule`, or the folder of one run.
+            criterion: The loss that is reported; `None` means the run's own, or the plain
+                cross-entropy if the run had a module of its own.
             metrics: The metric groups to track.
             postprocess: Functions applied to predictions and targets before metrics.
 
@@ -47,13 +51,13 @@ class TrainedCLIPITModule(CLIPITModule):
         settings = content.get(checkpoints.SETTINGS_KEY)
         if settings is None:
             raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
-        single = settings["num_classes"] == 1
+        plain = "binary_cross_entropy" if settings["num_classes"] == 1 else "cross_entropy"
         super().__init__(
             backbone,
             in_features=settings["in_features"],
             num_classes=settings["num_classes"],
             text_features=settings["text_features"],
-            criterion="binary_cross_entropy" if single else "cross_entropy",
+            criterion=criterion or settings.get("criterion") or plain,
             distill_weight=0.0,
             lora=LoRASettings(**settings["lora"]),
             vision_head_lora=settings["vision_head_lora"],

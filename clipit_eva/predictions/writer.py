@@ -1,5 +1,6 @@
 """The callback that writes what a run predicts."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from clipit_eva.errors import InputError
 from clipit_eva.predictions import table
 
 plugin.activate()
+
+_logger = logging.getLogger(__name__)
 
 
 class PredictionsWriter(callbacks.BasePredictionWriter):
@@ -106,7 +109,8 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         if not isinstance(prediction, Mapping):
-            return  # `predict_fit`: the model is not trained yet
+            _check_trained_later(trainer, pl_module)
+            return
         targets = INPUT_BATCH(*batch).targets
         dataset = _loaders(trainer.predict_dataloaders)[dataloader_idx].dataset
         split = "predict" if dataloader_idx == 0 else f"predict_{dataloader_idx}"
@@ -139,7 +143,13 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         """Writes the table of all processes."""
         parts, self._rows = _gather(self._rows), []
         run = str(trainer.log_dir)  # a broadcast: every process has to ask
-        if not trainer.is_global_zero or not parts:
+        if not trainer.is_global_zero:
+            return
+        if not parts:
+            _logger.info(
+                "No predictions table yet: the model predicts classes only after training; a "
+                "trained run predicts by clipit_eva.models.TrainedCLIPITModule"
+            )
             return
         path = Path(self._output_file or Path(run) / table.FILENAME)
         table.write_predictions(
@@ -177,6 +187,20 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
             }
             for loader in loaders
         ]
+
+
+def _check_trained_later(trainer: pl.Trainer, model: pl.LightningModule) -> None:
+    """Raises InputError if a model that does not classify yet is not going to be trained either.
+
+    It is in `predict_fit`, whose prediction is there for other callbacks.
+    """
+    data: Any = getattr(trainer, "datamodule", None)
+    if data is None or getattr(data.datasets, "train", None) is None:
+        raise InputError(
+            f"model: {type(model).__name__} predicts no classes before training, so there is "
+            "nothing for PredictionsWriter; to predict by a trained run use "
+            "clipit_eva.models.TrainedCLIPITModule with its CHECKPOINT, as predict/*.yaml does"
+        )
 
 
 def _loaders(loaders: Any) -> list[Any]:
