@@ -2,6 +2,7 @@
 
     plan = read_plan(Path("plan.yaml"))
     grid = expand(plan, Path("out"))
+    run_local(grid, jobs=2)
 
 A cell is one process with an identity: a digest of all that fixes its result. What is finished is
 found again by that digest, so that a plan can be changed and only what depends on the change runs.
@@ -19,6 +20,7 @@ __getattr__ = _lazy.attach(
         "Record": f"{__name__}.store",
         "State": f"{__name__}.store",
         "run_cell": f"{__name__}.worker",
+        "run_local": f"{__name__}.local",
         "expand": f"{__name__}.expansion",
     },
 )
