@@ -3,7 +3,9 @@
 `python -m clipit_eva.child COMMAND ...` reads its standard input, on which nothing is ever sent:
 when the asking process ends, however it ends (`kill -9` too), its end of the pipe closes, and the
 command and all its children are killed. Works on any POSIX system, unlike Linux's parent-death
-signal, which is bound to a thread.
+signal, which is bound to a thread. A command may ask for commands itself: each watcher leads a
+session of its own, so that what kills an asking process and its group leaves the watcher to do the
+same one level below.
 """
 
 import contextlib
@@ -28,8 +30,8 @@ def start(
         command: The command and its arguments.
         environment: Its whole environment.
         log: An open file for its output and errors.
-        pass_fds: File descriptors that stay open until the command and its children have been
-            ended, such as that of a locked file.
+        pass_fds: File descriptors that stay open until the command and its children have ended,
+            such as that of a locked file.
 
     Returns:
         The process to wait for; its status is the command's.
@@ -41,16 +43,21 @@ def start(
         stderr=subprocess.STDOUT,
         env=dict(environment),
         pass_fds=tuple(pass_fds),
+        start_new_session=True,  # Ctrl-C in a terminal is for the asking process to interpret
     )
 
 
 def main(command: Sequence[str]) -> int:
     """Runs a command until it ends or standard input closes; returns its status."""
-    # Ctrl-C in a terminal reaches this process too: the asking one decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        close_fds=False,  # a lock is to last as long as any process of the command
+    )
     threading.Thread(target=_end_with_parent, args=(process,), daemon=True).start()
     status = process.wait()
+    _kill(process)  # children that it left behind
     return status if status >= 0 else 128 - status
 
 
@@ -58,7 +65,12 @@ def _end_with_parent(process: subprocess.Popen[Any]) -> None:
     """Waits for the end of standard input, then kills the command and its children."""
     while os.read(0, 1):  # not sys.stdin: its lock would be held when the interpreter exits
         pass
-    with contextlib.suppress(ProcessLookupError):
+    _kill(process)
+
+
+def _kill(process: subprocess.Popen[Any]) -> None:
+    """Kills all that is left of a command's process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses for zombies
         os.killpg(process.pid, signal.SIGKILL)
 
 

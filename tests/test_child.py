@@ -1,5 +1,6 @@
 """Commands that end with the process that asked for them."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -52,6 +53,47 @@ def test_command_ends_when_stdin_is_closed(tmp_path) -> None:
         process.stdin.close()
         assert process.wait(10) == 128 + signal.SIGKILL
     assert _ends(int(log.read_text()))
+
+
+def test_command_of_a_command_ends_with_the_first_one(tmp_path) -> None:
+    log = tmp_path / "log"
+    inner = (
+        "import os, sys; from clipit_eva import child; "
+        f"child.start([sys.executable, '-c', {SLEEPER!r}], os.environ, sys.stdout.buffer).wait()"
+    )
+    with log.open("wb") as file:
+        process = child.start([sys.executable, "-c", inner], os.environ, file)
+        while not log.read_text():
+            time.sleep(0.05)
+        process.stdin.close()
+        process.wait(10)
+    assert _ends(int(log.read_text()))
+
+
+def test_children_that_a_command_leaves_behind_end_with_it(tmp_path) -> None:
+    log = tmp_path / "log"
+    leaves = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); "
+    leaves += f"import time\nwhile not open({str(log)!r}).read(): time.sleep(0.05)"
+    with log.open("wb") as file:
+        assert child.start([sys.executable, "-c", leaves], os.environ, file).wait(30) == 0
+    assert _ends(int(log.read_text()))
+
+
+def test_a_lock_lasts_as_long_as_the_command_even_if_its_watcher_is_killed(tmp_path) -> None:
+    log, lock = tmp_path / "log", tmp_path / "lock"
+    with log.open("wb") as file, lock.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = [sys.executable, "-c", SLEEPER]
+        process = child.start(command, os.environ, file, pass_fds=[held.fileno()])
+        while not log.read_text():
+            time.sleep(0.05)
+    process.kill()
+    process.wait()
+    with lock.open("rb") as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.kill(int(log.read_text()), signal.SIGKILL)
+        fcntl.flock(other, fcntl.LOCK_EX)
 
 
 def test_command_ends_with_a_killed_parent(tmp_path) -> None:
