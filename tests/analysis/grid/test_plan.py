@@ -93,9 +93,12 @@ def test_a_wrong_plan_is_refused_in_one_line(
         assert word in message
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "just words"])
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="no mapping"):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "no mapping"), ("[1, 2]", "no mapping"), ("just words", "just words is unknown")],
+)
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
         read_plan(_write(tmp_path, text))
 
 

@@ -52,12 +52,12 @@ def test_batches_count_only_where_something_is_trained(tmp_path: Path) -> None:
 
 
 def test_comments_do_not_count(tmp_path: Path) -> None:
-    first, other = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    first, other, third = (tmp_path / f"{number}.yaml" for number in range(3))
     first.write_text(CONFIG)
     other.write_text(CONFIG.replace("# a comment", "# another"))
     assert variables.text_digest(first) == variables.text_digest(other)
-    other.write_text(CONFIG.replace("max_steps", "max_epochs"))
-    assert variables.text_digest(first) != variables.text_digest(other)
+    third.write_text(CONFIG.replace("max_steps", "max_epochs"))
+    assert variables.text_digest(first) != variables.text_digest(third)
 
 
 def test_values_become_text_that_yaml_reads_back() -> None:
