@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.policies import CONTROLS
+from clipit_eva.pairing.table import CONTROLS
 from clipit_eva.reports.prompts import PREFIX as PROMPTS
 
 UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"

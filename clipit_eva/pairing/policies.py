@@ -8,9 +8,7 @@ from scipy import special
 
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.retrieval import BLOCK, top_k
-
-CONTROLS = ("shuffled", "random", "constant")
-"""Policies that break the link between image and report, to test what the link is worth."""
+from clipit_eva.pairing.table import CONTROLS
 
 NAMES = ("nearest", "csls", "inverted_softmax", *CONTROLS)
 """All policies; see `PairingPolicy`."""

@@ -27,6 +27,10 @@ SCHEMA = pa.schema(
 
 KIND = "pairing table"
 
+CONTROLS = ("shuffled", "random", "constant")
+"""Policies that break the link between image and report, to test what the link is worth: a table's
+provenance names them under `control`."""
+
 
 def make_pairs(
     split: str,

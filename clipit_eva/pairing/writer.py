@@ -14,7 +14,7 @@ from clipit_eva import plugin, provenance
 from clipit_eva.errors import InputError
 from clipit_eva.pairing import table
 from clipit_eva.pairing.embedder import ImageEmbedder
-from clipit_eva.pairing.policies import CONTROLS, PairingPolicy
+from clipit_eva.pairing.policies import PairingPolicy
 from clipit_eva.pairing.report_source import ReportSource
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class PairingWriter(callbacks.Callback):
             "top_k": self._top_k,
             "versions": provenance.versions(),
         }
-        if self._policy.name in CONTROLS:
+        if self._policy.name in table.CONTROLS:
             made["control"] = self._policy.name
         return made
 
