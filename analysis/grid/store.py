@@ -24,6 +24,10 @@ _PATIENCE = 20.0
 """Seconds to wait for a cell's lock: processes of a killed driver need a moment to end."""
 
 
+class LockedError(InputError):
+    """Another process runs the cell."""
+
+
 class State(enum.Enum):
     """How far a cell is."""
 
@@ -69,14 +73,14 @@ def write_grid(grid: Grid, retries: int) -> None:
         grid: The cells.
         retries: How often a failed cell is tried again.
     """
-    for cell in grid.cells.values():
-        _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
     runs = [
         cell.folder.relative_to(grid.folder).as_posix()
         for cell in grid.cells.values()
         if cell.kind in ("unimodal", "text_only", "clip_it")
     ]
-    _write(grid.folder / GRID, {"runs": runs})
+    _write(grid.folder / GRID, {"runs": runs})  # first: it tells that the folder is a grid's
+    for cell in grid.cells.values():
+        _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
 
 
 def read_cell(folder: Path) -> tuple[Cell, int]:
@@ -148,25 +152,33 @@ def is_locked(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[IO[bytes]]:
+def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
     """Keeps other processes, on any machine that shares the disk, from running a cell.
 
     The lock ends with the last process that has the file open: give it to a child that must not
     run beside a second one.
 
+    Args:
+        folder: The cell's folder.
+        patience: Seconds to wait for another process to end.
+
     Raises:
-        InputError: Another process holds the lock for longer than its end can take.
+        LockedError: Another process holds the lock for longer.
+        InputError: There is no such folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + _PATIENCE
-    with (folder / _LOCK).open("ab") as file:
+    deadline = time.monotonic() + patience
+    try:
+        lock = (folder / _LOCK).open("ab")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{folder} is no cell of a grid; run the plan") from error
+    with lock as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise InputError(
+                    raise LockedError(
                         f"another process runs the cell {folder}; wait for it or end it"
                     ) from None
                 time.sleep(0.1)

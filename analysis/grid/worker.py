@@ -24,15 +24,24 @@ _KEPT = 400
 """Letters of a log's telling line that are kept."""
 
 
+BUSY = 75
+"""Exit status of a worker whose cell another process runs (EX_TEMPFAIL of sysexits.h)."""
+
+
+def command(folder: Path) -> list[str]:
+    """Returns the command that runs the cell of a folder."""
+    return [sys.executable, "-m", "clipit_eva.analysis.grid.worker", str(folder)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cell of a folder; returns its exit status, 2 for a user's mistake."""
+    """Runs the cell of a folder; returns its exit status, 2 for a user's mistake, or BUSY."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     try:
         return run_cell(parser.parse_args(arguments).folder.absolute())
     except InputError as error:
         print(f"clipit-eva: error: {error}", file=sys.stderr)
-        return 2
+        return BUSY if isinstance(error, store.LockedError) else 2
 
 
 def run_cell(folder: Path) -> int:
@@ -47,8 +56,8 @@ def run_cell(folder: Path) -> int:
         The exit status of the last attempt.
 
     Raises:
-        InputError: The folder is no cell's, another process runs it, or a cell that it needs is
-            not finished.
+        LockedError: Another process runs the cell.
+        InputError: The folder is no cell's, or a cell that it needs is not finished.
     """
     with store.locked(folder) as lock:
         if store.is_finished(folder):
@@ -70,6 +79,7 @@ def _attempt(cell: Cell, attempt: int, lock: IO[bytes]) -> Record:
     shutil.rmtree(cell.work, ignore_errors=True)
     cell.work.mkdir(parents=True)
     _write_config(cell)
+    facts = _facts(cell)  # before the work: once that is done, its record is not to be waited for
     log = cell.folder / f"log_{attempt}.txt"
     started = time.time()
     with log.open("wb") as file:
@@ -84,9 +94,9 @@ def _attempt(cell: Cell, attempt: int, lock: IO[bytes]) -> Record:
     message = "" if status == 0 else telling_line(log)
     if status == 0 and missing:
         status, message = 1, f"the process ended well but left no {missing[0]}"
-    return Record(
-        status, attempt, started, time.time(), log.name, message, _facts(cell, finished=not status)
-    )
+    facts["peak_memory"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    facts["outputs"] = {} if status else _digests(cell)
+    return Record(status, attempt, started, time.time(), log.name, message, facts)
 
 
 def _write_config(cell: Cell) -> None:
@@ -106,8 +116,8 @@ def telling_line(log: Path) -> str:
     return (ours or lines or ["the log is empty"])[-1][:_KEPT]
 
 
-def _facts(cell: Cell, finished: bool) -> dict[str, Any]:
-    """Returns the provenance of an attempt that has just ended."""
+def _facts(cell: Cell) -> dict[str, Any]:
+    """Returns the provenance of an attempt that is about to start."""
     files = {name: cell.environment[name] for name in variables.FILES & cell.environment.keys()}
     return {
         "command": list(cell.command),
@@ -117,9 +127,7 @@ def _facts(cell: Cell, finished: bool) -> dict[str, Any]:
         "versions": provenance.versions(),
         "git_revision": provenance.git_revision(),
         "hardware": provenance.hardware(),
-        "peak_memory": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
         "inputs": {name: identity.fingerprint(Path(path)) for name, path in files.items()},
-        "outputs": _digests(cell) if finished else {},
     }
 
 

@@ -1,0 +1,54 @@
+"""How a running grid looks in a terminal."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Counts, rate and time left, on one line; nothing of that where stderr is no terminal.
+
+    Args:
+        total: Number of cells.
+        finished: Number of those that were finished before.
+        shown: Whether anything is printed at all.
+    """
+
+    def __init__(self, total: int, finished: int, shown: bool) -> None:
+        self._shown = shown
+        self._bar = tqdm(
+            total=total,
+            initial=finished,
+            unit="cell",
+            smoothing=0.05,  # cells that start together end together: the mean rate says more
+            disable=None if shown else True,
+            dynamic_ncols=True,
+        )
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is a line whose times have to be kept up to date."""
+        return not self._bar.disable
+
+    def update(self, **counts: int) -> None:
+        """Shows how many cells there are of each kind; `finished`, `failed`, `cancelled` are over.
+
+        Args:
+            counts: Number of cells by kind.
+        """
+        if not self.moves:
+            return
+        shown = {kind: n for kind, n in counts.items() if n or kind in ("finished", "running")}
+        self._bar.set_postfix(shown, refresh=False)
+        over = sum(counts.get(kind, 0) for kind in ("finished", "failed", "cancelled"))
+        self._bar.update(over - self._bar.n)
+        self._bar.refresh()
+
+    def say(self, line: str) -> None:
+        """Prints a line that stays, on stderr, terminal or not."""
+        if self._shown:
+            tqdm.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Leaves the line as it is."""
+        self._bar.close()
