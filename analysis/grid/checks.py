@@ -54,6 +54,32 @@ def check_variables(plan: Plan, arms: Sequence[Arm]) -> None:
         _check(arm.environment, known, f"arm {arm.name}", "factor")
 
 
+def check_search(plan: Plan) -> None:
+    """Refuses a search that has no single place, and variables that CLIP-IT's configs do not read.
+
+    Args:
+        plan: A plan, with or without a search.
+
+    Raises:
+        InputError: There are several tasks or backbones, CLIP-IT is not among the methods, or a
+            variable of the space is unknown.
+    """
+    if plan.search is None:
+        return
+    for kind, names in (("tasks", plan.tasks), ("backbones", plan.backbones)):
+        if len(names) > 1:
+            raise InputError(
+                f"search: {kind} are {', '.join(names)}; a search has one of them, so write a plan "
+                "for each"
+            )
+    if "clip_it" not in plan.methods:
+        raise InputError("search: methods lacks clip_it, whose settings are searched; add it")
+    (task,) = plan.tasks
+    paths = [configs.path(f"{kind}/{task}") for kind in ("clip_it", "pairing")]
+    known = {name for path in paths for name in configs.variables(path)}
+    _check(plan.search.space, known, "search.space", "variable")
+
+
 def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind: str) -> None:
     for name in environment:
         if name in variables.OF_THE_GRID:

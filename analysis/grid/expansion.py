@@ -14,7 +14,7 @@ from clipit_eva.errors import InputError
 from . import identity, variables
 from .arms import Arm, arms_of
 from .cell import Cell, Grid
-from .checks import REPLACED_SHARE, check_selections, check_variables
+from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
 from .plan import METHODS, Plan, Selection
 
 CELLS, EMBEDDINGS, REPORT = "cells", "embeddings", "report"
@@ -45,6 +45,7 @@ def expand(plan: Plan, output: Path) -> Grid:
     output = output.absolute()
     arms = list(arms_of(plan))
     check_variables(plan, arms)
+    check_search(plan)
     builder = _Builder(plan, output)
     used: set[Selection] = set()
     for task, backbone, arm in itertools.product(plan.tasks, plan.backbones, arms):

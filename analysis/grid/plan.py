@@ -1,8 +1,7 @@
 """Plans: a grid of runs in a short YAML file."""
 
 import dataclasses
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clipit_eva.errors import InputError
+
+from .fields import check_keys, integer, mapping
+from .search_settings import SearchSettings, read_settings
 
 METHODS = ("unimodal", "text_only", "clip_it")
 """What can be trained; each has a folder of shipped configs."""
@@ -82,7 +84,7 @@ class Plan:
     retries: int = 0
     report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    search: Mapping[str, Any] | None = None
+    search: SearchSettings | None = None
 
 
 def read_plan(path: Path) -> Plan:
@@ -103,8 +105,6 @@ def read_plan(path: Path) -> Plan:
         InputError: The file is missing, is no plan, has an unknown key or a value out of range.
     """
     content = _load(path)
-    fields = [field.name for field in dataclasses.fields(Plan) if field.name != "cohorts"]
-    _check_keys(content, fields, path, "")
     try:
         return _plan(content)
     except InputError as error:
@@ -128,9 +128,10 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _plan(content: Mapping[str, Any]) -> Plan:
     """Returns the plan that a file's content describes."""
+    check_keys(content, [f.name for f in dataclasses.fields(Plan) if f.name != "cohorts"])
     tasks = _mapping_of_mappings(content, "tasks", required=True)
     methods = _mapping_of_mappings(content, "methods", required=True)
-    _check_keys(methods, METHODS, None, "methods.")
+    check_keys(methods, METHODS, "methods.")
     factors = {
         name: _factor(value, f"factors.{name}")
         for name, value in _mapping_of_mappings(content, "factors").items()
@@ -141,7 +142,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
     for name in factors:
         if name in METHODS:
             raise InputError(f"factors.{name} has the name of a method; choose another")
-    retries = _integer(content.get("retries", 0), "retries", least=0)
+    retries = integer(content.get("retries", 0), "retries", least=0)
     search = content.get("search")
     return Plan(
         seeds=_seeds(content.get("seeds"), "seeds"),
@@ -149,9 +150,9 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         backbones=backbones,
         methods=methods,
         factors=factors,
-        environment=_mapping(content.get("environment"), "environment"),
+        environment=mapping(content.get("environment"), "environment"),
         cohorts={
-            n: _integer(e["cohort"], f"tasks.{n}.cohort", least=0)
+            n: integer(e["cohort"], f"tasks.{n}.cohort", least=0)
             for n, e in tasks.items()
             if "cohort" in e
         },
@@ -159,8 +160,8 @@ def _plan(content: Mapping[str, Any]) -> Plan:
         exclude=tuple(_excluded(content.get("exclude"))),
         retries=retries,
         report=_report(content.get("report")),
-        slurm=_mapping(content.get("slurm"), "slurm"),
-        search=None if search is None else _mapping(search, "search"),
+        slurm=mapping(content.get("slurm"), "slurm"),
+        search=None if search is None else read_settings(mapping(search, "search")),
     )
 
 
@@ -181,7 +182,7 @@ def _included(value: Any) -> list[tuple[str, Factor, Selection]]:
     found = []
     for number, entry in enumerate(_list(value, "include")):
         at = f"include[{number}]"
-        entry = _mapping(entry, at)
+        entry = mapping(entry, at)
         name = entry.get("arm")
         if not isinstance(name, str):
             raise InputError(f"{at} needs `arm`, the name of what it adds")
@@ -195,8 +196,8 @@ def _excluded(value: Any) -> list[Selection]:
     found = []
     for number, entry in enumerate(_list(value, "exclude")):
         at = f"exclude[{number}]"
-        entry = _mapping(entry, at)
-        _check_keys(entry, _SELECTS, None, f"{at}.")
+        entry = mapping(entry, at)
+        check_keys(entry, _SELECTS, f"{at}.")
         if not entry:
             raise InputError(f"{at} is empty: it would leave nothing")
         found.append(_selection(entry, at, arms=_words(entry.get("arm"), f"{at}.arm")))
@@ -214,8 +215,8 @@ def _selection(entry: Mapping[str, Any], at: str, arms: tuple[str, ...]) -> Sele
 
 
 def _report(value: Any) -> Mapping[str, Any]:
-    options = _mapping(value, "report")
-    _check_keys(options, ("margin", "resamples"), None, "report.")
+    options = mapping(value, "report")
+    check_keys(options, ("margin", "resamples"), "report.")
     for name, number in options.items():
         if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
             raise InputError(f"report.{name} is {number!r}; it must be a number above 0")
@@ -225,19 +226,13 @@ def _report(value: Any) -> Mapping[str, Any]:
 def _seeds(value: Any, at: str) -> tuple[int, ...]:
     if value is None:
         raise InputError(f"{at} is missing; give a list such as [1, 2, 3]")
-    seeds = [_integer(s, at, least=1) for s in (value if isinstance(value, list) else [value])]
+    seeds = [integer(s, at, least=1) for s in (value if isinstance(value, list) else [value])]
     repeated = [seed for seed in seeds if seeds.count(seed) > 1]
     if repeated:
         raise InputError(f"{at}: seed {repeated[0]} is repeated; seeds must differ")
     if not seeds:
         raise InputError(f"{at} is empty; give a list such as [1, 2, 3]")
     return tuple(seeds)
-
-
-def _integer(value: Any, at: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{at} is {value!r}; it must be a whole number of at least {least}")
-    return value
 
 
 def _words(value: Any, at: str) -> tuple[str, ...]:
@@ -253,36 +248,16 @@ def _list(value: Any, at: str) -> Sequence[Any]:
     return value or []
 
 
-def _mapping(value: Any, at: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise InputError(f"{at} must be a mapping with names as keys")
-    return value
-
-
 def _mapping_of_mappings(
     content: Mapping[str, Any], key: str, required: bool = False
 ) -> dict[str, Mapping[str, Any]]:
-    value = _mapping(content.get(key), key)
+    value = mapping(content.get(key), key)
     if required and not value:
         raise InputError(f"{key} is missing or empty")
-    return {name: _mapping(inner, f"{key}.{name}") for name, inner in value.items()}
+    return {name: mapping(inner, f"{key}.{name}") for name, inner in value.items()}
 
 
 def _check_name(name: str) -> None:
     """Refuses names that cannot be part of a cell's name."""
     if not name or not all(letter.isalnum() or letter in "_-.=" for letter in name):
         raise InputError(f"{name!r} is no name for a part of a plan; use letters, digits, _, -, .")
-
-
-def _check_keys(
-    value: Mapping[str, Any], known: Collection[str], path: Path | None, at: str
-) -> None:
-    """Raises InputError for the first key that is not known, with the nearest one that is."""
-    for key in value:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            where = "" if path is None else f"{path}: "
-            raise InputError(f"{where}{at}{key} is unknown; {hint}")

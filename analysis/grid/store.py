@@ -83,6 +83,17 @@ def write_grid(grid: Grid, retries: int) -> None:
         _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
 
 
+def write_cells(grid: Grid, retries: int) -> None:
+    """Writes what each cell is, and leaves it open whether it is of the plan: as trials are not.
+
+    Args:
+        grid: The cells.
+        retries: How often a failed cell is tried again.
+    """
+    for cell in grid.cells.values():
+        _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
+
+
 def read_cell(folder: Path) -> tuple[Cell, int]:
     """Returns the cell of a folder, and how often it is tried again.
 

@@ -1,0 +1,49 @@
+"""Values of a plan's file: each is checked, and what is wrong is named by its place."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from clipit_eva.errors import InputError
+
+
+def check_keys(value: Mapping[str, Any], known: Collection[str], at: str = "") -> None:
+    """Refuses a key that is not known, and names the nearest one that is.
+
+    Args:
+        value: A mapping.
+        known: The keys that it may have.
+        at: What a message puts before the key, such as `report.`.
+
+    Raises:
+        InputError: A key is not known.
+    """
+    for key in value:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise InputError(f"{at}{key} is unknown; {hint}")
+
+
+def integer(value: Any, at: str, least: int) -> int:
+    """Returns a whole number of at least `least`.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{at} is {value!r}; it must be a whole number of at least {least}")
+    return value
+
+
+def mapping(value: Any, at: str) -> Mapping[str, Any]:
+    """Returns a mapping with names as keys, an empty one for None.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise InputError(f"{at} must be a mapping with names as keys")
+    return value
