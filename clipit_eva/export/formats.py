@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -75,7 +75,7 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         raise InputError(f"exported model {path} does not exist; check the path")
     try:
         return _load_onnx(path) if path.suffix == ".onnx" else _load_safetensors(path)
-    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+    except Exception as error:  # damaged bytes make parsers fail in any way
         raise InputError(
             f"{path} is not a whole file of `clipit-eva export` ({type(error).__name__})"
         ) from error

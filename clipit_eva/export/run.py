@@ -29,9 +29,10 @@ class Run:
 
     @property
     def datasets(self) -> dict[str, Any]:
-        """Class and arguments of each dataset by stage; None where there is none."""
+        """Class and arguments of each dataset of images by stage; None where there is none."""
         data = self.provenance["config"].get("data", {}).get("init_args", {})
-        return data.get("datasets", {}).get("init_args", {})
+        stages = data.get("datasets", {}).get("init_args", {})
+        return {stage: _of_images(dataset) for stage, dataset in stages.items()}
 
     @property
     def classes(self) -> list[str]:
@@ -67,6 +68,16 @@ def find_run(path: Path) -> Run:
             f"{tables[0]} does not tell the run's configuration; train it with `eva fit`"
         )
     return Run(folder, _tested_checkpoint(folder, provenance.get("checkpoint")), provenance)
+
+
+def _of_images(dataset: Any) -> Any:
+    """Returns a recorded dataset with images where the run read their embeddings from disk."""
+    if not isinstance(dataset, dict) or "dataset" not in dataset.get("init_args", {}):
+        return dataset
+    inner = _of_images(dataset["init_args"]["dataset"])
+    if dataset["class_path"].rpartition(".")[2] == "EmbeddedDataset":
+        return inner
+    return {**dataset, "init_args": {**dataset["init_args"], "dataset": inner}}
 
 
 def _checkpoints(folder: Path) -> list[Path]:

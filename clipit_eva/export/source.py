@@ -63,7 +63,7 @@ def load_run(run: Run, branch: str) -> TrainedRun:
     kind, arguments = run.model["class_path"].rpartition(".")[2], run.model["init_args"]
     if kind not in ("CLIPITModule", "HeadModule"):
         raise InputError(f"{FIELD}={run.folder} is of {kind}; give a CLIP-IT or unimodal run")
-    if arguments["backbone"] is None:
+    if arguments.get("backbone") is None:
         raise InputError(
             f"{FIELD}={run.folder} has no vision backbone: it classifies reports or embeddings; "
             "give a CLIP-IT or unimodal run"
@@ -82,7 +82,12 @@ def load_run(run: Run, branch: str) -> TrainedRun:
 
 def _load_backbone(description: Mapping[str, Any], seed: int | None) -> nn.Module:
     """Returns a run's backbone, frozen weights included."""
-    name = description.get("init_args", {}).get("model_name", description.get("class_path"))
+    arguments = description.get("init_args", {})
+    if description.get("class_path", "").rpartition(".")[2] == "EmbeddedBackbone":
+        # The run read embeddings from disk: what made them is exported.
+        named = {key: arguments[key] for key in ("model_name", "model_extra_kwargs")}
+        description = {"class_path": "eva.vision.models.ModelFromRegistry", "init_args": named}
+    name = arguments.get("model_name", description.get("class_path"))
     try:
         with torch.random.fork_rng(devices=[]):
             # eva seeds its process before it makes the backbone: random weights come out the same.

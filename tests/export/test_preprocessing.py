@@ -1,0 +1,48 @@
+"""Preprocessing in words, against eva's transform."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from eva.vision.data.transforms.common import ResizeAndCrop
+from torchvision.transforms import v2
+
+from clipit_eva.errors import InputError
+from clipit_eva.export.preprocessing import describe as describe_preprocessing
+from clipit_eva.export.preprocessing import image_size, innermost
+
+from .conftest import dataset, describe
+
+
+@pytest.mark.parametrize("size", [32, [32, 48]])
+def test_description_is_what_eva_does(size: Any) -> None:
+    recorded = dataset(64, "root")["init_args"]["transforms"]
+    recorded["init_args"]["size"] = size
+    about = describe_preprocessing(recorded)
+    image = torch.randint(256, (3, 50, 70), generator=torch.Generator().manual_seed(0)).byte()
+    resize = v2.Resize(
+        about["resize"],
+        v2.InterpolationMode(about["interpolation"]),
+        antialias=about["antialias"],
+    )
+    found = v2.CenterCrop(about["crop"])(resize(image)) * about["scale"]
+    found = v2.Normalize(about["mean"], about["std"])(found)
+    expected = ResizeAndCrop(**recorded["init_args"])(image)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert image_size(about) == tuple(expected.shape[1:])
+
+
+def test_transforms_are_those_of_the_wrapped_dataset() -> None:
+    images = dataset(64, "root")
+    wrapped = describe("clipit_eva.data.HoldOut", part="hold_out", dataset=copy.deepcopy(images))
+    assert innermost(wrapped) == innermost(images) == images["init_args"]
+
+
+def test_other_transforms_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"transformed by torchvision.v2.Compose; export describes"
+    ):
+        describe_preprocessing(describe("torchvision.v2.Compose"))
+    with pytest.raises(InputError, match="transformed by nothing"):
+        describe_preprocessing(None)
