@@ -12,7 +12,7 @@ from ..cells import Cell
 from ..figures.complementarity import plot_complementarity
 from ..figures.decisions import plot_calibration, plot_confusion, plot_flips
 from ..figures.gains import plot_forest, plot_gains, plot_replaced, plot_slopes
-from ..figures.training import plot_learning
+from ..figures.training import plot_alignment, plot_learning
 from ..scores import balanced_accuracy, calibration, confusion, flips
 from .study import Study
 
@@ -53,6 +53,8 @@ def drawings(study: Study) -> Iterator[Drawing]:
         yield _calibration(mine, dataset)
     for dataset in dict.fromkeys(study.learning["dataset"]):
         yield _learning(study, str(dataset))
+    if len(study.alignment):
+        yield _alignment(study)
 
 
 def _gains(study: Study) -> Drawing:
@@ -147,6 +149,22 @@ def _learning(study: Study, dataset: str) -> Drawing:
         rows = mine.loc[mine["backbone"] == backbone]
         plot_learning(rows, str(quantity), ax, title=str(backbone))
     return Drawing(f"learning_{_slug(dataset)}", f"{dataset}: learning curves", figure)
+
+
+def _alignment(study: Study) -> Drawing:
+    groups = list(study.alignment.groupby(["dataset", "backbone"], sort=False))
+    figure, panels = _grid(2 * len(groups), 4.0, 3.0, columns=2)
+    measures = (("cosine", "cosine similarity"), ("distance", "Euclidean distance"))
+    for place, (where, rows) in enumerate(groups):
+        dataset, backbone = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
+        for (name, words), ax in zip(measures, panels[2 * place : 2 * place + 2], strict=True):
+            before, after = rows[f"{name}_before"], rows[f"{name}_after"]
+            plot_alignment(before, after, words, ax, title=f"{backbone} on {dataset}")
+    title = (
+        "Similarity and distance of projected image and paired report, before and after training "
+        "(training samples, all seeds of CLIP-IT)"
+    )
+    return Drawing("alignment", title, figure)
 
 
 def _grid(n: int, width: float, height: float, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:

@@ -10,6 +10,7 @@ import pandas as pd
 from clipit_eva.errors import InputError
 
 from .. import arms, comparisons
+from ..alignment import alignment_frame
 from ..cells import Cell, gather
 from ..complementarity_frames import complementarity_by_class_frame, complementarity_frame
 from ..learning import learning_frame
@@ -64,6 +65,7 @@ class Study:
         by_class: `complementarity_frames.complementarity_by_class_frame`.
         scores: `comparisons.scores_frame`.
         learning: `learning.learning_frame`.
+        alignment: `alignment.alignment_frame`.
         tables: The tables, in the order of the report.
         warnings: What a reader must know before trusting the numbers.
     """
@@ -78,6 +80,7 @@ class Study:
     by_class: pd.DataFrame
     scores: pd.DataFrame
     learning: pd.DataFrame
+    alignment: pd.DataFrame
     tables: tuple[Table, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
 
@@ -100,6 +103,7 @@ def make_study(folder: Path, options: Options) -> Study:
         "by_class": complementarity_by_class_frame(cells),
         "scores": comparisons.scores_frame(cells),
         "learning": learning_frame(cells),
+        "alignment": alignment_frame(cells),
     }
     return Study(
         cells=tuple(cells),
