@@ -69,7 +69,11 @@ class Result:
 
 
 def time_in_turns(
-    calls: Mapping[str, Callable[[], object]], repeats: int, device: str = "cpu", warm_up: int = 1
+    calls: Mapping[str, Callable[[], object]],
+    repeats: int,
+    device: str = "cpu",
+    warm_up: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Times calls in turns, so that whatever else the machine does slows all of them.
 
@@ -78,6 +82,7 @@ def time_in_turns(
         repeats: Rounds; the order is reversed in every second one.
         device: With `cuda`, waits for the GPU before the clock starts and stops.
         warm_up: Rounds before, which are not timed.
+        clock: Returns seconds; with `time.process_time` those of the processor.
 
     Returns:
         Seconds by name, one for each round.
@@ -87,11 +92,11 @@ def time_in_turns(
         order = list(calls) if turn % 2 else list(reversed(calls))
         for name in order:
             _wait(device)
-            start = time.perf_counter()
+            start = clock()
             calls[name]()
             _wait(device)
             if turn >= warm_up:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 
