@@ -8,6 +8,7 @@ import pandas as pd
 
 from . import arms
 from .cells import Cell
+from .results import Result
 from .significance.auc import auc_cluster_bootstrap
 from .significance.comparison import compare
 from .significance.delong import delong_test
@@ -83,6 +84,9 @@ def _auc(cell: Cell, n_resamples: int, seed: int) -> list[dict[str, Any]]:
     one, two = cell.probabilities(arms.CLIP_IT), cell.probabilities(arms.UNIMODAL)
     if one.shape[2] != 2 or len(np.unique(cell.targets)) != 2:
         return []
+    if np.bincount(cell.targets).min() < 2:
+        why = Result(refused="AUC: a class has only one test sample")
+        return [_row("AUC", "these models, new samples", why, None, None)]
     first, second = one[:, :, 1], two[:, :, 1]
     if cell.clusters is not None:
         result = auc_cluster_bootstrap(

@@ -1,6 +1,7 @@
 """Thumbnails of samples, read from the data root that a run's provenance records."""
 
 import base64
+import glob
 import io
 import re
 from pathlib import Path
@@ -15,6 +16,17 @@ SIDE = 64
 
 DEPTH = 3
 """Folders between the data root and those that filenames are relative to, at most."""
+
+MISSES = 3
+"""Files that are looked for in vain before the images count as being elsewhere."""
+
+FOLDERS = {
+    ("BACH", "train"): "ICIAR2018_BACH_Challenge/Photos",
+    ("BACH", "val"): "ICIAR2018_BACH_Challenge/Photos",
+    ("CRC", "train"): "NCT-CRC-HE-100K",
+    ("CRC", "val"): "CRC-VAL-HE-7K",
+}
+"""Folder that filenames are relative to, by eva's dataset and split; others are searched for."""
 
 _H5_NAME = re.compile(r"camelyonpatch_level_2_split_\w+_x_(\d+)")
 
@@ -31,7 +43,10 @@ class Thumbnails:
         self._roots = data_roots(run)
         split = str(dataset_arguments(run).get("split"))
         self._h5 = f"*_split_{SPLIT_IN_FILE.get(split, split)}_x.h5"
-        self._folder: Path | None = None
+        known = FOLDERS.get((run.dataset, split))
+        folders = [root / known for root in self._roots] if known else []
+        self._folder = next((folder for folder in folders if folder.is_dir()), None)
+        self._misses = 0
 
     def uri(self, filename: str) -> str | None:
         """Returns a JPEG data URI of an image, or None if it is not found or not readable."""
@@ -58,15 +73,21 @@ class Thumbnails:
         return None if path is None else Image.open(path)
 
     def _find(self, filename: str) -> Path | None:
-        """Finds a file in the folder of the last one, else below the roots."""
-        if self._folder is not None and (self._folder / filename).is_file():
-            return self._folder / filename
+        """Finds a file in the dataset's folder, which the first file that is found tells."""
+        if self._folder is not None:
+            path = self._folder / filename
+            return path if path.is_file() else None
+        if self._misses == MISSES:
+            return None
         for root in self._roots:
             for depth in range(DEPTH + 1):
-                found = sorted(root.glob("/".join(["*"] * depth + [filename])))
-                if found:
+                found = list(root.glob("/".join(["*"] * depth + [glob.escape(filename)])))
+                if len(found) == 1:  # of several, one cannot know which was meant
                     self._folder = Path(str(found[0])[: -len(filename)])
                     return found[0]
+                if found:
+                    return None
+        self._misses += 1
         return None
 
     def _from_h5(self, row: int) -> Image.Image | None:

@@ -67,6 +67,18 @@ def test_secondary_tests_are_refused_one_by_one(cells):
     assert " to " in frame.loc[("BACH", "McNemar mid-p, each seed"), "p"]
 
 
+def test_an_auc_of_one_sample_of_a_class_is_refused_and_the_rest_is_not(write_run, drawn):
+    targets = np.array([0, 0, 0, 1])
+    for seed in (1, 2, 3):
+        for method, accuracy in (("unimodal", 0.5), ("clip_it", 0.8)):
+            predictions = drawn(targets, accuracy, seed + len(method), 2)
+            write_run(method, targets, predictions, seed=seed, classes=2)
+    cells = gather(read_runs(write_run.folder))
+    frame = secondary.secondary_frame(cells, n_resamples=1000).set_index("test")
+    assert frame.loc["AUC", "refused"] == "AUC: a class has only one test sample"
+    assert not frame.loc["paired t over seeds", "refused"].startswith("AUC")
+
+
 def test_every_run_is_listed_once_with_its_digest(cells, shared_study):
     frame = comparisons.scores_frame(cells)
     assert len(frame) == 24

@@ -3,15 +3,12 @@ import io
 import re
 import xml.etree.ElementTree as ET
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from clipit_eva.analysis.cells import gather
 from clipit_eva.analysis.report import Options, write_report
-from clipit_eva.analysis.report.images import SIDE, Thumbnails
-from clipit_eva.analysis.runs import read_runs
+from clipit_eva.analysis.report.images import SIDE
 from clipit_eva.cli import main
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.table import make_pairs, write_pairs
@@ -162,33 +159,3 @@ def test_images_and_reports_are_shown_when_asked_for(write_run, tmp_path):
     (tmp_path / "reports.txt").unlink()
     with pytest.raises(InputError, match="--report-text: the reports of"):
         write_report(write_run.folder, tmp_path / "gone", shown)
-
-
-def test_thumbnails_of_patch_camelyon_come_from_its_hdf5_file(write_run, tmp_path):
-    images = np.zeros((4, 96, 96, 3), dtype=np.uint8)
-    images[2] = 255
-    with h5py.File(tmp_path / "camelyonpatch_level_2_split_test_x.h5", "w") as file:
-        file["x"] = images
-    dataset = {
-        "class_path": "eva.PatchCamelyon",
-        "init_args": {"root": str(tmp_path), "split": "test"},
-    }
-    config = {
-        "model": {"init_args": {}},
-        "data": {"init_args": {"datasets": {"init_args": {"test": dataset}}}},
-    }
-    targets = np.arange(4) % 2
-    facts = {"config": config}
-    options = {"classes": 2, "dataset": "PatchCamelyon", "provenance": facts}
-    write_run("unimodal", targets, targets, **options)
-    (cell,) = gather(read_runs(write_run.folder))
-    found = Thumbnails(next(iter(cell.runs.values()))[0])
-    uri = found.uri("camelyonpatch_level_2_split_test_x_2")
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
-    assert pixels.shape == (SIDE, SIDE, 3)
-    assert pixels.min() > 250
-    assert found.uri("camelyonpatch_level_2_split_test_x_99") is None
-    secret = tmp_path.parent / "outside.png"
-    Image.new("RGB", (4, 4)).save(secret)
-    assert found.uri("../outside.png") is None
-    assert found.uri(str(secret)) is None
