@@ -20,7 +20,7 @@ class Progress:
             total=total,
             initial=finished,
             unit="cell",
-            smoothing=0.05,  # cells that start together end together: the mean rate says more
+            smoothing=0,  # the mean rate: cells that start together end together
             disable=None if shown else True,
             dynamic_ncols=True,
         )

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -230,8 +231,8 @@ def test_without_a_terminal_only_failures_are_printed(make, drive):
 
 
 def test_a_terminal_shows_counts_rate_and_time_left(make, drive):
-    first = make.cell("first")
-    bad = make.cell("bad", "raise SystemExit('no such luck')", needs=[first])
+    first = make.cell("first", "import time; time.sleep(2)")
+    bad = make.cell("bad", "import time; time.sleep(1); exit('no such luck')", needs=[first])
     make.cell("child", needs=[bad])
     folder = make.grid().folder
     terminal, end = pty.openpty()
@@ -248,10 +249,11 @@ def test_a_terminal_shows_counts_rate_and_time_left(make, drive):
     assert driver.wait(60) == 1
     lines = shown.replace("\r", "\n").split("\n")
     assert "failed: bad: no such luck" in shown
-    assert any(
-        all(part in line for part in ("1/3", "finished=1", "running=1", "cell", "<"))
-        for line in lines
-    )
+    half = [line for line in lines if "1/3" in line and "finished=1, running=1" in line]
+    # One of three cells in over 2 s: over 2 s a cell, and over 4 s left.
+    (left, pace), *_ = (re.search(r"<00:(\d+), +([\d.]+)s/cell", line).groups() for line in half)
+    assert int(left) >= 4
+    assert float(pace) >= 2
     assert any("3/3" in line and "failed=1, cancelled=1" in line for line in lines)
 
 
