@@ -21,6 +21,11 @@ CELLS, EMBEDDINGS, REPORT = "cells", "embeddings", "report"
 """Folders of a grid: its cells, the embeddings that all share, and the final report."""
 
 _PAIRS = "pairs.parquet"
+_OF_RUNS = ("**/results.json", "**/predictions.parquet")
+_PRODUCTS = {**dict.fromkeys(METHODS, _OF_RUNS), "pairing": (_PAIRS,), "embeddings": ()}
+_FROM_EMBEDDINGS = ("unimodal_cached", "no_lora_cached")
+"""Configs of runs whose backbone is frozen: it embeds each image once, for all of them."""
+
 _OF_THE_DEMO = {
     "unimodal": settings.UNIMODAL,
     "text_only": settings.TEXT_ONLY,
@@ -81,9 +86,10 @@ class _Builder:
         needs: dict[str, Cell] = {}
         share = float(environment.pop(REPLACED_SHARE, 0))
         if task in self._plan.cohorts:
-            cohort = self._cohort(task, environment)
-            if arm.method == "unimodal":
-                needs["DATA_ROOT"] = cohort
+            self._cohort(task, environment)
+        config = _config_of(arm.method, environment)
+        if config in _FROM_EMBEDDINGS:
+            needs["EMBEDDINGS_ROOT"] = self._embeddings(task, backbone, environment)
         if self._reads_text(arm.method, environment):
             pairing = self._pairing(task, environment, share, arm.name)
             environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
@@ -93,7 +99,7 @@ class _Builder:
             head = self.training(task, backbone, Arm("unimodal", "unimodal", {}), seed)
             environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
             needs["VISION_HEAD_CHECKPOINT"] = head
-        cell = self._eva("fit", arm.method, task, environment, needs, name, seed)
+        cell = self._eva("fit", config, task, environment, needs, name, seed, kind=arm.method)
         self.trained[cell.digest] = cell
         return cell
 
@@ -151,11 +157,21 @@ class _Builder:
             environment["REPORTS"] = str(cell.work / "reports.parquet")
         return self._add(replace(cell, command=tuple(command)))
 
+    def _of_images(self, task: str, environment: Mapping[str, str]) -> dict[str, Cell]:
+        """Returns what a cell needs that reads a task's images first."""
+        if task not in self._plan.cohorts:
+            return {}
+        return {"DATA_ROOT": self._cohort(task, dict(environment))}
+
+    def _embeddings(self, task: str, backbone: str, environment: Mapping[str, str]) -> Cell:
+        """Adds the embedding of a task's images by a frozen backbone, for all its runs."""
+        needs = self._of_images(task, environment)
+        name = f"embeddings/{task}/{backbone}"
+        return self._eva("predict", "embeddings", task, environment, needs, name, None)
+
     def _pairing(self, task: str, environment: Mapping[str, str], share: float, arm: str) -> Cell:
         """Adds the pairing that a run needs, some of it replaced at random if that is asked."""
-        needs = {}
-        if task in self._plan.cohorts:
-            needs["DATA_ROOT"] = self._cohort(task, dict(environment))
+        needs = self._of_images(task, environment)
         own = {name: value for name, value in environment.items() if name != "PAIRING_TABLE"}
         suffix = "" if arm in METHODS else f"/{arm}"
         pairing = self._eva("predict", "pairing", task, own, needs, f"pairing/{task}{suffix}", None)
@@ -183,15 +199,17 @@ class _Builder:
     def _eva(
         self,
         verb: str,
-        kind: str,
+        folder: str,
         task: str,
         environment: Mapping[str, str],
         needs: Mapping[str, Cell],
         name: str,
         seed: int | None,
+        kind: str | None = None,
     ) -> Cell:
-        """Adds a process of eva with a shipped config."""
-        config = configs.path(f"{kind}/{task}")
+        """Adds a process of eva with a shipped config of a folder, whose name is the kind's too."""
+        kind = kind or folder
+        config = configs.path(f"{folder}/{task}")
         environment = self._with_files(config, environment)
         # A cohort that is drawn counts by its cell, whether or not it is drawn yet.
         made = {"DATA_ROOT", "REPORTS"} if task in self._plan.cohorts else set()
@@ -207,14 +225,20 @@ class _Builder:
             seed=seed,
             code=identity.code_version(),
         )
-        product = ["**/results.json", "**/predictions.parquet"] if verb == "fit" else [_PAIRS]
         needed = [cell.digest for cell in needs.values()]
         cell = self._cell(
-            digest, kind, name, configs.command(verb, f"{kind}/{task}"), {}, needed, product, seed
+            digest,
+            kind,
+            name,
+            configs.command(verb, f"{folder}/{task}"),
+            {},
+            needed,
+            _PRODUCTS[kind],
+            seed,
         )
         own = {**environment, "OUTPUT_ROOT": str(cell.work)}
         own["EMBEDDINGS_ROOT"] = str(self._output / EMBEDDINGS)
-        if verb == "predict":
+        if kind == "pairing":
             own["PAIRING_TABLE"] = str(cell.work / _PAIRS)
         if seed is not None:
             own |= {"EVA_GLOBAL_SEED": str(seed), "N_RUNS": "1"}
@@ -268,3 +292,11 @@ def _selects(
         (selection.seeds, seed),
     )  # fmt: skip
     return all(value is None or not chosen or value in chosen for chosen, value in asked)
+
+
+def _config_of(method: str, environment: Mapping[str, str]) -> str:
+    """Returns the folder of the config of a run."""
+    if method == "unimodal":
+        return "unimodal_cached"
+    frozen = variables.equal(environment.get("LORA_VISION", "true"), "false")
+    return "no_lora_cached" if method == "clip_it" and frozen else method

@@ -76,6 +76,11 @@ def as_text(value: Any) -> str:
     return flow.removesuffix("\n").removesuffix("\n...")
 
 
+def equal(one: str, other: str) -> bool:
+    """Whether two texts of a variable mean the same value."""
+    return _canonical(one) == _canonical(other)
+
+
 @functools.cache
 def _canonical(text: str) -> Any:
     """Returns a variable's value so that equal ones compare equal."""

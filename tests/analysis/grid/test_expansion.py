@@ -250,8 +250,8 @@ def test_a_wrong_plan_is_refused_in_one_line(
 def test_a_thousand_cells_expand_in_two_seconds(plan: Plan, tmp_path: Path) -> None:
     ranks = Factor(environment={"LORA_RANK": list(range(1, 13)), "LORA_ALPHA": [1, 2, 4, 16]})
     large = dataclasses.replace(plan, seeds=tuple(range(1, 6)), factors={"lora": ranks})
-    start = time.perf_counter()
+    start = time.process_time()  # other tests run beside
     grid = expand(large, tmp_path / "out")
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert len(grid.cells) > 1000
     assert seconds < 2

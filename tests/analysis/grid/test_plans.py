@@ -56,15 +56,19 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
     ("plan", "expected"),
     [
         # full, no LoRA, no text, word dropout 0.3; 3 seeds
-        ("paper", {"pairing": 1, "unimodal": 3, "clip_it": 4 * 3, "report": 1}),
-        # 6 backbones x 3 tasks x 3 seeds; a pairing a task
-        ("table1", {"pairing": 3, "unimodal": 54, "clip_it": 54, "report": 1}),
+        ("paper", {"pairing": 1, "embeddings": 1, "unimodal": 3, "clip_it": 4 * 3, "report": 1}),
+        # 6 backbones x 3 tasks x 3 seeds; a pairing a task, embeddings a task and backbone
+        (
+            "table1",
+            {"pairing": 3, "embeddings": 18, "unimodal": 54, "clip_it": 54, "report": 1},
+        ),
         # full; 3 kinds of pairs; prompts; text LoRA with and without gradient; lambda 0, .3, 3;
         # word dropout .1, .3, .5, .7, .9; top-k 5; 3 seeds
         (
             "controls",
             {
                 "pairing": 1 + 3 + 1 + 1,
+                "embeddings": 1,
                 "unimodal": 3,
                 "clip_it": (1 + 3 + 1 + 2 + 3 + 5 + 1) * 3,
                 "report": 1,
@@ -75,6 +79,7 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
             "planted_truth",
             {
                 "cohort": 1,
+                "embeddings": 1,
                 "pairing": 1,
                 "replacement": 2,
                 "unimodal": 5,
@@ -83,7 +88,7 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
             },
         ),
         # what trials are compared with: 2 seeds
-        ("lora_search", {"pairing": 1, "unimodal": 2, "clip_it": 2}),
+        ("lora_search", {"pairing": 1, "embeddings": 1, "unimodal": 2, "clip_it": 2}),
     ],
 )
 def test_plans_have_the_cells_of_the_paper(
