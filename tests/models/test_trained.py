@@ -7,6 +7,7 @@ from typing import Any
 import eva
 import pytest
 import torch
+from eva.core.trainers import functional
 from eva.core.metrics import AverageLoss, structs
 from torch import nn
 
@@ -79,6 +80,42 @@ def test_loaded_weights_are_bit_equal(run: Any, vit: Callable[[], nn.Module]) ->
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert trained.checkpoint_file == path
+
+
+@pytest.mark.parametrize("criterion", ["cross_entropy", "softmax_cross_entropy"])
+def test_tests_with_the_runs_own_loss(
+    run: Any,
+    vit: Callable[[], nn.Module],
+    make_data: Callable[..., eva.DataModule],
+    make_trainer: Callable[..., eva.Trainer],
+    criterion: str,
+) -> None:
+    """As `eva test` and `eva validate` do it, which ask the trainer for a checkpoint."""
+    module, path = run(criterion=criterion)
+    metrics = structs.MetricsSchema(common=[AverageLoss()])
+    trained = TrainedCLIPITModule(vit(), str(path), metrics=metrics)
+    trainer = make_trainer(checkpoint_type="last")
+    data = make_data()
+    found = functional.run_evaluation(trainer, trained, data, stages=["validate", "test"])
+    for scores, (stage, images) in zip(
+        found, {"val": data.datasets.val, "test": data.datasets.test}.items(), strict=True
+    ):
+        with torch.no_grad():
+            # eva's AverageLoss is the mean over batches.
+            parts = zip(images.images.split(8), images.targets.split(8), strict=True)
+            losses = [module.criterion(module(x), y) for x, y in parts]
+        expected = float(torch.stack(losses).mean())
+        assert scores[0][f"{stage}/AverageLoss"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_loss_can_be_given(run: Any, vit: Callable[[], nn.Module]) -> None:
+    """A run whose criterion was a module names none in its checkpoint."""
+    _, path = run(criterion=nn.CrossEntropyLoss(label_smoothing=0.2))
+    smooth = nn.CrossEntropyLoss(label_smoothing=0.2)
+    assert TrainedCLIPITModule(vit(), str(path), criterion=smooth).criterion is smooth
+    plain = TrainedCLIPITModule(vit(), str(path)).criterion
+    assert isinstance(plain, nn.CrossEntropyLoss)
+    assert plain.label_smoothing == 0
 
 
 def test_another_backbone_is_refused(run: Any, vit: Callable[[], nn.Module]) -> None:

@@ -1,5 +1,6 @@
 """The predictions callback in eva's trainer."""
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -251,6 +252,19 @@ def test_digests_of_the_inputs_as_training_found_them(make_trainer: Any, tmp_pat
 def test_an_untrained_clip_it_writes_nothing(make_trainer: Any, tmp_path: Path) -> None:
     trainer = make_trainer(PredictionsWriter("fused"))
     trainer.predict(clip_it(), datamodule=data(Points(5)))
+    assert tables(tmp_path) == []
+
+
+@pytest.mark.parametrize("model", [clip_it, probe])
+def test_a_model_that_will_not_be_trained_either_is_refused(
+    model: Any, make_trainer: Any, tmp_path: Path
+) -> None:
+    """`eva predict` with the module of training, where a trained run's module is meant."""
+    images = data(Points(5))
+    images.datasets = dataclasses.replace(images.datasets, train=None)
+    trainer = make_trainer(PredictionsWriter("fused"))
+    with pytest.raises(InputError, match=r"use clipit_eva.models.TrainedCLIPITModule"):
+        trainer.predict(model(), datamodule=images)
     assert tables(tmp_path) == []
 
 
