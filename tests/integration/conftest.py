@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -136,14 +137,75 @@ def patch_camelyon(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> 
     return _with_pairs(folder, cohort, "patch_camelyon.PatchCamelyon", lengths)
 
 
+@pytest.fixture(scope="session")
+def embedded_bach(paired_bach: dict[str, str], run_eva: RunEva) -> dict[str, str]:
+    """BACH, once the pairing and the embeddings config have run."""
+    finished = run_eva("predict", "embeddings/bach", paired_bach)
+    assert finished.status == 0, finished.output
+    return paired_bach
+
+
+@pytest.fixture(scope="session")
+def embedded_crc(crc: dict[str, str]) -> dict[str, str]:
+    """CRC with random embeddings."""
+    classes = np.arange(len(CRC_CLASSES))
+    for split, length in {"train": 100_000, "val": 7_180}.items():
+        counts = length // 9 + (classes < length % 9)
+        _write_embeddings(crc, "crc.CRC", split, np.repeat(classes, counts))
+    return crc
+
+
+@pytest.fixture(scope="session")
+def embedded_patch_camelyon(patch_camelyon: dict[str, str]) -> dict[str, str]:
+    """PatchCamelyon with random embeddings."""
+    for split, length in {"train": 262_144, "val": 32_768, "test": 32_768}.items():
+        labels = np.arange(length, dtype=np.float32) % 2
+        _write_embeddings(patch_camelyon, "patch_camelyon.PatchCamelyon", split, labels)
+    return patch_camelyon
+
+
+def _write_embeddings(
+    environment: Mapping[str, str], dataset: str, split: str, targets: np.ndarray
+) -> None:
+    """Writes embeddings of a dataset whose images are too many to embed."""
+    from eva.vision.data.transforms.common import ResizeAndCrop
+
+    from clipit_eva.embeddings import EmbeddedBackbone, store
+    from clipit_eva.embeddings.backbone import weights_digest
+    from clipit_eva.pairing.images import image_facts
+    from clipit_eva.pairing.row_store import RowStore
+
+    half = (0.5, 0.5, 0.5)
+    transform = ResizeAndCrop(size=settings.IMAGE_SIZE, mean=half, std=half)
+    root = environment["DATA_ROOT"]
+    images = _dataset_class(dataset)(root=root, split=split, transforms=transform)
+    images.configure()
+    backbone = EmbeddedBackbone(settings.NAME, None, environment["EMBEDDINGS_ROOT"])
+    weights = weights_digest(backbone.load())
+    backbone.keep_record(weights, settings.FEATURES)
+    facts = {**image_facts(images, split), **backbone.identity, "weights": weights}
+    rows = RowStore(backbone.root, store.KIND, facts, len(images), settings.FEATURES)
+    generator = np.random.default_rng(0)
+    with rows.lock():
+        rows.start()
+        rows.write(range(len(images)), generator.normal(size=(len(images), settings.FEATURES)))
+        rows.finish()
+    store.complete(rows, targets)
+
+
+def _dataset_class(dataset: str) -> Callable[..., Any]:
+    """Returns one of eva's classification datasets."""
+    from importlib import import_module
+
+    module, _, name = f"eva.vision.data.datasets.classification.{dataset}".rpartition(".")
+    return getattr(import_module(module), name)
+
+
 def _with_pairs(
     folder: Path, cohort: Cohort, dataset: str, lengths: Mapping[str, int]
 ) -> dict[str, str]:
     """Writes a pairing table (random pairs) for a dataset whose images are too many to embed."""
-    from importlib import import_module
-
-    module, _, name = f"eva.vision.data.datasets.classification.{dataset}".rpartition(".")
-    dataset_class = getattr(import_module(module), name)
+    dataset_class = _dataset_class(dataset)
     corpus = read_corpus(cohort.reports)
     generator = np.random.default_rng(0)
     pairs = []
@@ -156,7 +218,8 @@ def _with_pairs(
         pairs.append(make_pairs(split, names, corpus.ids, reports, cosines))
     import pandas as pd
 
-    datasets = {split: {"class": f"{module}.{name}", "length": n} for split, n in lengths.items()}
+    class_path = f"eva.vision.data.datasets.classification.{dataset}"
+    datasets = {split: {"class": class_path, "length": n} for split, n in lengths.items()}
     provenance = {
         "datasets": datasets,
         "reports": {"source": corpus.source, "sha256": corpus.sha256},

@@ -10,22 +10,32 @@ from clipit_eva.predictions.table import FILENAME, read_predictions
 pytestmark = pytest.mark.slow
 
 TRAINING = [
-    name for name in configs.names() if not name.startswith(("pairing/", "predict/", "ablations/"))
+    name
+    for name in configs.names()
+    if not name.startswith(("pairing/", "embeddings/", "predict/", "ablations/"))
 ]
-BRANCHES = {"unimodal": {"vision"}, "text_only": {"text"}, "clip_it": {"fused", "vision"}}
+BRANCHES = {
+    "unimodal": {"vision"},
+    "unimodal_cached": {"vision"},
+    "text_only": {"text"},
+    "clip_it": {"fused", "vision"},
+    "no_lora_cached": {"fused", "vision"},
+}
 FEW = ["--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
 """The large datasets are of full length: one batch of each split is enough."""
 
 
 @pytest.fixture
 def environment(config, request):
-    task = config.partition("/")[2]
+    kind, _, task = config.partition("/")
+    if kind.endswith("_cached"):
+        return request.getfixturevalue(f"embedded_{task}")
     return request.getfixturevalue("paired_bach" if task == "bach" else task)
 
 
 def test_every_config_is_covered() -> None:
     kinds = {name.partition("/")[0] for name in configs.names()}
-    assert kinds == {"pairing", "predict", *BRANCHES}
+    assert kinds == {"ablations", "pairing", "embeddings", "predict", *BRANCHES}
 
 
 @pytest.mark.parametrize("config", TRAINING)
@@ -39,7 +49,7 @@ def test_training_config(config, environment, run_eva) -> None:
     if not limits:
         assert rows.groupby("branch").size().eq(132).all()
     assert provenance["config"]["trainer"]["init_args"]["max_steps"] == 2
-    if not config.startswith("unimodal/"):
+    if not config.startswith("unimodal"):
         assert set(provenance["inputs"]) == {"pairing_table"}
 
 
@@ -51,6 +61,15 @@ def test_pairing_config_refuses_a_part(config, environment, run_eva) -> None:
     assert finished.status == 2
     assert "only 32 of " in finished.error
     assert not Path(environment["PAIRING_TABLE"]).exists()
+
+
+@pytest.mark.parametrize("config", ["embeddings/crc", "embeddings/patch_camelyon"])
+def test_embeddings_config_keeps_a_part(config, environment, run_eva, tmp_path) -> None:
+    environment = {**environment, "EMBEDDINGS_ROOT": str(tmp_path)}
+    finished = run_eva("predict", config, environment, "--trainer.limit_predict_batches=1")
+    assert finished.status == 2
+    assert "only 32 of " in finished.error
+    assert not list(tmp_path.glob("*.sha256"))
 
 
 @pytest.mark.parametrize("config", [name for name in configs.names() if "predict/" in name])
