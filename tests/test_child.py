@@ -55,6 +55,28 @@ def test_command_ends_when_stdin_is_closed(tmp_path) -> None:
     assert _ends(int(log.read_text()))
 
 
+@pytest.mark.parametrize(
+    ("reaction", "status"),
+    [
+        ("lambda *_: (print('saved', flush=True), sys.exit(7))", 7),
+        ("signal.SIG_IGN", 128 + signal.SIGKILL),
+    ],
+)
+def test_command_may_get_time_to_end_by_itself(reaction, status, tmp_path) -> None:
+    log = tmp_path / "log"
+    code = f"import signal, sys; signal.signal(signal.SIGTERM, {reaction}); {SLEEPER}"
+    with log.open("wb") as file:
+        process = child.start([sys.executable, "-c", code], os.environ, file, grace=2)
+        while not log.read_text():
+            time.sleep(0.05)
+        began = time.monotonic()
+        process.stdin.close()
+        assert process.wait(10) == status
+    took = time.monotonic() - began
+    assert took < 2 if status == 7 else took >= 2
+    assert ("saved" in log.read_text()) == (status == 7)
+
+
 def test_command_of_a_command_ends_with_the_first_one(tmp_path) -> None:
     log = tmp_path / "log"
     inner = (

@@ -27,6 +27,9 @@ _WORKER_LOG = "worker.txt"
 _GLANCE = 0.5
 """Seconds between two looks at cells that other processes run, and at the clock."""
 
+_GRACE = 5.0
+"""Seconds that a worker gets, when the driver ends, to record what its cell has just finished."""
+
 _PATIENCE = 10.0
 """Seconds that the processes of a cell get to vanish once they are killed."""
 
@@ -154,7 +157,7 @@ class _Engine:
             event = self._events.get()
             if event is not None:
                 self._running.pop(event[0])
-        # A worker is gone before its cell's processes are: these hold the cell's lock.
+        # A worker that had to be killed is gone before its cell's processes, which hold the lock.
         deadline = time.monotonic() + _PATIENCE
         while any(map(store.is_locked, folders)) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -199,9 +202,8 @@ class _Engine:
         earlier = store.read_record(cell.folder)
         slot = heapq.heappop(self._free)
         with (cell.folder / _WORKER_LOG).open("wb") as log:
-            process = child.start(
-                worker.command(cell.folder), {**os.environ, **self._shares[slot]}, log
-            )
+            environment = {**os.environ, **self._shares[slot]}
+            process = child.start(worker.command(cell.folder), environment, log, grace=_GRACE)
         self._running[cell.digest] = _Job(process, slot, earlier)
         threading.Thread(
             target=lambda: self._events.put((cell.digest, process.wait())), daemon=True

@@ -6,7 +6,10 @@ Run: python -m clipit_eva.analysis.grid.worker CELL_FOLDER
 import argparse
 import resource
 import shutil
+import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +29,9 @@ _KEPT = 400
 
 BUSY = 75
 """Exit status of a worker whose cell another process runs (EX_TEMPFAIL of sysexits.h)."""
+
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit status of a worker that SIGTERM ended."""
 
 
 def command(folder: Path) -> list[str]:
@@ -48,6 +54,7 @@ def run_cell(folder: Path) -> int:
     """Runs a cell, several times if it fails and its plan says so; does nothing if it is finished.
 
     Whatever an interrupted attempt left is removed first. The cell's processes end with this one.
+    SIGTERM ends them, too, but what they had finished by then is still recorded.
 
     Args:
         folder: The cell's folder.
@@ -66,15 +73,57 @@ def run_cell(folder: Path) -> int:
         for digest in cell.needs:
             if not any(map(store.is_finished, folder.parent.glob(f"*-{digest[:12]}"))):
                 raise InputError(f"{cell.name} needs cell {digest[:12]}, which is not finished")
-        for attempt in range(1, retries + 2):
-            record = _attempt(cell, attempt, lock)
-            store.write_record(folder, record)
-            if record.status == 0:
-                break
+        with _Termination() as termination:
+            for attempt in range(1, retries + 2):
+                record = _attempt(cell, attempt, lock, termination)
+                store.write_record(folder, record)
+                if record.status == 0 or termination.came:
+                    break
         return record.status
 
 
-def _attempt(cell: Cell, attempt: int, lock: IO[bytes]) -> Record:
+class _Termination:
+    """Makes SIGTERM end a cell's process, and this one unless it has a success to record."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "_Termination":
+        if threading.current_thread() is threading.main_thread():  # others must not set handlers
+            self._previous = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
+
+    def wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Waits for a process; returns its status.
+
+        Raises:
+            SystemExit: SIGTERM came before the process succeeded.
+        """
+        self._process = process
+        if self.came:
+            self._end()
+        status = process.wait()
+        if self.came and status:
+            raise SystemExit(_TERMINATED)
+        return status
+
+    def _note(self, *_: object) -> None:
+        self.came = True
+        if self._process is None:
+            raise SystemExit(_TERMINATED)  # nothing to lose
+        self._end()
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+def _attempt(cell: Cell, attempt: int, lock: IO[bytes], termination: _Termination) -> Record:
     """Runs a cell's process once, in an empty folder."""
     shutil.rmtree(cell.work, ignore_errors=True)
     cell.work.mkdir(parents=True)
@@ -89,7 +138,7 @@ def _attempt(cell: Cell, attempt: int, lock: IO[bytes]) -> Record:
             file,
             pass_fds=[lock.fileno()],
         )
-        status = process.wait()
+        status = termination.wait(process)
     missing = [pattern for pattern in cell.products if not any(_files(cell, pattern))]
     message = "" if status == 0 else telling_line(log)
     if status == 0 and missing:
