@@ -1,29 +1,33 @@
 """Exact nearest neighbours by cosine similarity, in blocks.
 
-Matrix products in low precision choose candidates, with a bound on their error (`candidates`); the
-candidates' scores are then computed in float64 one by one (`exact`). So the result depends neither
-on the sizes of blocks, nor on the device, nor on the order in which a matrix product adds up.
+Matrix products in low precision say which rows can be among the best, with a bound on their error
+(`candidates`); the scores of these are then computed in float64 one by one (`block`, `exact`). So
+the result depends neither on the sizes of blocks nor on the order in which a matrix product adds.
 """
 
 import contextlib
-import functools
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from clipit_eva.pairing.candidates import BankBlock, Candidates, bank_blocks, merge
-from clipit_eva.pairing.exact import Bank
+from clipit_eva.errors import InputError
+from clipit_eva.pairing.block import BankBlock, Neighbours
+from clipit_eva.pairing.exact import Duplicates
 
 BLOCK = 256
-"""Queries compared with a block of the bank at a time: their similarities stay in a CPU's cache."""
+"""Queries whose similarities with all of a bank can be held in float64."""
+
+QUERY_BLOCK = 1 << 10
+"""Queries compared with a block of the bank at a time: their 8-bit scores stay in a CPU's cache."""
 
 BANK_BLOCK = 1 << 15
 """Rows of the bank compared with a block of queries at a time."""
 
-_EXTRA = 16
-"""Candidates kept beyond k, so that the exact order among the best can be settled."""
+_SAMPLE = 256
+"""Queries by which the range of low-precision products is chosen."""
 
 
 def top_k(
@@ -32,7 +36,7 @@ def top_k(
     k: int,
     *,
     bias: np.ndarray | None = None,
-    block: int = BLOCK,
+    block: int = QUERY_BLOCK,
     bank_block: int = BANK_BLOCK,
     device: torch.device | str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -48,52 +52,63 @@ def top_k(
         block: Queries compared at a time.
         bank_block: Bank rows compared at a time; with `block` it bounds the memory beside the
             inputs and the result.
-        device: Where the matrix products run.
+        device: Where products run.
 
     Returns:
         Rows of the bank [N, k], int64, best first, and their cosines [N, k], float32.
+
+    Raises:
+        InputError: A row is not finite.
     """
-    prepared = Bank(bank, bias)
+    duplicates = Duplicates(bank, bias)
+    best = Neighbours.none(len(queries), min(k, len(duplicates.distinct)))
     indices = np.empty((len(queries), k), dtype=np.int64)
     cosines = np.empty((len(queries), k), dtype=np.float32)
-    make_blocks = functools.partial(bank_blocks, prepared.distinct, bank, bias, bank_block, device)
-    # One block is prepared once, several anew for each block of queries: memory stays bounded.
-    fixed = list(make_blocks()) if len(prepared.distinct) <= bank_block else None
-    starts = range(0, len(queries), block)
-    with _full_precision():
-        for start in tqdm(starts, desc="Pairing", unit="block", disable=len(starts) < 2):
-            part = slice(start, start + block)
-            rows = np.array(queries[part])  # a copy: the input may be a read-only memory map
-            found = _candidates(rows, fixed or make_blocks(), min(k + _EXTRA, len(bank)), device)
-            indices[part], cosines[part] = _settle(rows, prepared, found, k)
+    if not len(queries):
+        return indices, cosines
+    sample = _rows(queries, slice(None, None, math.ceil(len(queries) / _SAMPLE)), device)
+    blocks = range(0, len(duplicates.distinct), bank_block)
+    for start in tqdm(blocks, desc="Pairing", unit="block", disable=len(blocks) < 2):
+        rows = duplicates.distinct[start : start + bank_block]
+        with _full_precision():
+            _compare(queries, BankBlock(rows, bank, bias, k, sample), best, block)
+    if not torch.isfinite(best.scores).all():
+        raise InputError("an embedding is not finite: check the weights and the images")
+    for part in _parts(len(queries), block):
+        rows, scores, exact = (tensor.numpy() for tensor in best.at(part).tensors())
+        indices[part], cosines[part] = duplicates.expand(rows, scores, exact, k)
     return indices, cosines
 
 
-def _candidates(
-    queries: np.ndarray, blocks: Iterable[BankBlock], width: int, device: torch.device | str
-) -> Candidates:
-    """Returns the rows of all blocks that look best to each query."""
-    on_device = torch.from_numpy(queries).to(device)
-    found = (block.candidates(on_device, min(width, len(block.rows))) for block in blocks)
-    return functools.reduce(lambda one, other: merge(one, other, width), found)
+def _compare(queries: np.ndarray, bank: BankBlock, best: Neighbours, block: int) -> None:
+    """Takes the neighbours of all queries in a block of the bank into the best known ones."""
+    unsure = []
+    parts = _parts(len(queries), block)
+    for part in tqdm(parts, desc="Pairing", unit="block", disable=len(parts) < 2):
+        known = best.at(part)
+        found, sure = bank.neighbours(_rows(queries, part, bank.device), known.floor(bank.device))
+        found.scores[~sure] = -math.inf
+        known.merge(found)
+        unsure.append(part.start + torch.nonzero(~sure)[:, 0].cpu())
+    left = torch.cat(unsure)  # together: a comparison in full precision reads the whole bank
+    for place in _parts(len(left), block):
+        places = left[place]
+        known = best.at(places)
+        some = _rows(queries, places.numpy(), bank.device)
+        known.merge(bank.search(some, known.floor(bank.device)))
+        best.put(places, known)
 
 
-def _settle(
-    queries: np.ndarray, bank: Bank, found: Candidates, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the best rows [n, k] of one block of queries, and their cosines."""
-    ranked = -np.sort(-found.scores, axis=1)
-    kth = ranked[:, min(k, ranked.shape[1]) - 1]
-    of, columns = np.nonzero(found.scores >= (kth - 2 * found.error)[:, None])
-    best = bank.settle(queries, of, found.rows[of, columns], k)
-    # A row left out may still be as good as the k-th: then all rows are looked at.
-    (open_queries,) = np.nonzero(found.excluded >= best.scores[:, -1])
-    if len(open_queries):
-        floor = best.scores[open_queries, -1]
-        error = 2.0**-23 * (queries.shape[1] + 4)
-        more = bank.search(queries[open_queries], k, floor, error)
-        best.rows[open_queries], best.cosines[open_queries] = more.rows, more.cosines
-    return best.rows, best.cosines.astype(np.float32)
+def _parts(count: int, size: int) -> list[slice]:
+    """Returns 0..count in parts of a size."""
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def _rows(
+    queries: np.ndarray, part: slice | np.ndarray, device: torch.device | str
+) -> torch.Tensor:
+    """Returns some queries on the device: a copy, as the input may be a read-only memory map."""
+    return torch.from_numpy(np.array(queries[part])).to(device)
 
 
 @contextlib.contextmanager

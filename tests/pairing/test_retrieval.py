@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipit_eva.pairing.exact import Bank
+from clipit_eva.errors import InputError
+from clipit_eva.pairing.block import BankBlock, Neighbours
 from clipit_eva.pairing.retrieval import top_k
 
 
@@ -131,14 +133,124 @@ def test_a_narrow_cone_of_reports_is_told_apart() -> None:
     assert top_k(queries, bank, 5)[0].tolist() == expected.tolist()
 
 
+def searched_in_full(
+    monkeypatch: pytest.MonkeyPatch, queries: np.ndarray, bank: np.ndarray, k: int
+) -> tuple[int, np.ndarray]:
+    """How many queries needed more than their candidates, and the rows found."""
+    counts = []
+    search = BankBlock.search
+
+    def counted(block: BankBlock, some: torch.Tensor, floor: torch.Tensor) -> Neighbours:
+        counts.append(len(some))
+        return search(block, some, floor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BankBlock, "search", counted)
+        return sum(counts), top_k(queries, bank, k)[0]
+
+
 def test_duplicates_of_the_best_report_are_no_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred copies of each query's best row need no comparison with the whole bank."""
-    bank = np.repeat(random(200, 256, 1), 100, axis=0)
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("the whole bank was searched")
-
-    monkeypatch.setattr(Bank, "search", refuse)
-    indices, _ = top_k(random(50, 256, 0), bank, 3)
+    """A hundred copies of each row send no more queries to a comparison with the whole bank."""
+    queries, bank = random(500, 256, 0), random(200, 256, 1)
+    once, _ = searched_in_full(monkeypatch, queries, bank, 3)
+    often, indices = searched_in_full(monkeypatch, queries, np.repeat(bank, 100, axis=0), 3)
+    assert often == once < 10
     assert (np.diff(indices, axis=1) == 1).all()
     assert (indices[:, 0] % 100 == 0).all()
+
+
+def wide(generator: np.random.Generator, count: int, width: int) -> np.ndarray:
+    """Rows like those of some CLIP models: two dimensions outweigh all others."""
+    return generator.normal(size=(count, width)) * np.where(np.arange(width) < 2, 20, 1)
+
+
+def banks(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and a bank of a kind that is hard for numbers of few bits."""
+    generator = np.random.default_rng(0)
+    base, queries = generator.normal(size=96), generator.normal(size=(600, 96))
+    rows = {
+        "random": generator.normal(size=(2500, 96)),
+        "clusters": np.repeat(generator.normal(size=(50, 96)), 50, axis=0)
+        + 1e-3 * generator.normal(size=(2500, 96)),
+        "narrow": base + 1e-4 * generator.normal(size=(2500, 96)),
+        "near ties": base + 1e-7 * generator.normal(size=(2500, 96)),
+        "outlying dimensions": wide(generator, 2500, 96),
+        "opposite": -base + 0.3 * generator.normal(size=(2500, 96)),
+        "one odd row": np.vstack([base + 0.01 * generator.normal(size=(2499, 96)), -base]),
+    }[kind]
+    if kind == "outlying dimensions":
+        queries = wide(generator, 600, 96)
+    if kind in ("narrow", "near ties", "opposite", "one odd row"):
+        queries = base + queries
+    return unit(queries), unit(rows)
+
+
+KINDS = (
+    "random",
+    "clusters",
+    "narrow",
+    "near ties",
+    "outlying dimensions",
+    "opposite",
+    "one odd row",
+)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_hard_banks_are_ordered_as_in_float64(kind: str, biased: bool) -> None:
+    queries, bank = banks(kind)
+    bias = np.random.default_rng(3).normal(scale=0.05, size=len(bank)) if biased else None
+    scores = queries.astype(float) @ bank.astype(float).T + (0 if bias is None else bias)
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    indices, cosines = top_k(queries, bank, 5, bias=bias)
+    found = np.take_along_axis(scores, indices, 1)
+    best = np.take_along_axis(scores, expected, 1)
+    # Sums in another order differ by this much in float64; beyond it no row may differ.
+    np.testing.assert_allclose(found, best, rtol=0, atol=1e-15)
+    gaps = -np.diff(-np.sort(-scores, axis=1)[:, :6], axis=1)
+    clear = (gaps > 1e-14).all(axis=1)
+    assert clear.mean() > 0.9
+    assert np.array_equal(indices[clear], expected[clear])
+    exact = np.take_along_axis(queries.astype(float) @ bank.astype(float).T, indices, 1)
+    np.testing.assert_allclose(cosines, exact, rtol=0, atol=1e-7)
+    for block, bank_block in ((7, 4000), (1024, 700), (250, 33)):
+        other = top_k(queries[:50], bank, 5, bias=bias, block=block, bank_block=bank_block)
+        assert np.array_equal(other[0], indices[:50])
+        assert np.array_equal(other[1], cosines[:50])
+
+
+def test_queries_unlike_the_sample_are_as_exact() -> None:
+    """Ranges are chosen by every second query or fewer; the others are longer and elsewhere."""
+    queries, bank = random(1000, 64, 0), random(2500, 64, 1)
+    queries[1::2] = unit(bank[:500] + 0.05 * random(500, 64, 2))
+    queries[3] = np.eye(64, dtype=np.float32)[5]
+    expected = np.argsort(-(queries.astype(float) @ bank.astype(float).T), axis=1)[:, :3]
+    assert np.array_equal(top_k(queries, bank, 3)[0], expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_in_floating_point_are_as_exact(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a machine without products of bytes uses."""
+    queries, bank = random(300, 96, 0), random(2500, 96, 1)
+    expected = top_k(queries, bank, 5)
+    monkeypatch.setattr("clipit_eva.pairing.block.multiplies_bytes", lambda: False)
+    monkeypatch.setattr("clipit_eva.pairing.block.fast_float", lambda _: dtype)
+    found = top_k(queries, bank, 5)
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("where", ["queries", "bank"])
+def test_rows_that_are_not_finite_are_refused(where: str) -> None:
+    rows = {"queries": random(20, 16, 0), "bank": random(40, 16, 1)}
+    rows[where][3, 2] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        top_k(rows["queries"], rows["bank"], 2)
+
+
+def test_no_queries_have_no_neighbours() -> None:
+    indices, cosines = top_k(random(3, 8, 0)[:0], random(4, 8, 1), 2)
+    assert indices.shape == cosines.shape == (0, 2)
