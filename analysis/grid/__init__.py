@@ -22,5 +22,6 @@ __getattr__ = _lazy.attach(
         "run_cell": f"{__name__}.worker",
         "run_local": f"{__name__}.local",
         "expand": f"{__name__}.expansion",
+        "run_search": f"{__name__}.search",
     },
 )

@@ -80,6 +80,11 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
     _claim(grid.folder)
     check_inputs(grid)
     if options.engine == "slurm":
+        if plan.search is not None:
+            raise InputError(
+                "--engine slurm submits cells, and a search has trials that follow from others; "
+                "submit this command without --engine as a job, as often as workers are wanted"
+            )
         from . import slurm
 
         settings = slurm.read_settings({**plan.slurm, **options.slurm})
@@ -88,10 +93,10 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
         show(render_status(grid, _jobs(grid, options)))
         return True
     store.write_grid(grid, plan.retries)
-    if plan.search is not None:
+    if plan.search is not None and not options.only:
         from .search import run_search
 
-        run_search(plan, grid.folder, options.jobs or default_jobs())
+        show(run_search(plan, grid.folder, options.jobs or default_jobs()).summary)
         return True
     from .local import run_local
 

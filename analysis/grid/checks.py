@@ -61,8 +61,8 @@ def check_search(plan: Plan) -> None:
         plan: A plan, with or without a search.
 
     Raises:
-        InputError: There are several tasks or backbones, CLIP-IT is not among the methods, or a
-            variable of the space is unknown.
+        InputError: There are several tasks or backbones, or cells that are left out, CLIP-IT is
+            not among the methods, or a variable of the space is unknown.
     """
     if plan.search is None:
         return
@@ -72,6 +72,8 @@ def check_search(plan: Plan) -> None:
                 f"search: {kind} are {', '.join(names)}; a search has one of them, so write a plan "
                 "for each"
             )
+    if plan.exclude:
+        raise InputError("search: trials are compared with all runs of a plan; leave exclude out")
     if "clip_it" not in plan.methods:
         raise InputError("search: methods lacks clip_it, whose settings are searched; add it")
     (task,) = plan.tasks
