@@ -5,13 +5,14 @@ import dataclasses
 import enum
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.files import atomic_path
+from clipit_eva.files import atomic_path, one_line_errors
 
 from .cell import Cell, Grid
 
@@ -80,7 +81,8 @@ def write_grid(grid: Grid, retries: int) -> None:
     ]
     _write(grid.folder / GRID, {"runs": runs})  # first: it tells that the folder is a grid's
     for cell in grid.cells.values():
-        _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
+        content = {**_plain(cell), "retries": retries}
+        _write(cell.folder / _CELL, content, durable=False)
 
 
 def write_cells(grid: Grid, retries: int) -> None:
@@ -91,7 +93,8 @@ def write_cells(grid: Grid, retries: int) -> None:
         retries: How often a failed cell is tried again.
     """
     for cell in grid.cells.values():
-        _write(cell.folder / _CELL, {**_plain(cell), "retries": retries})
+        content = {**_plain(cell), "retries": retries}
+        _write(cell.folder / _CELL, content, durable=False)
 
 
 def read_cell(folder: Path) -> tuple[Cell, int]:
@@ -202,10 +205,24 @@ def _plain(cell: Cell) -> dict[str, Any]:
     return {**fields, "folder": None, "environment": dict(cell.environment)}
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file whole, unless it says the same already."""
+def _write(path: Path, content: Mapping[str, Any], durable: bool = True) -> None:
+    """Writes a JSON file whole, unless it says the same already.
+
+    Args:
+        path: The file.
+        content: What it is to say.
+        durable: Whether it is to survive a power cut. A thousand cells would take ten seconds for
+            that, and each call writes again what they are.
+    """
     text = json.dumps(content, indent=1, sort_keys=True)
     if path.is_file() and path.read_text() == text:
         return
-    with atomic_path(path) as temporary:
+    if durable:
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+        return
+    with one_line_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(text)
+        temporary.replace(path)

@@ -70,8 +70,9 @@ def run_cell(folder: Path) -> int:
         if store.is_finished(folder):
             return 0
         cell, retries = store.read_cell(folder)
+        others = {path.name.rpartition("-")[2]: path for path in folder.parent.iterdir()}
         for digest in cell.needs:
-            if not any(map(store.is_finished, folder.parent.glob(f"*-{digest[:12]}"))):
+            if digest[:12] not in others or not store.is_finished(others[digest[:12]]):
                 raise InputError(f"{cell.name} needs cell {digest[:12]}, which is not finished")
         with _Termination() as termination:
             for attempt in range(1, retries + 2):
