@@ -81,5 +81,6 @@ def plot_alignment(
             label=f"{name} (mean {one.mean():.3f})",
         )
         ax.axvline(float(one.mean()), color=GREY, linestyle=LINES[number])
-    ax.legend(frameon=False, fontsize="small")
+    ax.set_ylim(top=1.35 * ax.get_ylim()[1])  # room for the legend above the bars
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
     return clean(ax, xlabel=f"{measure} of image and report", ylabel="samples", title=title)

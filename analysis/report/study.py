@@ -174,7 +174,7 @@ def _warnings(cells: Sequence[Cell], headline: pd.DataFrame) -> tuple[str, ...]:
         found.append(f"Fewer than 5 seeds: {', '.join(few[:3])}{more}.")
     runs = [run for cell in cells for arm in cell.runs.values() for run in arm]
     lost = {run.path for run in runs if run.pairing is None and run.method != arms.UNIMODAL
-            and not any(name == "no_text" for name, _ in run.traits.factors)}  # fmt: skip
+            and not any(name == arms.NO_TEXT for name, _ in run.traits.factors)}  # fmt: skip
     if lost:
         found.append(
             f"The pairing table of {len(lost)} runs is not where it was, or has changed since: "
