@@ -5,7 +5,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -15,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from clipit_eva import child
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _PATIENCE = 60.0
@@ -62,9 +63,8 @@ def slurm_cluster() -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("starting SLURM needs root")
     _install()
-    with tempfile.TemporaryDirectory(
-        prefix="slurm-", dir="/tmp"
-    ) as name:  # sockets' paths are short
+    # Not in pytest's folder: the path of a socket has to be short.
+    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as name:
         folder = Path(name)
         _configure(folder)
         with pytest.MonkeyPatch.context() as patch, _daemons(folder) as daemons:
@@ -149,7 +149,7 @@ def _free_ports(number: int) -> list[int]:
 
 @contextlib.contextmanager
 def _daemons(folder: Path) -> Iterator[list[subprocess.Popen]]:
-    """Runs the three daemons in the foreground as children; ends them, and what they started."""
+    """Runs the three daemons; they end with this process, even if it is killed."""
     munge = folder / "munge"
     files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed"}
     config = ["-f", str(folder / "slurm.conf")]
@@ -161,34 +161,28 @@ def _daemons(folder: Path) -> Iterator[list[subprocess.Popen]]:
     started: list[subprocess.Popen] = []
     try:
         for command in commands:
-            with (folder / f"{command[0]}.log").open("wb") as log:
-                started.append(
-                    subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-                )
+            with _log(folder, command[0]).open("wb") as log:
+                started.append(child.start(command, os.environ, log, grace=10))
             if command[0] == "munged":
                 _wait_for(lambda: (munge / "socket").exists(), "munged makes no socket")
         yield started
     finally:
         for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.communicate()  # closes its standard input, by which it ends
+
+
+def _log(folder: Path, program: str) -> Path:
+    return folder / f"{program}.log"
 
 
 def _wait_for_node(folder: Path, daemons: list[subprocess.Popen]) -> None:
     def is_idle() -> bool:
-        if any(daemon.poll() is not None for daemon in daemons):
-            return True
+        for daemon, program in zip(daemons, _PROGRAMS, strict=False):
+            if daemon.poll() is not None:
+                pytest.fail(f"{program} ended: {_log(folder, program).read_text()[-2000:]}")
         return _run("sinfo", "--noheader", "--format=%T").strip() == "idle"
 
     _wait_for(is_idle, "the node does not become idle")
-    for daemon in daemons:
-        if daemon.poll() is not None:
-            name = Path(daemon.args[0]).name  # type: ignore[index]
-            pytest.fail(f"{name} ended: {(folder / f'{name}.log').read_text()[-2000:]}")
 
 
 def _end_jobs() -> None:

@@ -128,7 +128,7 @@ def test_driver_may_exit_and_the_same_call_attaches(
     assert all(record and record.status == 0 for record in records)
     for before, after in pairwise(records):
         assert before.ended <= after.started
-    assert {job.state for job in slurm.jobs_of(grid).values()} == {"COMPLETED"}
+    wait(lambda: set(states(grid).values()) == {"COMPLETED"})
     assert slurm.submit(grid, PLAIN) == []
 
     digest = hashlib.sha256(secret.encode()).hexdigest()
