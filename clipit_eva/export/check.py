@@ -35,15 +35,25 @@ def real_images(run: Run) -> tuple[torch.Tensor, list[int]] | None:
     Returns:
         The images [n, 3, H, W] and their indices in the eva dataset; None if the data is not where
         the run had it.
+
+    Raises:
+        InputError: The data is there, but cannot be read.
     """
     description = run.datasets.get("test")
     root = innermost(description).get("root") if description is not None else None
     if root is None or not os.path.isdir(root):
         return None
-    dataset = build(description)
-    dataset.configure()
-    positions = range(0, len(dataset), max(1, len(dataset) // IMAGES))[:IMAGES]
-    images = torch.stack([dataset[position][0] for position in positions])
+    try:
+        dataset = build(description)
+        dataset.configure()
+        positions = range(0, len(dataset), max(1, len(dataset) // IMAGES))[:IMAGES]
+        images = torch.stack([dataset[position][0] for position in positions])
+    except Exception as error:  # a dataset may fail in any way
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise InputError(
+            f"the run's test images in {root} cannot be read ({reason}); restore them, or give "
+            "--no-check"
+        ) from error
     return images, [eva_index(dataset, position) for position in positions]
 
 
@@ -62,7 +72,8 @@ def check_run(run: Run, branch: str, indices: Sequence[int], logits: torch.Tenso
     rows = rows[(rows["split"] == "test") & (rows["branch"] == branch)].set_index("index")
     found = table.probabilities(logits.squeeze(-1))
     names = [f"prob_{position}" for position in range(found.shape[1])]
-    difference = float(np.abs(rows.loc[list(indices), names].to_numpy() - found).max())
+    # An index that the table lacks becomes NaN, which fails too.
+    difference = float(np.abs(rows.reindex(list(indices))[names].to_numpy() - found).max())
     if not difference <= TABLE_TOLERANCE:
         raise InputError(
             f"the backbone or the images at hand are not those of {run.folder}: its probabilities "

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clipit_eva.errors import InputError
-from clipit_eva.export.check import check_run, compare, random_images
+from clipit_eva.export.check import check_run, compare, random_images, real_images
 from clipit_eva.export.run import find_run
 
 from .conftest import MakeRun
@@ -55,3 +55,14 @@ def test_the_runs_own_table_tells_another_backbone(unimodal_run: MakeRun) -> Non
     even = torch.tensor([[0.0, 0, 0, 0], [math.log(3), 0, 0, 0]])  # half for the first class
     with pytest.raises(InputError, match=r"not those of .* differ by 0.25"):
         check_run(run, "fused", [1, 0], even)
+    with pytest.raises(InputError, match="not those of"):
+        check_run(run, "fused", [1, 2], torch.zeros(2, 4))  # the table has two images
+
+
+def test_data_that_cannot_be_read_is_named(unimodal_run: MakeRun) -> None:
+    folder, _ = unimodal_run()
+    run = find_run(folder)
+    assert real_images(run) is None
+    (folder / "gone").mkdir()  # where the run had its images
+    with pytest.raises(InputError, match=r"test images in .*gone cannot be read .* --no-check"):
+        real_images(run)
