@@ -13,7 +13,7 @@ import open_clip
 import pytest
 import safetensors.torch
 import torch
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, default_collate
 
 from clipit_eva.data.paired_text import PairedTextDataset
 from clipit_eva.errors import InputError
@@ -73,3 +73,32 @@ def test_table_is_checked_as_for_images(
     path = write_pairs(length=3)
     with pytest.raises(InputError, match="with 3 images"):
         PairedTextDataset(slides(), "train", text_source, str(path)).setup()
+
+
+def test_batches_are_what_samples_make_and_labels_are_read_once(
+    slides: Callable[..., Any], text_source: ReportSource, write_pairs: Callable[..., Path]
+) -> None:
+    class Counting(slides):  # type: ignore[misc, valid-type]
+        labels_read = 0
+
+        def load_target(self, index: int) -> torch.Tensor:
+            self.labels_read += 1
+            return super().load_target(index)
+
+    inner = Counting()
+    name = f"{Counting.__module__}.{Counting.__qualname__}"
+    path = write_pairs(dataset=name)
+    dataset = PairedTextDataset(inner, "train", text_source, str(path), top_k=2)
+    dataset.setup()
+    for _ in range(2):
+        for batch, start in zip(DataLoader(dataset, batch_size=8), (0, 8, 16), strict=True):
+            indices = range(start, min(start + 8, 20))
+            data, targets, metadata = default_collate([dataset[index] for index in indices])
+            np.testing.assert_allclose(batch[0], data, rtol=0, atol=1e-6)
+            assert batch[0].dtype == data.dtype
+            assert torch.equal(batch[1], targets)
+            assert batch[2].keys() == metadata.keys()
+            assert torch.equal(batch[2]["report_index"], metadata["report_index"])
+            assert batch[2]["report_id"] == metadata["report_id"]
+            assert batch[2]["site"] == metadata["site"]
+    assert inner.labels_read == 20
