@@ -1,4 +1,4 @@
-"""Throughput of pairing from images on disk to the table, against the bare image encoder.
+"""Time of pairing, from images on disk to the table, against the bare image encoder.
 
 Run: python benchmarks/pairing.py
 
@@ -6,15 +6,16 @@ Both read the same files with the same transform, batches and workers; the encod
 with random weights.
 """
 
-import argparse
+import dataclasses
 import json
 import shutil
-import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _common
 import eva
 import numpy as np
 import open_clip
@@ -48,43 +49,50 @@ class Timed(PairingWriter):
         self.seconds = time.perf_counter() - self.started
 
 
-def main() -> None:
-    """Runs both in turns and prints one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=384)
-    parser.add_argument("--reports", type=int, default=10_000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "gpu"])
-    options = parser.parse_args()
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Sizes of one comparison."""
+
+    images: int
+    reports: int
+    device: str
+    batch: int = 64
+    workers: int = 1
+
+
+def measure(options: _common.Options) -> Iterator[_common.Result]:
+    """Compares both in turns, and unless quick for ever more reports."""
+    for reports in [10_000] if options.quick else [100, 1000, 10_000]:
+        setting = Setting(128 if options.quick else 384, reports, options.device)
+        yield compare(setting, rounds=3 if options.quick else 5)
+
+
+def compare(setting: Setting, rounds: int) -> _common.Result:
+    """Compares pairing with the encoder alone, in turns."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(folder, options)
-        pair(folder, options)  # embeds the reports, which are not timed
-        rounds = [(bare(folder, options), pair(folder, options)) for _ in range(options.rounds)]
-    encoder = statistics.median(seconds for seconds, _ in rounds)
-    pairing = statistics.median(seconds for _, seconds in rounds)
-    result = {
-        **vars(options),
-        "threads": torch.get_num_threads(),
-        "bare_images_per_s": round(options.images / encoder, 1),
-        "pairing_images_per_s": round(options.images / pairing, 1),
-        "ratio": round(encoder / pairing, 3),
-        "ratio_of_each_round": [round(one / other, 3) for one, other in rounds],
-    }
-    print(json.dumps(result))
+        prepare(folder, setting)
+        pair(folder, setting)  # embeds the reports, which are not timed
+        turns = [(pair(folder, setting), bare(folder, setting)) for _ in range(rounds)]
+    pairing, encoder = ([turn[place] for turn in turns] for place in (0, 1))
+    return _common.ratio(
+        f"pairing with {setting.reports} reports / bare image encoder",
+        {"pairing": pairing, "encoder": encoder},
+        "pairing",
+        "encoder",
+        **dataclasses.asdict(setting),
+    )
 
 
-def prepare(folder: Path, options: argparse.Namespace) -> None:
+def prepare(folder: Path, setting: Setting) -> None:
     """Makes images, reports and a model."""
     generator = np.random.default_rng(0)
     (folder / "images").mkdir()
-    for number in range(options.images):
+    for number in range(setting.images):
         pixels = generator.integers(0, 256, (28, 28, 3), dtype=np.uint8)
         image = Image.fromarray(pixels).resize((256, 256))
         image.save(folder / "images" / f"{number:05d}.png")
-    lines = (f"tissue {number} with {number % 97} glands" for number in range(options.reports))
+    lines = (f"tissue {number} with {number % 97} glands" for number in range(setting.reports))
     (folder / "reports.txt").write_text("\n".join(lines))
     model = open_clip.CLIP(**json.loads(json.dumps(ARCHITECTURE)))
     (folder / "clip").mkdir()
@@ -100,32 +108,31 @@ def images(folder: Path) -> ImageFolder:
     return ImageFolder(str(folder / "images"), ["tissue"], transforms=transform)
 
 
-def loader(options: argparse.Namespace) -> eva.DataLoader:
+def loader(setting: Setting) -> eva.DataLoader:
     """Returns the settings of both data loaders."""
-    several = options.workers > 0
+    several = setting.workers > 0
     return eva.DataLoader(
-        batch_size=options.batch,
-        num_workers=options.workers,
+        batch_size=setting.batch,
+        num_workers=setting.workers,
         persistent_workers=several,
         prefetch_factor=2 if several else None,
-        pin_memory=options.device == "gpu",
+        pin_memory=setting.device == "cuda",
     )
 
 
-def bare(folder: Path, options: argparse.Namespace) -> float:
+def bare(folder: Path, setting: Setting) -> float:
     """Returns the seconds that the encoder alone takes."""
     dataset = images(folder)
     dataset.setup()
-    device = "cuda" if options.device == "gpu" else "cpu"
-    encoder = load_clip(str(folder / "clip")).image_encoder.to(device)
+    encoder = load_clip(str(folder / "clip")).image_encoder.to(setting.device)
     start = time.perf_counter()
     with torch.inference_mode():
-        for batch, _, _ in loader(options)(dataset):
-            encoder(batch.to(device)).cpu()
+        for batch, _, _ in loader(setting)(dataset):
+            encoder(batch.to(setting.device)).cpu()
     return time.perf_counter() - start
 
 
-def pair(folder: Path, options: argparse.Namespace) -> float:
+def pair(folder: Path, setting: Setting) -> float:
     """Returns the seconds from the first batch to the table."""
     cache = folder / "cache"
     for path in cache.glob("images*"):
@@ -135,7 +142,7 @@ def pair(folder: Path, options: argparse.Namespace) -> float:
     )
     writer = Timed(source, str(folder / "pairs.parquet"), {0: "train"})
     trainer = eva.Trainer(
-        accelerator=options.device,
+        accelerator="gpu" if setting.device == "cuda" else "cpu",
         logger=False,
         enable_progress_bar=False,
         default_root_dir=str(folder / "logs"),
@@ -143,7 +150,7 @@ def pair(folder: Path, options: argparse.Namespace) -> float:
     )
     data = eva.DataModule(
         schemas.DatasetsSchema(predict=[images(folder)]),
-        schemas.DataloadersSchema(predict=loader(options)),
+        schemas.DataloadersSchema(predict=loader(setting)),
     )
     trainer.predict(eva.InferenceModule(nn.Identity()), datamodule=data, return_predictions=False)
     shutil.rmtree(folder / "logs", ignore_errors=True)
@@ -151,4 +158,4 @@ def pair(folder: Path, options: argparse.Namespace) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    _common.main(__doc__, measure)
