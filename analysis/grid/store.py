@@ -80,9 +80,7 @@ def write_grid(grid: Grid, retries: int) -> None:
         if cell.kind in ("unimodal", "text_only", "clip_it")
     ]
     _write(grid.folder / GRID, {"runs": runs})  # first: it tells that the folder is a grid's
-    for cell in grid.cells.values():
-        content = {**_plain(cell), "retries": retries}
-        _write(cell.folder / _CELL, content, durable=False)
+    write_cells(grid, retries)
 
 
 def write_cells(grid: Grid, retries: int) -> None:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from clipit_eva.analysis.grid import store
+from clipit_eva.analysis.grid import store, worker
 from clipit_eva.analysis.grid.local import run_local
 from clipit_eva.analysis.grid.store import State
 from clipit_eva.errors import InputError
@@ -156,6 +156,17 @@ def test_a_worker_that_dies_counts_as_a_failure_that_has_a_record(make):
         assert outcome.cancelled == {child.digest: bad.digest}
         assert store.state_of(bad.folder) is State.FAILED
     assert time.monotonic() - began < 60
+
+
+def test_sigterm_ends_a_worker_and_its_cell(make, processes_of, until):
+    cell = make.cell("cell", WORK + "(work / 'half').touch(); " + SLEEPS)
+    folder = make.grid().folder
+    process = subprocess.Popen(worker.command(cell.folder))
+    until((cell.work / "half").is_file)
+    process.terminate()
+    assert process.wait(10) == 143
+    assert processes_of(folder) == {}
+    assert store.read_record(cell.folder) is None
 
 
 @pytest.mark.parametrize(
