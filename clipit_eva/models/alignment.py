@@ -149,7 +149,12 @@ def _measure_batch(trainer: pl.Trainer, module: CLIPITModule, batch: Any) -> np.
     """Returns cosine and distance of a batch [B, 2]."""
     if module.reports is None:
         raise RuntimeError("the reports have been freed")
+    batch = trainer.precision_plugin.convert_input(batch)
     given: Any = INPUT_BATCH(*trainer.strategy.batch_to_device(batch))
+    if "report_index" not in (given.metadata or {}):
+        raise InputError(
+            "the training batches name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"
+        )
     with trainer.precision_plugin.forward_context():
         projected = module.branches(given.data).projected.float()
         embeddings = module.reports(given.metadata["report_index"]).float()

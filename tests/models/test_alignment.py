@@ -157,6 +157,27 @@ def test_without_text_there_is_no_table(make_module, make_data, make_trainer) ->
     assert not (Path(trainer.log_dir) / "alignment.parquet").exists()
 
 
+def test_batches_without_reports_are_refused(make_module, make_data, make_trainer) -> None:
+    data = make_data()
+    data.datasets = dataclasses.replace(data.datasets, train=data.datasets.val)
+    with pytest.raises(InputError, match="name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"):
+        make_trainer(AlignmentWriter(), max_epochs=1).fit(make_module(), datamodule=data)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_half_precision_is_measured_too(
+    make_module, make_data, make_trainer, closeness, precision: str
+) -> None:
+    torch.manual_seed(1)
+    module, data, before = make_module(), make_data(), Before()
+    trainer = make_trainer(before, AlignmentWriter(), max_epochs=1, precision=precision)
+    trainer.fit(module, datamodule=data)
+    rows, _ = table_of(trainer)
+    module.float().load_state_dict(before.state)
+    cosine, _ = closeness(module, data.datasets.train.wrapped.images)
+    np.testing.assert_allclose(rows["cosine_before"], cosine, atol=0.02)
+
+
 def test_another_module_is_refused(make_data, make_trainer) -> None:
     head = {"class_path": "torch.nn.Linear", "init_args": {"in_features": 768, "out_features": 4}}
     module = eva.HeadModule(head=head, criterion=nn.CrossEntropyLoss(), backbone=nn.Flatten())
