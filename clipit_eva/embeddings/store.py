@@ -114,21 +114,26 @@ def _missing(folder: Path, facts: Mapping[str, Any]) -> str:
         f"EMBEDDINGS_ROOT={folder} has no embeddings of split {facts['split']!r} of {dataset} by "
         f"MODEL_NAME={facts['model_name']}"
     )
+    if (difference := _nearest_difference(folder, facts)) is not None:
+        text += f" (there are some, {difference})"
+    return f"{text}; run `{_command(facts)}` with the same variables first"
+
+
+def _nearest_difference(folder: Path, facts: Mapping[str, Any]) -> str | None:
+    """Says how the embeddings differ that are most like those looked for; None without any."""
     differences = []
     for path in folder.glob(f"{KIND}-*.json"):
         try:
             other = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except ValueError:  # interrupted while it was written
             continue
-        if (other.get("dataset"), other.get("split")) == (facts["dataset"], facts["split"]):
-            keys = [key for key in _WORDS if other.get(key) != facts[key]]
-            differences.append([*keys, other])
-    if differences:
-        *keys, other = min(differences, key=len)
-        shown = [_difference(key, other.get(key), facts[key]) for key in keys]
-        text += f" (there are some, {'of another ' if shown else ''}" + ", ".join(shown)
-        text += ")" if shown else "not finished)"
-    return f"{text}; run `{_command(facts)}` with the same variables first"
+        if (other["dataset"], other["split"]) == (facts["dataset"], facts["split"]):
+            keys = [key for key in _WORDS if other[key] != facts[key]]
+            differences.append([_difference(key, other[key], facts[key]) for key in keys])
+    if not differences:
+        return None
+    nearest = min(differences, key=len)
+    return f"of another {', '.join(nearest)}" if nearest else "not finished"
 
 
 def _difference(key: str, found: Any, expected: Any) -> str:
