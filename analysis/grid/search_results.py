@@ -19,6 +19,9 @@ from .variables import as_text
 _RERUN = "best"
 """Folder that a run of the best settings writes to, unless OUTPUT_ROOT says otherwise."""
 
+_ENOUGH = 8
+"""Finished trials below which a forest that is fitted to them says nothing."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
@@ -63,6 +66,8 @@ def importance_of(trials: Sequence[Trial], settings: SearchSettings) -> dict[str
     Returns:
         Shares by variable, most first, which add up to 1; empty if too few trials differ.
     """
+    if len(trials) < _ENOUGH or len({trial.value for trial in trials}) < 2:
+        return {}
     study = optuna.create_study(direction=settings.direction)
     space = distributions(settings)
     study.add_trials(
@@ -75,8 +80,6 @@ def importance_of(trials: Sequence[Trial], settings: SearchSettings) -> dict[str
             for trial in trials
         ]
     )
-    if len({trial.value for trial in trials}) < 2:
-        return {}
     try:
         found = get_param_importances(
             study, evaluator=FanovaImportanceEvaluator(seed=settings.seed)
@@ -121,6 +124,10 @@ def in_words(settings: Mapping[str, Value]) -> str:
     return " ".join(f"{name}={as_text(value)}" for name, value in settings.items())
 
 
+def _in_words(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
 def _row(trial: Trial, settings: SearchSettings, seeds: Sequence[int]) -> list[object]:
     values = list(trial.values) or [""] * len(seeds)
     value = trial.value if trial.values else ""
@@ -130,10 +137,9 @@ def _row(trial: Trial, settings: SearchSettings, seeds: Sequence[int]) -> list[o
 
 def _config(result: SearchResult, seeds: Sequence[int], cell: Cell) -> str:
     """Returns the config of the best settings, with which `eva fit` needs no variable."""
-    listed = ", ".join(map(str, seeds))
     header = (
         f"# Trial {result.best.index + 1} of a search: {in_words(result.best.settings)}\n"
-        f"# {result.metric} {result.best.value:.4f}, the mean over seeds {listed}.\n"
+        f"# {result.metric} {result.best.value:.4f}, the mean over {_in_words(seeds)}.\n"
         f"# EVA_GLOBAL_SEED={seeds[0]} repeats its first run; for others set N_RUNS and\n"
         "# VISION_HEAD_CHECKPOINT, too.\n"
     )
@@ -143,7 +149,7 @@ def _config(result: SearchResult, seeds: Sequence[int], cell: Cell) -> str:
 
 
 def _summary(result: SearchResult, settings: SearchSettings, seeds: Sequence[int]) -> str:
-    best, listed = result.best, ", ".join(map(str, seeds))
+    best = result.best
     finished = sum(trial.state == "finished" for trial in result.trials)
     failed = [trial for trial in result.trials if trial.state == "failed"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in result.importance.items())
@@ -151,7 +157,7 @@ def _summary(result: SearchResult, settings: SearchSettings, seeds: Sequence[int
         f"# Search over {', '.join(settings.space)}",
         "",
         f"{finished} of {settings.trials} trials finished. {settings.direction.capitalize()}d: "
-        f"{result.metric} of the validation, mean over seeds {listed}. No test result was read.",
+        f"{result.metric} of the validation, mean over {_in_words(seeds)}; no test result.",
         "",
         "| settings | value |",
         "| --- | --- |",

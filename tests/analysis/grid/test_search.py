@@ -220,12 +220,15 @@ def test_a_metric_that_is_no_number_is_refused(tmp_path: Path) -> None:
         validation_metric(cell, "val/A")
 
 
-def test_without_differences_no_importance_is_made_up(tmp_path: Path) -> None:
-    space = {"PATIENCE": Choices((5, 10))}
-    result = run_search(trivial.plan(space=space, trials=4), tmp_path, run=trivial.Runs())
+def test_no_importance_is_made_up(tmp_path: Path) -> None:
+    same = {"PATIENCE": Choices((5, 10))}
+    result = run_search(trivial.plan(space=same, trials=8), tmp_path / "same", run=trivial.Runs())
     assert result.importance == {}
     assert "too few trials differ" in result.summary
     assert result.best.index == 0  # the first of equal ones
+    few = run_search(trivial.plan(trials=7), tmp_path / "few", run=trivial.Runs())
+    assert few.importance == {}
+    assert _table(tmp_path / "few", "importance.csv") == []
 
 
 def test_an_unfinished_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
