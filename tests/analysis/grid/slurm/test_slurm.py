@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import random
 import subprocess
 import sys
 import time
@@ -21,7 +22,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
 COUNT = "open(os.environ['OUTPUT_ROOT'] + '/../runs', 'a').write('x')"
 """Code by which a cell counts how often it was started."""
 
-SLEEP = "import time; time.sleep(120)"
+SLEEP = "import time; time.sleep(60)"
+
+DRIVER = """
+import pathlib, sys
+from clipit_eva.analysis.grid import slurm, store
+from clipit_eva.analysis.grid.cell import Grid
+root = pathlib.Path(sys.argv[1])
+cells = [store.read_cell(folder)[0] for folder in (root / "cells").iterdir()]
+print("start", flush=True)
+for one in slurm.submit(Grid.of(root, cells), slurm.read_settings({"memory": "50M"})):
+    print(f"{one.cell.name}:{one.job}:{one.is_new}")
+"""
+"""A process that submits the grid of a folder, prints what it did, and ends."""
 
 PLAIN = slurm.read_settings({"time": "5", "memory": "50M"})
 
@@ -97,18 +110,10 @@ def test_driver_may_exit_and_the_same_call_attaches(
     second = make.cell("second", token, needs=[first], products=["token"])
     third = make.cell("third", f"import os; {COUNT}", needs=[first, second])
     grid = make.grid()
-    script = (
-        "import sys, pathlib; from clipit_eva.analysis.grid import slurm, store;"
-        "from clipit_eva.analysis.grid.cell import Grid;"
-        "root = pathlib.Path(sys.argv[1]);"
-        "cells = [store.read_cell(f)[0] for f in (root / 'cells').iterdir()];"
-        "new = slurm.submit(Grid.of(root, cells), slurm.read_settings({'memory': '50M'}));"
-        "print(*(f'{n.cell.name}:{n.job}:{n.is_new}' for n in new))"
-    )
     output = subprocess.run(
-        [sys.executable, "-c", script, str(grid.folder)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", DRIVER, str(grid.folder)], capture_output=True, text=True, check=True
     ).stdout
-    by_driver = dict(word.split(":")[:2] for word in output.split())
+    by_driver = dict(word.split(":")[:2] for word in output.split()[1:])
     assert output.count("True") == 3
 
     attached = slurm.submit(grid, PLAIN)
@@ -163,7 +168,7 @@ def test_a_failed_cell_takes_its_dependants_with_it_and_later_calls_mend(make: A
 def test_a_killed_job_is_submitted_again_with_those_that_wait_for_it(make: Any) -> None:
     """Called at once: SLURM has not yet removed the job that waits in vain."""
     code = "import os, time; p = os.environ['OUTPUT_ROOT'] + '/../runs'; again = os.path.exists(p)"
-    killed = make.cell("killed", f"{code}; {COUNT}; again or time.sleep(120)")
+    killed = make.cell("killed", f"{code}; {COUNT}; again or time.sleep(60)")
     after = make.cell("after", f"import os; {COUNT}", needs=[killed])
     grid = make.grid(retries=2)
     old = numbers(slurm.submit(grid, PLAIN))
@@ -300,6 +305,25 @@ def test_a_call_killed_while_it_submits_leaves_no_job_behind_that_has_nothing_to
     wait_for_end(grid)
     assert store.is_finished(cell.folder)
     assert facts(old.job)["JobState"] == "CANCELLED"
+
+
+def test_a_driver_killed_at_any_moment_repeats_and_loses_nothing(make: Any) -> None:
+    cells: list[Cell] = []
+    for number in range(10):
+        cells.append(make.cell(f"cell {number}", f"import os; {COUNT}", needs=cells[-3:-2]))
+    grid = make.grid()
+    moments = random.Random(1)
+    for _ in range(5):
+        command = [sys.executable, "-c", DRIVER, str(grid.folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as driver:
+            assert driver.stdout is not None
+            driver.stdout.readline()
+            time.sleep(moments.uniform(0, 0.3))
+            driver.kill()
+    slurm.submit(grid, PLAIN)
+    wait_for_end(grid)
+    assert [runs(cell) for cell in cells] == [1] * len(cells)
+    assert all(store.is_finished(cell.folder) for cell in cells)
 
 
 def test_refused_job_is_a_one_line_error(make: Any) -> None:
