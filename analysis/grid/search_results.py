@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -157,7 +157,8 @@ def _summary(result: SearchResult, settings: SearchSettings, seeds: Sequence[int
         f"# Search over {', '.join(settings.space)}",
         "",
         f"{finished} of {settings.trials} trials finished. {settings.direction.capitalize()}d: "
-        f"{result.metric} of the validation, mean over {_in_words(seeds)}; no test result.",
+        f"{result.metric} of the validation, mean over {_in_words(seeds)}. "
+        "No test result was read.",
         "",
         "| settings | value |",
         "| --- | --- |",
@@ -175,11 +176,11 @@ def _summary(result: SearchResult, settings: SearchSettings, seeds: Sequence[int
     return "\n".join(lines)
 
 
-def _write_table(path: Path, header: Sequence[str], rows: object) -> None:
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows(rows)  # type: ignore[arg-type]
+        writer.writerows(rows)
 
 
 def _write(path: Path, text: str) -> None:
