@@ -1,6 +1,9 @@
 """`kill -9` of the driver at any moment, then the same call."""
 
+import os
 import random
+import re
+import signal
 import time
 from pathlib import Path
 
@@ -113,17 +116,31 @@ def test_twenty_kills_change_nothing(make, drive, processes_of, until, tmp_path)
 
 
 def test_what_a_cell_has_finished_is_recorded_though_the_driver_is_killed(
-    make, drive, processes_of, until
+    make, drive, processes_of, until, tmp_path
 ):
-    # Sparse: nothing to write, but a digest that takes the worker a moment.
-    code = "import os; os.truncate(os.open(os.environ['OUTPUT_ROOT'] + '/big', 66, 438), 2**29)"
-    cell = make.cell("cell", code, products=["big"])
+    go = tmp_path / "go"
+    code = (
+        "import os, time; open(os.environ['OUTPUT_ROOT'] + '/here', 'w')\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.02)"
+    )
+    cell = make.cell("cell", code)
     grid = make.grid()
     driver = drive(grid.folder)
-    until((cell.work / "big").is_file)
-    until(lambda: not any(code in line for line in processes_of(cell.work).values()))
+    until((cell.work / "here").is_file)
+    (worker,) = (
+        pid
+        for pid, command in processes_of(grid.folder).items()
+        if "grid.worker" in command and "clipit_eva.child" not in command
+    )
+    os.kill(worker, signal.SIGSTOP)  # it stands between the end of its cell and the record
+    go.touch()
+    until(lambda: not processes_of(cell.work))
     driver.kill()
+    pending = re.compile(r"^ShdPnd:\s*([0-9a-f]+)$", re.MULTILINE)
+    status = Path(f"/proc/{worker}/status")
+    until(lambda: int(pending.search(status.read_text())[1], 16) & 1 << signal.SIGTERM - 1)
     assert not store.is_finished(cell.folder)
+    os.kill(worker, signal.SIGCONT)
     until(lambda: not processes_of(grid.folder), 10)
     assert store.is_finished(cell.folder)
 
