@@ -108,8 +108,7 @@ class RunWriter:
         **model: Any,
     ) -> Path:
         """Writes one run; `model` are arguments of its module. Returns the predictions table."""
-        n = len(targets)
-        sure = np.broadcast_to(np.asarray(sure), n)
+        n, sure = len(targets), np.broadcast_to(np.asarray(sure), len(targets))
         probs = np.repeat(((1 - sure) / (classes - 1))[:, np.newaxis], classes, axis=1)
         probs[np.arange(n), predictions] = sure
         branch = {"unimodal": "vision", "text_only": "text", "clip_it": "fused"}[method]
@@ -121,8 +120,8 @@ class RunWriter:
             wrong = rows.assign(branch="vision", prediction=(rows["prediction"] + 1) % classes)
             rows = pd.concat([rows, wrong])
         backbone_config = {"class_path": "eva.Backbone", "init_args": {"model_name": backbone}}
-        path = self.folder / (name or f"{dataset}_{backbone}_{method}_{seed}".replace("/", "_"))
-        path = path / run / predictions_table.FILENAME
+        folder = name or f"{dataset}_{backbone}_{method}_{seed}".replace("/", "_")
+        path = self.folder / folder / run / predictions_table.FILENAME
         facts = {
             "config": {
                 "model": {

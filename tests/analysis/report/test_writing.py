@@ -12,6 +12,7 @@ from clipit_eva.analysis.report.images import SIDE
 from clipit_eva.cli import main
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.table import make_pairs, write_pairs
+from clipit_eva.reports.corpus import read_corpus
 
 QUICK = Options(n_resamples=1000)
 
@@ -114,9 +115,6 @@ def test_images_and_reports_are_shown_when_asked_for(write_run, tmp_path):
         Image.new("RGB", (200, 100), (200, 0, 100)).save(path)
     (tmp_path / "reports.txt").write_text("".join(f"secret finding {i}\n" for i in range(8)))
     pairing = tmp_path / "pairs.parquet"
-    ids = [str(i) for i in range(8)]
-    from clipit_eva.reports.corpus import read_corpus
-
     ids = read_corpus(tmp_path / "reports.txt").ids
     pairs = make_pairs("val", names, ids, np.arange(8)[:, None], np.ones((8, 1), np.float32))
     write_pairs(pairs, pairing, {})
@@ -133,11 +131,8 @@ def test_images_and_reports_are_shown_when_asked_for(write_run, tmp_path):
             "split": "val",
         }
     }
-    for method, predictions in (
-        ("unimodal", 1 - targets),
-        ("clip_it", targets),
-        ("text_only", targets),
-    ):
+    for method in ("unimodal", "clip_it", "text_only"):
+        predictions = 1 - targets if method == "unimodal" else targets
         test = paired if method == "text_only" else inner
         backbone = None if method == "text_only" else {"init_args": {"model_name": "net"}}
         config = {
