@@ -26,7 +26,7 @@ class Options:
 
     Attributes:
         engine: Where cells run.
-        jobs: Processes at a time on this machine; None means one a GPU, or one for two cores.
+        jobs: Processes at a time on this machine; None means `default_jobs`.
         only: Names of cells; they and what they need run. Empty means all.
         dry_run: Print the cells and run nothing.
         status: Print how far each cell is and run nothing.
@@ -88,6 +88,7 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
         from . import slurm
 
         settings = slurm.read_settings({**plan.slurm, **options.slurm})
+        slurm.check(grid, settings)
         store.write_grid(grid, plan.retries)
         slurm.submit(grid, settings, chosen)
         show(render_status(grid, _jobs(grid, options)))
@@ -105,7 +106,7 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
 
 
 def default_jobs() -> int:
-    """Returns how many cells run at a time: one a GPU, or one for two cores, at most two."""
+    """Returns how many cells run at a time: one a GPU; without, one a core, at most two."""
     from .devices import visible_gpus
 
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
@@ -153,10 +154,13 @@ def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
 
 def _claim(output: Path) -> None:
     """Refuses a folder that holds something else."""
-    if output.is_dir() and any(output.iterdir()) and not (output / store.GRID).is_file():
-        raise InputError(f"--output {output} is not empty and holds no grid; give a new folder")
     if output.exists() and not output.is_dir():
         raise InputError(f"--output {output} is no folder; give another")
+    if not output.is_dir() or (output / store.GRID).is_file():
+        return
+    # A call that was killed at once may have left a hidden temporary file.
+    if any(not path.name.startswith(".") for path in output.iterdir()):
+        raise InputError(f"--output {output} is not empty and holds no grid; give a new folder")
 
 
 def _jobs(grid: Grid, options: Options) -> dict[str, str]:

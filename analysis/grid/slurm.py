@@ -47,6 +47,22 @@ class Submitted:
     is_new: bool
 
 
+def check(grid: Grid, settings: SlurmSettings) -> None:
+    """Refuses what cannot be submitted, before anything is written.
+
+    Args:
+        grid: The cells.
+        settings: What jobs ask for.
+
+    Raises:
+        InputError: SLURM or submitit is not installed, or settings are given for a kind of cell
+            that is not there.
+    """
+    slurm_queue.require("sbatch", "srun", "squeue", "scancel")
+    _submitit()
+    check_kinds(settings, [cell.kind for cell in grid.cells.values()])
+
+
 def submit(
     grid: Grid, settings: SlurmSettings, only: Collection[str] | None = None
 ) -> list[Submitted]:
@@ -65,9 +81,8 @@ def submit(
             settings are given for a kind of cell that is not there, or another process submits
             the grid. Jobs that SLURM has taken until then stay; a later call adds the others.
     """
-    slurm_queue.require("sbatch", "srun", "squeue", "scancel")
+    check(grid, settings)
     submitit = _submitit()
-    check_kinds(settings, [cell.kind for cell in grid.cells.values()])
     with _alone(grid.folder):
         jobs = [job for job in slurm_queue.jobs_in(grid.folder) if job.is_live]
         finished = {d for d, cell in grid.cells.items() if store.is_finished(cell.folder)}
