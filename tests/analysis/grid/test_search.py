@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from clipit_eva.analysis.grid import store
+from clipit_eva.analysis.grid.ablate import Options, ablate
 from clipit_eva.analysis.grid.search import run_search, validation_metric
 from clipit_eva.analysis.grid.search_settings import Choices
 from clipit_eva.analysis.grid.search_study import open_study
@@ -242,6 +243,16 @@ def test_an_unfinished_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
 def test_a_plan_without_a_search_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no section `search`"):
         run_search(dataclasses.replace(trivial.PLAN, search=None), tmp_path, run=trivial.Runs())
+
+
+def test_a_search_is_not_submitted_as_cells(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(
+        "seeds: [1]\ntasks: {bach: {cohort: 1}}\nbackbones: {demo: {}}\nmethods: {clip_it: {}}\n"
+        "search: {trials: 2, space: {LORA_RANK: [4, 8]}}\n"
+    )
+    with pytest.raises(InputError, match="submit this command without --engine"):
+        ablate(str(tmp_path / "plan.yaml"), tmp_path / "out", Options(engine="slurm"), print)
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_optuna_one_line_says_what_to_install(tmp_path: Path) -> None:
