@@ -7,8 +7,8 @@ from typing import Any
 import eva
 import pytest
 import torch
-from eva.core.trainers import functional
 from eva.core.metrics import AverageLoss, structs
+from eva.core.trainers import functional
 from torch import nn
 
 from clipit_eva.errors import InputError
