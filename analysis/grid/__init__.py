@@ -22,6 +22,8 @@ __getattr__ = _lazy.attach(
         "run_cell": f"{__name__}.worker",
         "run_local": f"{__name__}.local",
         "expand": f"{__name__}.expansion",
+        "read_settings": f"{__name__}.slurm_settings",
+        "submit": f"{__name__}.slurm",
         "run_search": f"{__name__}.search",
     },
 )

@@ -224,6 +224,8 @@ class _Engine:
         record = store.read_record(self._folder(digest))
         if record is not None and record.status == 0:
             self._schedule.finish(digest)
+            name, seconds = self._grid.cells[digest].name, record.ended - record.started
+            self._progress.note(len(self._schedule.finished), f"{name}, {seconds:.0f} s")
         elif record == job.earlier and status == worker.BUSY:
             self._elsewhere.add(digest)
         else:

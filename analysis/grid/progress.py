@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Counts, rate and time left, on one line; nothing of that where stderr is no terminal.
+    """Counts, rate and time left, on one line; where stderr is no terminal, a line a finished cell.
 
     Args:
         total: Number of cells.
@@ -16,6 +16,7 @@ class Progress:
 
     def __init__(self, total: int, finished: int, shown: bool) -> None:
         self._shown = shown
+        self._total = total
         self._bar = tqdm(
             total=total,
             initial=finished,
@@ -48,6 +49,16 @@ class Progress:
         """Prints a line that stays, on stderr, terminal or not."""
         if self._shown:
             tqdm.write(line, file=sys.stderr)
+
+    def note(self, finished: int, what: str) -> None:
+        """Prints a line where none moves: in the log of a job, say.
+
+        Args:
+            finished: Number of cells that are finished.
+            what: The one that was finished last.
+        """
+        if not self.moves:
+            self.say(f"finished {finished} of {self._total}: {what}")
 
     def close(self) -> None:
         """Leaves the line as it is."""

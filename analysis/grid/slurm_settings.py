@@ -1,12 +1,13 @@
 """What jobs on SLURM ask for: the settings of a plan's `slurm` section."""
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from clipit_eva.errors import InputError
+
+from .fields import check_keys, integer, mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +66,18 @@ def read_settings(content: Mapping[str, Any]) -> SlurmSettings:
         InputError: A key is unknown or a value is none that SLURM takes.
     """
     at = "slurm"
-    _check_keys(content, (*_FIELDS, "max_running", "kinds"), at)
+    check_keys(content, (*_FIELDS, "max_running", "kinds"), f"{at}.")
     own = dict(content)
-    kinds = _mapping(own.pop("kinds", None), f"{at}.kinds")
+    kinds = mapping(own.pop("kinds", None), f"{at}.kinds")
     running = own.pop("max_running", None)
     resources = _resources(own, at, Resources())
     return SlurmSettings(
         resources,
         {
-            kind: _resources(_mapping(value, f"{at}.kinds.{kind}"), f"{at}.kinds.{kind}", resources)
+            kind: _resources(mapping(value, f"{at}.kinds.{kind}"), f"{at}.kinds.{kind}", resources)
             for kind, value in kinds.items()
         },
-        None if running is None else _whole(running, f"{at}.max_running", least=1),
+        None if running is None else integer(running, f"{at}.max_running", least=1),
     )
 
 
@@ -90,7 +91,7 @@ def check_kinds(settings: SlurmSettings, kinds: Collection[str]) -> None:
     Raises:
         InputError: There are settings for another kind; most likely its name is misspelt.
     """
-    _check_keys(settings.kinds, list(dict.fromkeys(kinds)), "slurm.kinds")
+    check_keys(settings.kinds, list(dict.fromkeys(kinds)), "slurm.kinds.")
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Resources))
@@ -120,14 +121,14 @@ _OF_THE_GRID = {
 
 def _resources(content: Mapping[str, Any], at: str, default: Resources) -> Resources:
     """Returns what a section asks for; what it leaves out is as the default says."""
-    _check_keys(content, _FIELDS, at)
+    check_keys(content, _FIELDS, f"{at}.")
     found: dict[str, Any] = {}
     for name in ("partition", "account"):
         if content.get(name) is not None:
             found[name] = _word(content[name], f"{at}.{name}")
     for name, least in (("gpus", 0), ("cpus", 1)):
         if content.get(name) is not None:
-            found[name] = _whole(content[name], f"{at}.{name}", least)
+            found[name] = integer(content[name], f"{at}.{name}", least)
     if content.get("time") is not None:
         found["time"] = _minutes(content["time"], f"{at}.time")
     if content.get("memory") is not None:
@@ -138,7 +139,7 @@ def _resources(content: Mapping[str, Any], at: str, default: Resources) -> Resou
 
 def _parameters(value: Any, at: str) -> dict[str, str | int | float | bool]:
     found = {}
-    for name, option in _mapping(value, at).items():
+    for name, option in mapping(value, at).items():
         key = name.replace("_", "-")
         if not re.fullmatch(r"[a-z][a-z0-9-]+", key):
             raise InputError(f"{at}.{name} is no long option of sbatch")
@@ -183,26 +184,3 @@ def _word(value: Any, at: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[\w.,@:+-]+", value):
         raise InputError(f"{at} is {value!r}; it must be a name")
     return value
-
-
-def _whole(value: Any, at: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{at} is {value!r}; it must be a whole number of at least {least}")
-    return value
-
-
-def _mapping(value: Any, at: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InputError(f"{at} must be a mapping with names as keys")
-    return value
-
-
-def _check_keys(content: Mapping[str, Any], known: Collection[str], at: str) -> None:
-    """Raises InputError for the first key that is not known, with the nearest one that is."""
-    for key in content:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise InputError(f"{at}.{key} is unknown; {hint}")

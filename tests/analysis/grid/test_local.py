@@ -232,13 +232,14 @@ def test_a_driver_takes_over_what_another_one_leaves(make, tmp_path, drive, unti
     assert store.is_finished(cell.folder)
 
 
-def test_without_a_terminal_only_failures_are_printed(make, drive):
-    make.cell("good")
-    bad = make.cell("bad", "raise SystemExit('no such luck')")
+def test_without_a_terminal_each_cell_that_ends_is_a_line(make, drive):
+    good = make.cell("good")
+    bad = make.cell("bad", "raise SystemExit('no such luck')", needs=[good])
     driver = drive(make.grid().folder)
     assert driver.wait(60) == 1
-    log = bad.folder / "log_1.txt"
-    assert driver.stderr.read() == f"failed: bad: no such luck (log: {log})\n"
+    finished, failed = driver.stderr.read().splitlines()
+    assert re.fullmatch(r"finished 1 of 2: good, \d+ s", finished)
+    assert failed == f"failed: bad: no such luck (log: {bad.folder / 'log_1.txt'})"
 
 
 def test_a_terminal_shows_counts_rate_and_time_left(make, drive):
