@@ -77,14 +77,11 @@ class FloatProduct:
         self._residue = _largest_norm(centred - self._values.float()) + 2.0**-23
         self._bias = bias.float() if bias.any() else None
         self._bias_error = float(bias.abs().max()) * 2.0**-22
-        self._memory = self._values.new_empty(0, len(centred))
 
     def scores(self, queries: torch.Tensor) -> Scores:
         """Compares queries [n, d], float32, with all rows."""
         low = queries.to(self._values.dtype)
-        if len(low) > len(self._memory):  # kept: fresh memory costs more than the product
-            self._memory = self._memory.new_empty(len(low), len(self._values))
-        values = torch.mm(low, self._values.T, out=self._memory[: len(low)])
+        values = low @ self._values.T
         if self._bias is not None:
             values += self._bias
         norm = low.float().norm(dim=1).double()

@@ -7,11 +7,14 @@ import numpy as np
 from scipy import special
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.retrieval import BLOCK, top_k
+from clipit_eva.pairing.retrieval import top_k
 from clipit_eva.pairing.table import CONTROLS
 
 NAMES = ("nearest", "csls", "inverted_softmax", *CONTROLS)
 """All policies; see `PairingPolicy`."""
+
+_BLOCK = 256
+"""Images whose cosines with all reports are held at a time."""
 
 Pairs = tuple[np.ndarray, np.ndarray]
 """Rows of reports [N, k], int64, best first, and their cosines [N, k], float32."""
@@ -155,8 +158,8 @@ def _log_sum_exp(images: np.ndarray, reports: np.ndarray, temperature: float) ->
     """Returns log sum over images of exp(cosine / temperature) for each report [M], float64."""
     total = np.full(len(reports), -np.inf)
     # Blocks of a fixed size: sums in another order would differ in the last bits.
-    for start in range(0, len(images), BLOCK):
-        cosines = reports @ images[start : start + BLOCK].T
+    for start in range(0, len(images), _BLOCK):
+        cosines = reports @ images[start : start + _BLOCK].T
         part = special.logsumexp(cosines.astype(np.float64) / temperature, axis=1)
         total = np.logaddexp(total, np.asarray(part))
     return total

@@ -1,30 +1,33 @@
 """Exact nearest neighbours by cosine similarity, in blocks.
 
 Matrix products in low precision say which rows can be among the best, with a bound on their error
-(`candidates`); the scores of these are then computed in float64 one by one (`block`, `exact`). So
-the result depends neither on the sizes of blocks nor on the order in which a matrix product adds.
+(`candidates`); the scores of these are then computed in float64 one by one (`cpu`, `accelerator`).
+So the result depends neither on the sizes of blocks nor on the order in which a matrix product
+adds.
 """
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.block import BankBlock, Neighbours
-from clipit_eva.pairing.exact import Duplicates
-
-BLOCK = 256
-"""Queries whose similarities with all of a bank can be held in float64."""
+from clipit_eva.pairing.block import BankBlock
+from clipit_eva.pairing.duplicates import Duplicates
+from clipit_eva.pairing.neighbours import Neighbours
 
 QUERY_BLOCK = 1 << 10
-"""Queries compared with a block of the bank at a time: their 8-bit scores stay in a CPU's cache."""
+"""Queries compared with a block of the bank at a time."""
 
 BANK_BLOCK = 1 << 15
 """Rows of the bank compared with a block of queries at a time."""
+
+_SCORES = 1 << 23
+"""Approximate scores that a thread of a CPU holds at a time."""
 
 _SAMPLE = 256
 """Queries by which the range of low-precision products is chosen."""
@@ -82,21 +85,50 @@ def top_k(
 
 def _compare(queries: np.ndarray, bank: BankBlock, best: Neighbours, block: int) -> None:
     """Takes the neighbours of all queries in a block of the bank into the best known ones."""
-    unsure = []
-    parts = _parts(len(queries), block)
-    for part in tqdm(parts, desc="Pairing", unit="block", disable=len(parts) < 2):
+
+    @torch.inference_mode()
+    def compare(part: slice) -> torch.Tensor:
         known = best.at(part)
         found, sure = bank.neighbours(_rows(queries, part, bank.device), known.floor(bank.device))
         found.scores[~sure] = -math.inf
         known.merge(found)
-        unsure.append(part.start + torch.nonzero(~sure)[:, 0].cpu())
-    left = torch.cat(unsure)  # together: a comparison in full precision reads the whole bank
-    for place in _parts(len(left), block):
-        places = left[place]
+        return part.start + torch.nonzero(~sure)[:, 0].cpu()
+
+    @torch.inference_mode()
+    def search(part: slice) -> None:
+        places = left[part]
         known = best.at(places)
         some = _rows(queries, places.numpy(), bank.device)
         known.merge(bank.search(some, known.floor(bank.device)))
         best.put(places, known)
+
+    if bank.device.type == "cpu":
+        block = max(1, min(block, _SCORES // len(bank)))
+    parts = _parts(len(queries), block)
+    with _side_by_side(bank.device) as map_parts:
+        unsure = map_parts(compare, parts)
+        bar = tqdm(unsure, desc="Pairing", unit="block", total=len(parts), disable=len(parts) < 2)
+        left = torch.cat(list(bar))  # together: full precision reads the whole bank
+        for _ in map_parts(search, _parts(len(left), block)):
+            pass
+
+
+@contextlib.contextmanager
+def _side_by_side(device: torch.device) -> Iterator[Callable[..., Iterator]]:
+    """Gives a `map` that runs on as many threads of a CPU as PyTorch would use for one product.
+
+    Each product then has one thread: less is spent on waiting, and all else runs side by side too.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or threads == 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool.map
+    finally:  # an interrupted pairing waits only for the blocks that have begun
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # the default of new threads, which the pool's have changed
 
 
 def _parts(count: int, size: int) -> list[slice]:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.block import BankBlock, Neighbours
+from clipit_eva.pairing.block import BankBlock
+from clipit_eva.pairing.neighbours import Neighbours
 from clipit_eva.pairing.retrieval import top_k
 
 
@@ -254,3 +255,27 @@ def test_rows_that_are_not_finite_are_refused(where: str) -> None:
 def test_no_queries_have_no_neighbours() -> None:
     indices, cosines = top_k(random(3, 8, 0)[:0], random(4, 8, 1), 2)
     assert indices.shape == cosines.shape == (0, 2)
+
+
+def test_result_is_bit_equal_for_any_number_of_threads() -> None:
+    queries, bank = random(700, 64, 0), random(900, 64, 1)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                found.append(top_k(queries, bank, 4, block=50))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for indices, cosines in found[1:]:
+        assert np.array_equal(indices, found[0][0])
+        assert np.array_equal(cosines, found[0][1])
+
+
+def test_a_row_that_is_not_finite_is_refused_in_any_block_of_the_bank() -> None:
+    bank = random(40, 16, 1)
+    bank[39, 0] = np.inf
+    with pytest.raises(InputError, match="not finite"):
+        top_k(random(20, 16, 0), bank, 2, bank_block=10)
