@@ -143,13 +143,7 @@ def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
     for name in names:
         if name not in digests:
             raise InputError(f"--only {name}: there is no such cell; --dry-run lists them")
-    chosen: set[str] = set()
-    waiting = [digests[name] for name in names]
-    while waiting:
-        digest = waiting.pop()
-        chosen.add(digest)
-        waiting += grid.cells[digest].needs
-    return chosen
+    return set(grid.with_needs([digests[name] for name in names]))
 
 
 def _claim(output: Path) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import graphlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from clipit_eva.errors import InputError
@@ -56,6 +56,28 @@ class Grid:
 
     folder: Path
     cells: Mapping[str, Cell]
+
+    def with_needs(self, digests: Collection[str] | None) -> dict[str, Cell]:
+        """Returns cells together with all that they need, in the grid's order.
+
+        Args:
+            digests: Digests of the cells; None means all.
+
+        Raises:
+            InputError: A digest is no cell's.
+        """
+        if digests is None:
+            return dict(self.cells)
+        wanted: set[str] = set()
+        waiting = list(digests)
+        while waiting:
+            digest = waiting.pop()
+            if digest not in self.cells:
+                raise InputError(f"{digest[:12]} is no cell of the grid {self.folder}")
+            if digest not in wanted:
+                wanted.add(digest)
+                waiting += self.cells[digest].needs
+        return {digest: cell for digest, cell in self.cells.items() if digest in wanted}
 
     @staticmethod
     def of(folder: Path, cells: Iterable[Cell]) -> "Grid":

@@ -80,7 +80,7 @@ def run_local(
     """
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; it must be at least 1")
-    needs = _wanted(grid, only)
+    needs = {digest: cell.needs for digest, cell in grid.with_needs(only).items()}
     finished = {digest for digest in needs if store.is_finished(grid.cells[digest].folder)}
     schedule = Schedule(needs, finished)
     if len(finished) < len(needs):
@@ -92,22 +92,6 @@ def run_local(
             finally:
                 engine.end()
     return Outcome(tuple(schedule.finished), schedule.failed, schedule.cancelled)
-
-
-def _wanted(grid: Grid, only: Collection[str] | None) -> dict[str, tuple[str, ...]]:
-    """Returns what each cell that is asked for needs, and so on for those, in the grid's order."""
-    if only is None:
-        return {digest: cell.needs for digest, cell in grid.cells.items()}
-    found: set[str] = set()
-    waiting = list(only)
-    while waiting:
-        digest = waiting.pop()
-        if digest not in grid.cells:
-            raise InputError(f"only: {digest!r} is the digest of no cell of the plan")
-        if digest not in found:
-            found.add(digest)
-            waiting += grid.cells[digest].needs
-    return {digest: cell.needs for digest, cell in grid.cells.items() if digest in found}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,8 +87,8 @@ def submit(
         jobs = [job for job in slurm_queue.jobs_in(grid.folder) if job.is_live]
         finished = {d for d, cell in grid.cells.items() if store.is_finished(cell.folder)}
         kept = _kept(grid, jobs, finished)
-        wanted = _with_needs(grid, only)
-        new = [grid.cells[d] for d in grid.cells if d in wanted - finished - kept.keys()]
+        wanted = grid.with_needs(only)
+        new = [cell for d, cell in wanted.items() if d not in finished | kept.keys()]
         replaced = {cell.digest[:12] for cell in new}
         slurm_queue.cancel([job for job in jobs if job.name.split("-")[1] in replaced])
         numbers = {digest: job.id for digest, job in kept.items()}
@@ -226,20 +226,6 @@ def _submitted(executor: Any, cell: Cell, done: int, total: int) -> str:
             f"SLURM refuses the job of {cell.name}: {lines[-1]}; {done} of {total} jobs are "
             "submitted, the same command submits the others"
         ) from error
-
-
-def _with_needs(grid: Grid, only: Collection[str] | None) -> set[str]:
-    """Returns digests of cells and of all that they need."""
-    wanted: set[str] = set()
-    waiting = list(grid.cells if only is None else only)
-    while waiting:
-        digest = waiting.pop()
-        if digest not in grid.cells:
-            raise InputError(f"{digest[:12]} is no cell of the grid {grid.folder}")
-        if digest not in wanted:
-            wanted.add(digest)
-            waiting += grid.cells[digest].needs
-    return wanted
 
 
 def _task(cell: Cell, number: str) -> Path:

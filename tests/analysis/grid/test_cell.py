@@ -30,3 +30,12 @@ def test_two_cells_in_one_folder_are_refused() -> None:
 def test_an_unknown_need_is_refused() -> None:
     with pytest.raises(InputError, match="cell a needs zz"):
         Grid.of(Path(), [_cell("a", "zz")])
+
+
+def test_some_cells_come_with_all_that_they_need() -> None:
+    grid = Grid.of(Path("grid"), [_cell("d", "b"), _cell("c", "a"), _cell("b", "a"), _cell("a")])
+    assert list(grid.with_needs(["d"])) == ["a", "b", "d"]
+    assert grid.with_needs([]) == {}
+    assert grid.with_needs(None) == grid.cells
+    with pytest.raises(InputError, match="zz is no cell of the grid grid"):
+        grid.with_needs(["a", "zz"])

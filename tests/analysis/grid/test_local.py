@@ -133,7 +133,7 @@ def test_bad_calls_start_nothing(make):
     grid = make.grid()
     with pytest.raises(InputError, match="jobs is 0; it must be at least 1"):
         run_local(grid, 0)
-    with pytest.raises(InputError, match="only: 'c0ffee' is the digest of no cell"):
+    with pytest.raises(InputError, match="c0ffee is no cell of the grid"):
         run_local(grid, 1, only=["c0ffee"])
     (cell.folder / "record.json").write_text("{")
     with pytest.raises(InputError, match=r"record\.json is damaged; delete it"):
