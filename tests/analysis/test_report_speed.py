@@ -1,6 +1,6 @@
 """The whole report at full size: 54 cells x 5 seeds x 32,768 samples."""
 
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -38,9 +38,10 @@ def test_the_report_of_54_cells_takes_a_minute_and_two_gibibytes(write_run, tmp_
     start = time.perf_counter()
     output = tmp_path / "report"
     command = [sys.executable, "-m", "clipit_eva.cli", "report", str(write_run.folder)]
-    subprocess.run([*command, "--output", str(output)], check=True)
+    process = subprocess.Popen([*command, "--output", str(output)])
+    _, status, peak = os.wait4(process.pid, 0)  # of this child alone
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert status == 0
     print(f"{seconds:.1f} s wall, {peak.ru_utime + peak.ru_stime:.1f} s CPU, "
           f"{peak.ru_maxrss / 1024:.0f} MiB")  # fmt: skip
     assert (output / "report.html").stat().st_size < 20e6

@@ -96,7 +96,8 @@ def test_a_run_from_embeddings_predicts_images(no_lora, cohort, run_eva, tmp_pat
     datasets["predict"] = {"class_path": "eva.vision.datasets.BACH", "init_args": images}
     path = tmp_path / "predict.yaml"
     path.write_text(yaml.safe_dump(config))
-    finished = run_eva("predict", path, {"CHECKPOINT": str(checkpoint)})
+    run = {"CHECKPOINT": str(checkpoint), "DATA_ROOT": str(cohort.bach)}
+    finished = run_eva("predict", path, run)
     assert finished.status == 0, finished.output
     ours, _ = read_predictions(finished.file(FILENAME))
     theirs, _ = read_predictions(_table(no_lora, "run_0"))

@@ -81,7 +81,8 @@ def test_checkpoint_reproduces_test_without_text(trained, cohort, run_eva) -> No
         }
         path = checkpoint.parent / "predict.yaml"
         path.write_text(yaml.safe_dump(config))
-        again = run_eva("predict", path, {"CHECKPOINT": str(checkpoint)})
+        run = {"CHECKPOINT": str(checkpoint), "DATA_ROOT": str(cohort.bach)}
+        again = run_eva("predict", path, run)
         assert again.status == 0, again.output
         ours, theirs = _predictions(again), _predictions(trained, f"run_{number}")
         columns = [name for name in ours if name != "split"]
