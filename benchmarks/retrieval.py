@@ -1,92 +1,125 @@
-"""Speed and memory of retrieval against a loop over images, checked against float64.
+"""Time and memory of retrieval against a loop over images, checked against float64.
 
 Run: python benchmarks/retrieval.py
+
+The loop compares one image at a time with the whole bank: `(image * bank).sum(1)`, its maximum and
+where that is. Each repeat is a process of its own, with the loop before and after the retrieval:
+where the loop's temporary comes to lie in memory is settled by chance when a process starts, and
+makes up to a factor of two.
 """
 
-import argparse
-import json
+import multiprocessing
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import _common
 import numpy as np
 import torch
 
 from clipit_eva.pairing.retrieval import top_k
 
+IMAGES = 327_680
+"""PatchCamelyon's."""
 
-def main() -> None:
-    """Runs the comparison and prints one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=327_680, help="PatchCamelyon's")
-    parser.add_argument("--reports", type=int, default=10_000)
-    parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--k", type=int, default=5)
-    parser.add_argument("--looped", type=int, default=64, help="images of each loop")
-    parser.add_argument("--loops", type=int, default=3, help="loops before, and as many after")
-    parser.add_argument("--checked", type=int, default=512, help="images compared with float64")
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    bank = unit(options.reports, options.width, seed=1)
-    queries = unit(options.images, options.width, seed=0)
-    warm_up(queries, bank, options)
-    # Timed before and after the retrieval: other processes on the machine slow both.
-    loops = [time_loop(queries, bank, options) for _ in range(options.loops)]
+REPORTS, WIDTH, K = 10_000, 512, 5
+
+LOOPED = 64
+"""Images of each loop."""
+
+LOOPS = 3
+"""Loops before the retrieval, and as many after."""
+
+CHECKED = 512
+"""Images compared with float64."""
+
+
+def measure(options: _common.Options) -> Iterator[_common.Result]:
+    """Compares both for ever more images; the last are the sizes of the promises."""
+    counts = [IMAGES // 10] if options.quick else [IMAGES // 100, IMAGES // 10, IMAGES]
+    for images in counts:
+        repeats = 3 if images < IMAGES else 5
+        runs = [in_a_process(images, options.device) for _ in range(repeats)]
+        seconds = {name: [run[name] for run in runs] for name in ("retrieval", "loop")}
+        at = f"{images:,} x {REPORTS:,} x {WIDTH}"
+        whole = images == IMAGES
+        yield _common.ratio(
+            f"retrieval / per-image loop, per image, {at}",
+            seconds,
+            "retrieval",
+            "loop",
+            limit=1 / 60 if whole else None,
+            k=K,
+            times_faster=round(
+                statistics.median(run["loop"] / run["retrieval"] for run in runs), 1
+            ),
+        )
+        memory = [run["memory"] / 2**30 for run in runs]
+        yield _common.median(f"memory above the inputs, {at}", memory, "GiB", 2.0)
+        wrong = [float(run["different"]) for run in runs]
+        yield _common.median(
+            f"images of {CHECKED} whose reports are not those of float64, {at}",
+            wrong,
+            "images",
+            0.0,
+        )
+
+
+def in_a_process(images: int, device: str) -> dict[str, Any]:
+    """Returns what `compare` does in a fresh process."""
+    pool = multiprocessing.get_context("spawn").Pool(1)
+    try:
+        return pool.apply(compare, (images, device))
+    finally:
+        pool.close()
+        pool.join()
+
+
+def compare(images: int, device: str) -> dict[str, Any]:
+    """Returns seconds per image of both, bytes above the inputs, and the count of wrong rows."""
+    bank, queries = unit(REPORTS, seed=1), unit(images, seed=0)
+    top_k(queries[:4096], bank, K, device=device)  # compiles, and lets threads start
+    loops = [time_loop(queries, bank, device) for _ in range(LOOPS)]
     before, start = reset_peak(), time.perf_counter()
-    indices, _ = top_k(queries, bank, options.k, device=options.device)
-    retrieval = (time.perf_counter() - start) / options.images
-    peak = memory_bytes("VmHWM")
-    loops += [time_loop(queries, bank, options) for _ in range(options.loops)]
-    loop = statistics.median(loops)
-    result = {
-        "shape": [options.images, options.reports, options.width],
-        "k": options.k,
-        "threads": torch.get_num_threads(),
-        "device": options.device,
-        "loop_us_per_image": round(1e6 * loop, 1),
-        "retrieval_us_per_image": round(1e6 * retrieval, 1),
-        "ratio": round(loop / retrieval, 1),
-        "peak_extra_gib": round((peak - before) / 2**30, 3),
-        **check(queries, bank, indices, options),
+    found, _ = top_k(queries, bank, K, device=device)
+    retrieval = (time.perf_counter() - start) / images
+    memory = memory_bytes("VmHWM") - before
+    loops += [time_loop(queries, bank, device) for _ in range(LOOPS)]
+    return {
+        "loop": statistics.median(loops),
+        "retrieval": retrieval,
+        "memory": memory,
+        "different": different(queries, bank, found),
     }
-    print(json.dumps(result))
 
 
-def unit(count: int, width: int, seed: int) -> np.ndarray:
-    """Returns random unit rows [count, width], float32."""
-    rows = np.random.default_rng(seed).standard_normal((count, width), dtype=np.float32)
+def unit(count: int, seed: int) -> np.ndarray:
+    """Returns random unit rows [count, WIDTH], float32."""
+    rows = np.random.default_rng(seed).standard_normal((count, WIDTH), dtype=np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows
 
 
-def warm_up(queries: np.ndarray, bank: np.ndarray, options: argparse.Namespace) -> None:
-    """Lets libraries start their threads and choose their kernels."""
-    top_k(queries[:4096], bank, options.k, device=options.device)
-
-
-def time_loop(queries: np.ndarray, bank: np.ndarray, options: argparse.Namespace) -> float:
+def time_loop(queries: np.ndarray, bank: np.ndarray, device: str) -> float:
     """Returns the seconds per image of the loop over images."""
-    rows = torch.from_numpy(bank).to(options.device)
-    images = torch.from_numpy(queries[: options.looped]).to(options.device)
+    rows = torch.from_numpy(bank).to(device)
+    images = torch.from_numpy(queries[:LOOPED]).to(device)
     start = time.perf_counter()
     for image in images:
         similarities = (image * rows).sum(1)
         similarities.max().item()
         similarities.argmax().item()
-    return (time.perf_counter() - start) / options.looped
+    return (time.perf_counter() - start) / LOOPED
 
 
-def check(
-    queries: np.ndarray, bank: np.ndarray, indices: np.ndarray, options: argparse.Namespace
-) -> dict[str, int]:
-    """Compares a sample with float64 matrix products; counts rows that differ."""
-    sample = np.random.default_rng(2).choice(len(queries), options.checked, replace=False)
+def different(queries: np.ndarray, bank: np.ndarray, found: np.ndarray) -> int:
+    """Returns how many of a sample's rows [n, K] differ from those of float64 products."""
+    sample = np.random.default_rng(2).choice(len(queries), CHECKED, replace=False)
     exact = queries[sample].astype(np.float64) @ bank.astype(np.float64).T
-    expected = np.argsort(-exact, axis=1, kind="stable")[:, : options.k]
-    return {
-        "checked": options.checked,
-        "different": int((indices[sample] != expected).any(axis=1).sum()),
-    }
+    expected = np.argsort(-exact, axis=1, kind="stable")[:, :K]
+    return int((found[sample] != expected).any(axis=1).sum())
 
 
 def reset_peak() -> int:
@@ -103,4 +136,4 @@ def memory_bytes(name: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    _common.main(__doc__, measure)
