@@ -1,11 +1,9 @@
 """The callback that embeds a task's images while `eva predict` reads them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch import callbacks
 from torch import nn
 from tqdm import tqdm
 from typing_extensions import override
@@ -15,12 +13,13 @@ from clipit_eva.embeddings import store
 from clipit_eva.embeddings.backbone import EmbeddedBackbone, weights_digest
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.embedder import ImageEmbedder
+from clipit_eva.pairing.embedding_callback import EmbeddingCallback
 from clipit_eva.pairing.images import read_image
 
 plugin.activate()
 
 
-class EmbeddingsWriter(callbacks.Callback):
+class EmbeddingsWriter(EmbeddingCallback):
     """Embeds the images of `eva predict` with a vision backbone, once, into one file a split.
 
     An interrupted command continues where it was; images that have an embedding are not read
@@ -34,17 +33,11 @@ class EmbeddingsWriter(callbacks.Callback):
             backbone: The backbone, and the folder of the embeddings.
             splits: Name of the split of each predict dataset, by its position.
         """
-        super().__init__()
+        super().__init__(splits)
         self._backbone = backbone
-        self._splits = dict(splits)
-        self._embedder: ImageEmbedder | None = None
 
     @override
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        # Before the data loaders are made: only images without an embedding are to be read.
-        if stage != "predict":
-            return
-        self._embedder = embedder = ImageEmbedder(trainer, self._splits, "EmbeddingsWriter")
+    def start(self, trainer: pl.Trainer, embedder: ImageEmbedder) -> int:
         model = self._backbone.load()
         weights = weights_digest(model)
         record = self._backbone.record() or {}
@@ -58,36 +51,7 @@ class EmbeddingsWriter(callbacks.Callback):
         embedder.open(self._backbone.root, store.KIND, facts, width)
         if trainer.is_global_zero:
             self._backbone.keep_record(weights, width)
-        if not embedder.begin(model, "MODEL_NAME"):
-            self._complete()  # Lightning skips predicting without images
-
-    @override
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if self._embedder is None:
-            raise RuntimeError("predicting has not started")
-        self._embedder.add(*batch)
-
-    @override
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._complete()
-
-    @override
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._release()
-
-    @override
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        self._release()
+        return embedder.begin(model, "MODEL_NAME")
 
     def _width(self, model: nn.Module, image: torch.Tensor) -> int:
         """Returns the width of the backbone's embedding, from one image [3, H, W]."""
@@ -101,13 +65,8 @@ class EmbeddingsWriter(callbacks.Callback):
             )
         return output.shape[1]
 
-    def _complete(self) -> None:
-        """Completes the files, once all processes have embedded their images."""
-        embedder = self._embedder
-        if embedder is None:
-            raise RuntimeError("predicting has not started")
-        if not embedder.finish():
-            return
+    @override
+    def complete(self, trainer: pl.Trainer, embedder: ImageEmbedder) -> None:
         for rows, dataset, split in zip(
             embedder.stores, embedder.datasets, embedder.splits, strict=True
         ):
@@ -116,9 +75,3 @@ class EmbeddingsWriter(callbacks.Callback):
                 targets = [torch.as_tensor(dataset.load_target(index)) for index in indices]
                 store.complete(rows, torch.stack(targets).numpy())
             print(f"Embeddings of {split}: {rows.file}")
-
-    def _release(self) -> None:
-        """Frees the backbone and gives the data module its datasets back."""
-        if self._embedder is not None:
-            self._embedder.release()
-        self._embedder = None

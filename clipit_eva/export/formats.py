@@ -100,8 +100,11 @@ class ONNXClassifier(nn.Module):
 
         known = set(onnxruntime.get_available_providers())
         providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        options = onnxruntime.SessionOptions()
+        # Threads that wait must not keep the cores from what loads the next batch.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            path, providers=[*filter(known.__contains__, providers)]
+            path, options, providers=[*filter(known.__contains__, providers)]
         )
 
     @property

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
-from lightning.pytorch import callbacks
 from typing_extensions import override
 
 from clipit_eva import plugin, provenance
 from clipit_eva.errors import InputError
 from clipit_eva.pairing import table
 from clipit_eva.pairing.embedder import ImageEmbedder
+from clipit_eva.pairing.embedding_callback import EmbeddingCallback
 from clipit_eva.pairing.policies import PairingPolicy
 from clipit_eva.pairing.report_source import ReportSource
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 plugin.activate()
 
 
-class PairingWriter(callbacks.Callback):
+class PairingWriter(EmbeddingCallback):
     """Embeds the images of `eva predict` with CLIP and writes the pairing table.
 
     The predict datasets must give each image as the CLIP model wants it
@@ -54,23 +54,17 @@ class PairingWriter(callbacks.Callback):
         Raises:
             InputError: `top_k` is below 1.
         """
-        super().__init__()
+        super().__init__(splits)
         if top_k < 1:
             raise InputError(f"TOP_K={top_k} must be at least 1")
         self._source = reports
         self._output_file = Path(output_file)
-        self._splits = dict(splits)
         self._top_k = top_k
         self._policy = policy
         self._clip: CLIPModel | None = None
-        self._embedder: ImageEmbedder | None = None
 
     @override
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        # Before the data loaders are made: only images without an embedding are to be read.
-        if stage != "predict":
-            return
-        self._embedder = embedder = ImageEmbedder(trainer, self._splits, "PairingWriter")
+    def start(self, trainer: pl.Trainer, embedder: ImageEmbedder) -> int:
         corpus = self._source.corpus()
         if self._top_k > len(corpus):
             raise InputError(f"TOP_K={self._top_k}, but REPORTS has {len(corpus)} report(s)")
@@ -82,44 +76,13 @@ class PairingWriter(callbacks.Callback):
             self._source.embeddings(clip)  # what is wrong with it is said before the images
             embedder.open(self._source.cache_dir, "images", clip.identity, clip.embed_dim)
         clip.image_encoder.to(device)
-        if not embedder.begin(clip.image_encoder, "CLIP_CHECKPOINT"):
-            self._pair(trainer)  # Lightning skips predicting without images
+        return embedder.begin(clip.image_encoder, "CLIP_CHECKPOINT")
 
     @override
-    def on_predict_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if self._embedder is None:
+    def complete(self, trainer: pl.Trainer, embedder: ImageEmbedder) -> None:
+        clip = self._clip
+        if clip is None:
             raise RuntimeError("predicting has not started")
-        self._embedder.add(*batch)
-
-    @override
-    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._pair(trainer)
-
-    @override
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._release()
-
-    @override
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        self._release()
-
-    def _pair(self, trainer: pl.Trainer) -> None:
-        """Writes the table, once all processes have embedded their images."""
-        clip, embedder = self._clip, self._embedder
-        if clip is None or embedder is None:
-            raise RuntimeError("predicting has not started")
-        if not embedder.finish():
-            return
         units = self._source.units(clip)
         pairs = self._pairs(clip, units, embedder, str(trainer.strategy.root_device))
         table.write_pairs(pairs, self._output_file, self._provenance(clip, units, embedder))
@@ -174,8 +137,7 @@ class PairingWriter(callbacks.Callback):
             made["control"] = self._policy.name
         return made
 
-    def _release(self) -> None:
-        """Frees the model and gives the data module its datasets back."""
-        if self._embedder is not None:
-            self._embedder.release()
-        self._clip, self._embedder = None, None
+    @override
+    def release(self) -> None:
+        super().release()
+        self._clip = None
