@@ -2,9 +2,10 @@
 
 import logging
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,38 @@ def _fixture_files(config: pytest.Config, pattern: str) -> list[Path]:
     """Returns the committed and the given (`--fixtures`) files that match a glob pattern."""
     folders = [COMMITTED, config.given_fixtures]
     return [path for folder in folders if folder for path in sorted(folder.rglob(pattern))]
+
+
+@pytest.fixture
+def predict_with(tmp_path: Path) -> Callable[..., None]:
+    """Returns a function that reads datasets through eva's trainer, with a callback."""
+    import eva  # here: many tests do without
+    from eva.core.data.datamodules import schemas
+    from torch import nn
+
+    def run(callback: Any, datasets: Iterable[Any], batch_size: int, **options: Any) -> None:
+        loader = eva.DataLoader(
+            batch_size=batch_size,
+            num_workers=0,
+            pin_memory=False,
+            persistent_workers=False,
+            prefetch_factor=None,
+        )
+        data = eva.DataModule(
+            schemas.DatasetsSchema(predict=list(datasets)),
+            schemas.DataloadersSchema(predict=loader),
+        )
+        trainer = eva.Trainer(
+            accelerator="cpu",
+            logger=False,
+            enable_progress_bar=False,
+            default_root_dir=str(tmp_path / "logs"),
+            callbacks=[callback],
+            **options,
+        )
+        trainer.predict(eva.InferenceModule(nn.Identity()), datamodule=data)
+
+    return run
 
 
 @pytest.fixture

@@ -4,12 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import eva
 import pytest
 import torch
-from eva.core.data.datamodules import schemas
 from eva.vision.data.datasets import vision
-from torch import nn
 
 from clipit_eva.demo import settings
 from clipit_eva.embeddings import EmbeddedBackbone, EmbeddingsWriter
@@ -52,32 +49,13 @@ def backbone(tmp_path: Path) -> EmbeddedBackbone:
 
 
 @pytest.fixture
-def embed(backbone: EmbeddedBackbone, tmp_path: Path) -> Callable[..., None]:
+def embed(backbone: EmbeddedBackbone, predict_with: Callable[..., None]) -> Callable[..., None]:
     """Returns a function that embeds datasets through the trainer."""
 
     def run(datasets: dict[str, Any], batch_size: int = 4, **options: Any) -> None:
         writer = EmbeddingsWriter(
             options.pop("backbone", backbone), options.pop("splits", dict(enumerate(datasets)))
         )
-        loader = eva.DataLoader(
-            batch_size=batch_size,
-            num_workers=0,
-            pin_memory=False,
-            persistent_workers=False,
-            prefetch_factor=None,
-        )
-        data = eva.DataModule(
-            schemas.DatasetsSchema(predict=list(datasets.values())),
-            schemas.DataloadersSchema(predict=loader),
-        )
-        trainer = eva.Trainer(
-            accelerator="cpu",
-            logger=False,
-            enable_progress_bar=False,
-            default_root_dir=str(tmp_path / "logs"),
-            callbacks=[writer],
-            **options,
-        )
-        trainer.predict(eva.InferenceModule(nn.Identity()), datamodule=data)
+        predict_with(writer, datasets.values(), batch_size, **options)
 
     return run

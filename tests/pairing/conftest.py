@@ -8,14 +8,11 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; nothing may download
 
-import eva
 import open_clip
 import pytest
 import safetensors.torch
 import torch
-from eva.core.data.datamodules import schemas
 from eva.vision.data.datasets import vision
-from torch import nn
 
 from clipit_eva.pairing.report_source import ReportSource
 from clipit_eva.pairing.writer import PairingWriter
@@ -84,7 +81,9 @@ def source(clip_folder: Path, tmp_path: Path) -> ReportSource:
 
 
 @pytest.fixture
-def predict(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
+def predict(
+    source: ReportSource, predict_with: Callable[..., None], tmp_path: Path
+) -> Callable[..., Path]:
     """Returns a function that pairs datasets through the trainer: the table."""
 
     def run(
@@ -94,26 +93,7 @@ def predict(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / name
         splits = options.pop("splits", dict(enumerate(datasets)))
         writer = PairingWriter(output_file=str(path), splits=splits, **arguments)
-        loader = eva.DataLoader(
-            batch_size=batch_size,
-            num_workers=0,
-            pin_memory=False,
-            persistent_workers=False,
-            prefetch_factor=None,
-        )
-        data = eva.DataModule(
-            schemas.DatasetsSchema(predict=list(datasets.values())),
-            schemas.DataloadersSchema(predict=loader),
-        )
-        trainer = eva.Trainer(
-            accelerator="cpu",
-            logger=False,
-            enable_progress_bar=False,
-            default_root_dir=str(tmp_path / "logs"),
-            callbacks=[writer],
-            **options,
-        )
-        trainer.predict(eva.InferenceModule(nn.Identity()), datamodule=data)
+        predict_with(writer, datasets.values(), batch_size, **options)
         assert writer._clip is None  # the model is freed
         return path
 
