@@ -80,6 +80,7 @@ def compare(setting: Setting, rounds: int) -> _common.Result:
         {"pairing": pairing, "encoder": encoder},
         "pairing",
         "encoder",
+        limit=1 / 0.9 if setting.reports == 10_000 else None,
         **dataclasses.asdict(setting),
     )
 
