@@ -4,8 +4,8 @@ Run: python benchmarks/retrieval.py
 
 The loop compares one image at a time with the whole bank: `(image * bank).sum(1)`, its maximum and
 where that is. Each repeat is a process of its own, with the loop before and after the retrieval:
-where the loop's temporary comes to lie in memory is settled by chance when a process starts, and
-makes up to a factor of two.
+how much of the loop's temporary is mapped into memory anew for each image differs from process to
+process, and makes up to a factor of two.
 """
 
 import multiprocessing
