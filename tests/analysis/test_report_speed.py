@@ -1,6 +1,5 @@
 """The whole report at full size: 54 cells x 5 seeds x 32,768 samples."""
 
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +14,13 @@ SAMPLES = 32_768
 SEEDS = range(1, 6)
 SECONDS = 60
 KIBIBYTES = 2 * 1024**2
+
+# Linux counts what a parent held as the peak of its child: the parent has to be small.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 @pytest.mark.slow
@@ -38,15 +44,13 @@ def test_the_report_of_54_cells_takes_a_minute_and_two_gibibytes(write_run, tmp_
     start = time.perf_counter()
     output = tmp_path / "report"
     command = [sys.executable, "-m", "clipit_eva.cli", "report", str(write_run.folder)]
-    process = subprocess.Popen([*command, "--output", str(output)])
-    _, status, peak = os.wait4(process.pid, 0)  # of this child alone
-    seconds = time.perf_counter() - start
-    assert status == 0
-    print(f"{seconds:.1f} s wall, {peak.ru_utime + peak.ru_stime:.1f} s CPU, "
-          f"{peak.ru_maxrss / 1024:.0f} MiB")  # fmt: skip
+    command = [sys.executable, "-c", PEAK, *command, "--output", str(output)]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    seconds, kibibytes = time.perf_counter() - start, int(finished.stdout.split()[-1])
+    print(f"{seconds:.1f} s, {kibibytes / 1024:.0f} MiB")
     assert (output / "report.html").stat().st_size < 20e6
     assert seconds < SECONDS
-    assert peak.ru_maxrss < KIBIBYTES
+    assert kibibytes < KIBIBYTES
 
 
 def make(write_run, rng, method, targets, accuracy, root, **options):

@@ -62,12 +62,16 @@ def slurm_cluster() -> Iterator[Path]:
     """Starts SLURM for this process and its children; yields the folder of its files."""
     if os.geteuid() != 0:
         pytest.skip("starting SLURM needs root")
-    _install()
-    # Not in pytest's folder: the path of a socket has to be short.
-    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as name:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        # Not in pytest's folder: the path of a socket has to be short.
+        tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as name,
+    ):
+        patch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")  # where daemons are
+        _install()
         folder = Path(name)
         _configure(folder)
-        with pytest.MonkeyPatch.context() as patch, _daemons(folder) as daemons:
+        with _daemons(folder) as daemons:
             patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
             _wait_for_node(folder, daemons)
             yield folder
