@@ -52,9 +52,6 @@ def measure(options: _common.Options) -> Iterator[_common.Result]:
             "loop",
             limit=1 / 60 if whole else None,
             k=K,
-            times_faster=round(
-                statistics.median(run["loop"] / run["retrieval"] for run in runs), 1
-            ),
         )
         memory = [run["memory"] / 2**30 for run in runs]
         yield _common.median(f"memory above the inputs, {at}", memory, "GiB", 2.0)

@@ -9,7 +9,16 @@ from .. import arms, comparisons, paper
 from ..cells import Cell
 from ..significance.datasets import Nemenyi
 from . import notes
-from .table import DAGGER, NONE, STAR, Footnotes, Table, difference, p_value, percent, records
+from .table import (
+    NONE,
+    STAR,
+    Footnotes,
+    Table,
+    marked_difference,
+    p_value,
+    percent,
+    records,
+)
 
 SHOWN_ARMS = (arms.UNIMODAL, arms.CLIP_IT)
 
@@ -82,7 +91,7 @@ def mean_gains(frame: pd.DataFrame, cells: Sequence[Cell], ranks: Nemenyi | None
     """
     footnotes, rows = Footnotes(), []
     for row in records(frame):
-        gain = _interval(row, footnotes)
+        gain = marked_difference(row, footnotes)
         published = comparisons.paper_mean_gains(row["dataset"])
         rows.append(
             {
@@ -141,18 +150,10 @@ def _cell(row: Mapping[str, Any], arm: str) -> str:
     return text + STAR if arm == arms.CLIP_IT and row["p_holm"] < 0.05 else text
 
 
-def _interval(row: Mapping[str, Any], footnotes: Footnotes) -> str:
-    """Returns a difference with its interval, or with the reason why it has none."""
-    text = difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
-    if isinstance(row.get("refused"), str) and row["refused"]:
-        return f"{text} {footnotes.mark(row['refused'])}"
-    return text + DAGGER if row.get("mark") else text
-
-
 def _gain_row(row: Mapping[str, Any], footnotes: Footnotes) -> dict[str, str]:
     """Returns one row of `gains`."""
     where = (row["dataset"], row["backbone"])
-    gain = _interval(row, footnotes)
+    gain = marked_difference(row, footnotes)
     cell = {
         "Dataset": row["dataset"],
         "Backbone": row["backbone"],

@@ -15,6 +15,7 @@ from .table import (
     Footnotes,
     Table,
     difference,
+    marked_difference,
     number,
     p_value,
     percent,
@@ -59,11 +60,7 @@ def ablations(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
 
 def _ablation_row(row: Mapping[str, Any], footnotes: Footnotes) -> dict[str, str]:
     """Returns one row of `ablations`."""
-    gain = difference(*(row[f"{name}_points"] for name in ("difference", "low", "high")))
-    if row["refused"]:
-        gain = f"{gain} {footnotes.mark(row['refused'])}"
-    elif row["mark"]:
-        gain += DAGGER
+    gain = marked_difference(row, footnotes)
     where = (row["dataset"], row["backbone"])
     return {
         "Dataset": row["dataset"],

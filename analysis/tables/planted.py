@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..cells import Cell
 from . import notes
-from .table import DAGGER, NONE, Footnotes, Table, difference, percent, records
+from .table import NONE, Footnotes, Table, difference, marked_difference, percent, records
 
 
 def planted(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
@@ -19,11 +19,6 @@ def planted(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
     """
     footnotes, rows = Footnotes(), []
     for row in records(frame):
-        gain = difference(*(row[f"{name}_points"] for name in ("difference", "low", "high")))
-        if row["refused"]:
-            gain = f"{gain} {footnotes.mark(row['refused'])}"
-        elif row["mark"]:
-            gain += DAGGER
         rows.append(
             {
                 "Dataset": row["dataset"],
@@ -31,7 +26,7 @@ def planted(frame: pd.DataFrame, cells: Sequence[Cell]) -> Table:
                 "pairs replaced %": f"{100 * row['replaced_share']:g}",
                 "CLIP-IT": percent(row["clip_it_mean_percent"], row["clip_it_sd_points"]),
                 "no text": percent(row["no_text_mean_percent"], row["no_text_sd_points"]),
-                "difference [95% CI]": gain,
+                "difference [95% CI]": marked_difference(row, footnotes),
                 "wins": row["wins"],
                 "interval covers 0": _covers(row["covers_zero"]),
             }

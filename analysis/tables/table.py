@@ -76,6 +76,20 @@ def difference(estimate: float | None, low: float | None, high: float | None) ->
     return f"{estimate:+.2f} [{low:.2f}, {high:.2f}]"
 
 
+def marked_difference(row: Mapping[str, Any], footnotes: Footnotes) -> str:
+    """Returns a row's difference with its interval, or with the reason why it has none.
+
+    Args:
+        row: `difference_points`, and where there are any `low_points`, `high_points`, `refused`
+            and `mark`.
+        footnotes: Where the reason is put.
+    """
+    text = difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
+    if isinstance(row.get("refused"), str) and row["refused"]:
+        return f"{text} {footnotes.mark(row['refused'])}"
+    return text + DAGGER if row.get("mark") else text
+
+
 def p_value(p: float | None) -> str:
     """Returns a p-value with three decimals, or "<0.001"."""
     if p is None or pd.isna(p):
