@@ -28,10 +28,10 @@ from eva.vision.data.datasets import vision
 from torch import nn
 
 from clipit_eva.data import EmbeddedDataset
-from clipit_eva.embeddings import EmbeddedBackbone, store
+from clipit_eva.embeddings import EmbeddedBackbone, embedded_split
+from clipit_eva.embeddings.images import image_facts
+from clipit_eva.embeddings.row_store import RowStore
 from clipit_eva.models import LinearHead
-from clipit_eva.pairing.images import image_facts
-from clipit_eva.pairing.row_store import RowStore
 
 SAMPLES = 20_000
 GROWTH = (2_000, 20_000, 200_000)
@@ -124,15 +124,15 @@ def write_cached(folder: Path, rows: np.ndarray) -> Make:
     backbone.keep_record("none", WIDTH)
     tiles = Tiles(len(rows))
     facts = {**image_facts(tiles, "train"), **backbone.identity, "weights": "none"}
-    kept = RowStore(folder, store.KIND, facts, len(rows), WIDTH)
+    kept = RowStore(folder, embedded_split.KIND, facts, len(rows), WIDTH)
     with kept.lock():
         kept.start()
         kept.write(range(len(rows)), rows)
         kept.finish()
-    store.complete(kept, np.arange(len(rows)) % CLASSES)
+    embedded_split.complete(kept, np.arange(len(rows)) % CLASSES)
 
     def make() -> tuple[Any, nn.Module | None]:
-        store._digest.cache_clear()  # so that the checksum is computed each time
+        embedded_split._digest.cache_clear()  # so that the checksum is computed each time
         return EmbeddedDataset(Tiles(len(rows)), "train", backbone), backbone
 
     return make

@@ -228,7 +228,7 @@ def _add_pairing(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _configs(options: argparse.Namespace) -> None:
-    from clipit_eva import configs
+    from clipit_eva.tasks import configs
 
     if options.name is None:
         print("\n".join(configs.names()))
@@ -247,7 +247,7 @@ def _clip_models(_: argparse.Namespace) -> None:
 
 
 def _pairing(options: argparse.Namespace) -> None:
-    from clipit_eva.pairing.inspection import inspect_tables, render
+    from clipit_eva.analysis.pairing.inspection import inspect_tables, render
 
     summary = inspect_tables(
         options.tables,
@@ -265,8 +265,8 @@ def _demo(options: argparse.Namespace) -> None:
         raise InputError(f"--replaced-share {options.replaced_share} must lie in [0, 1]")
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs} must be at least 1")
-    from clipit_eva.analysis.runs import read_runs  # pyright: ignore[reportMissingImports]
-    from clipit_eva.analysis.summary import summarize  # pyright: ignore[reportMissingImports]
+    from clipit_eva.analysis.frames.summary import summarize  # pyright: ignore[reportMissingImports]
+    from clipit_eva.analysis.reading.runs import read_runs  # pyright: ignore[reportMissingImports]
     from clipit_eva.demo.pipeline import run_demo
     from clipit_eva.demo.result import render
 
@@ -282,12 +282,8 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from clipit_eva.analysis.report.study import (  # pyright: ignore[reportMissingImports]
-        Options,
-    )
-    from clipit_eva.analysis.report.writing import (  # pyright: ignore[reportMissingImports]
-        write_report,
-    )
+    from clipit_eva.analysis.report.content import Options
+    from clipit_eva.analysis.report.report_files import write_report
 
     chosen = Options(options.margin, options.resamples, options.thumbnails, options.report_text)
     page = write_report(options.runs, options.output, chosen)
@@ -298,10 +294,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    from clipit_eva.analysis.grid.ablate import (  # pyright: ignore[reportMissingImports]
-        Options,
-        ablate,
-    )
+    from clipit_eva.analysis.grid.ablate import Options, ablate
 
     settings = ("partition", "account", "time", "memory", "gpus", "max_running")
     given = {name: getattr(options, name) for name in settings}

@@ -1,5 +1,6 @@
 """Options and fixtures that all tests share."""
 
+import json
 import logging
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -97,3 +98,41 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+CLIP_ARCHITECTURE: dict[str, Any] = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 32, "head_width": 16, "layers": 1},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 24, "heads": 2, "layers": 2},
+}
+"""A small open_clip model: embeddings [16] of images [3, 16, 16] and of 16 tokens."""
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small random open_clip model."""
+    import open_clip  # here: many tests do without
+    import safetensors.torch
+    import torch
+
+    folder = tmp_path_factory.mktemp("clip")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = open_clip.CLIP(**json.loads(json.dumps(CLIP_ARCHITECTURE)))
+    config = {"model_cfg": CLIP_ARCHITECTURE, "preprocess_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    safetensors.torch.save_file(state, folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def source(clip_folder: Path, tmp_path: Path) -> Any:
+    """Seven reports, and the small open_clip model."""
+    from clipit_eva.embeddings.report_source import ReportSource
+
+    path = tmp_path / "reports.csv"
+    words = ["stroma", "gland", "mucin", "fat", "nerve", "vessel", "tumor"]
+    rows = "".join(f"r{n},tissue with {word} and {word}\n" for n, word in enumerate(words))
+    path.write_text(f"report_id,text\n{rows}")
+    return ReportSource(str(path), clip_model=str(clip_folder), cache_dir=str(tmp_path / "cache"))

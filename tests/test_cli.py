@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipit_eva import configs
+from clipit_eva.tasks import configs
 
 COMMAND = str(Path(sys.executable).with_name("clipit-eva"))
 

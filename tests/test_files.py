@@ -13,13 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
-from clipit_eva.files import (
-    PROVENANCE_KEY,
-    atomic_path,
-    read_table,
-    sha256_file,
-    write_table,
-)
+from clipit_eva.files import PROVENANCE_KEY, atomic_path, read_table, sha256_file, write_table
 
 
 def files_in(folder: Path) -> list[str]:

@@ -3,10 +3,10 @@
 from clipit_eva import _lazy
 
 _MODULES = {
-    "complementarity": ("plot_complementarity",),
-    "gains": ("plot_gains", "plot_slopes", "plot_forest", "plot_replaced"),
-    "decisions": ("plot_confusion", "plot_flips", "plot_calibration"),
-    "training": ("plot_learning", "plot_alignment"),
+    "complementarity_figures": ("plot_complementarity",),
+    "gain_figures": ("plot_gains", "plot_slopes", "plot_forest", "plot_replaced"),
+    "decision_figures": ("plot_confusion", "plot_flips", "plot_calibration"),
+    "training_figures": ("plot_learning", "plot_alignment"),
 }
 
 __getattr__ = _lazy.attach(

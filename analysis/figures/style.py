@@ -6,7 +6,7 @@ from typing import Any
 import seaborn
 from matplotlib.axes import Axes
 
-from .. import arms
+from ..reading import arms
 
 COLORS = {arms.UNIMODAL: "#0072B2", arms.TEXT_ONLY: "#009E73", arms.CLIP_IT: "#D55E00"}
 """Colours of the methods, of Okabe and Ito's palette (2008, jfly.uni-koeln.de/color)."""

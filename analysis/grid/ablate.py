@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from clipit_eva import configs
 from clipit_eva.errors import InputError
+from clipit_eva.tasks import configs
 
 from . import store
-from .cell import Grid
-from .checks import check_inputs
-from .expansion import expand
-from .plan import Plan, read_plan
+from .plan.checks import check_inputs
+from .plan.expansion import expand
+from .plan.job import Grid
+from .plan.plan_file import Plan, read_plan
 from .status import failures, render_plan, render_status
 from .store import State
 
@@ -85,7 +85,7 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
                 "--engine slurm submits cells, and a search has trials that follow from others; "
                 "submit this command without --engine as a job, as often as workers are wanted"
             )
-        from . import slurm
+        from .engines import slurm
 
         settings = slurm.read_settings({**plan.slurm, **options.slurm})
         slurm.check(grid, settings)
@@ -95,11 +95,11 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
         return True
     store.write_grid(grid, plan.retries)
     if plan.search is not None and not options.only:
-        from .search import run_search
+        from .search.search_run import run_search
 
         show(run_search(plan, grid.folder, options.jobs or default_jobs()).summary)
         return True
-    from .local import run_local
+    from .engines.local import run_local
 
     run_local(grid, options.jobs or default_jobs(), only=chosen)
     return _summarize(grid, chosen, show)
@@ -107,7 +107,7 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
 
 def default_jobs() -> int:
     """Returns how many cells run at a time: one a GPU; without, one a core, at most two."""
-    from .devices import visible_gpus
+    from .engines.devices import visible_gpus
 
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
 
@@ -161,7 +161,7 @@ def _jobs(grid: Grid, options: Options) -> dict[str, str]:
     """Returns what SLURM says of the grid's cells."""
     if options.engine != "slurm":
         return {}
-    from . import slurm
+    from .engines import slurm
 
     return {digest: job.state for digest, job in slurm.jobs_of(grid).items()}
 
@@ -169,6 +169,6 @@ def _jobs(grid: Grid, options: Options) -> dict[str, str]:
 def _cancel(grid: Grid, options: Options) -> str:
     if options.engine != "slurm":
         raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
-    from . import slurm
+    from .engines import slurm
 
     return f"cancelled {len(slurm.cancel(grid))} jobs"

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from . import store
-from .cell import Cell, Grid
+from .plan.job import Cell, Grid
 from .store import State
 
 _HEADER = ("state", "attempts", "time", "peak memory", "cell", "folder")

@@ -14,7 +14,7 @@ from typing import IO, Any
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path, one_line_errors
 
-from .cell import Cell, Grid
+from .plan.job import Cell, Grid
 
 GRID = "grid.json"
 """Name of the file that says which folders hold the runs of the plan as it is now."""

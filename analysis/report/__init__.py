@@ -5,9 +5,9 @@ from clipit_eva import _lazy
 __getattr__ = _lazy.attach(
     __name__,
     {
-        "Options": f"{__name__}.study",
-        "Study": f"{__name__}.study",
-        "make_study": f"{__name__}.study",
-        "write_report": f"{__name__}.writing",
+        "Options": f"{__name__}.content",
+        "Study": f"{__name__}.content",
+        "make_study": f"{__name__}.content",
+        "write_report": f"{__name__}.report_files",
     },
 )

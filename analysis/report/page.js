@@ -72,7 +72,7 @@
   const source = document.getElementById("sample-data");
   if (source) browse(JSON.parse(source.textContent));
 
-  function browse({ cells, rows }) {
+  function browse({ comparisons, rows }) {
     const element = (name) => document.getElementById(`sample-${name}`);
     const body = element("table").tBodies[0];
     let page = 0;
@@ -84,7 +84,7 @@
       item.textContent = text;
       select.append(item);
     };
-    cells.forEach((name, place) => option(element("cell"), String(place), name));
+    comparisons.forEach((name, place) => option(element("comparison"), String(place), name));
     for (const name of [...new Set(rows.map((row) => row.target))].sort(compare)) {
       option(element("class"), name, name);
     }
@@ -98,14 +98,14 @@
 
     const draw = () => {
       const wanted = {
-        cell: element("cell").value,
+        comparison: element("comparison").value,
         kind: element("kind").value,
         target: element("class").value,
         file: element("file").value.toLowerCase(),
         net: Number(element("net").value) || 1,
       };
       let chosen = rows.filter((row) =>
-        (wanted.cell === "" || row.cell === Number(wanted.cell)) &&
+        (wanted.comparison === "" || row.comparison === Number(wanted.comparison)) &&
         (wanted.kind === "" || row.kind === wanted.kind) &&
         (wanted.target === "" || row.target === wanted.target) &&
         row.filename.toLowerCase().includes(wanted.file) &&
@@ -124,7 +124,7 @@
       for (const row of shown) {
         const line = body.insertRow();
         const models = [row.unimodal, row.clip_it, row.text];
-        add(line, cells[row.cell]);
+        add(line, comparisons[row.comparison]);
         add(line, row.kind);
         add(line, row.filename);
         add(line, row.target);
@@ -146,7 +146,7 @@
       element("next").disabled = from + PAGE >= chosen.length;
     };
 
-    for (const name of ["cell", "kind", "class", "net", "file"]) {
+    for (const name of ["comparison", "kind", "class", "net", "file"]) {
       element(name).addEventListener("input", () => { page = 0; draw(); });
     }
     element("previous").addEventListener("click", () => { page -= 1; draw(); });

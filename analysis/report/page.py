@@ -11,9 +11,9 @@ import jinja2
 from markupsafe import Markup
 
 from ..tables.table import STAR, Table
-from . import wording
+from . import sentences
+from .content import Study
 from .rescued import CAP, Browser
-from .study import Study
 
 PROBLEMATIC = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
 """Characters that could end a script element from inside its JSON."""
@@ -51,8 +51,8 @@ def render(
         study: The results.
         pictures: The figures.
         browser: The rescued and lost samples.
-        extras: By cell and sample index: `thumbnail` (a data URI) and `report` (text), as far as
-            they were asked for.
+        extras: By comparison and sample index: `thumbnail` (a data URI) and `report` (text), as
+            far as they were asked for.
     """
     folder = resources.files(__name__.rpartition(".")[0])
     environment = jinja2.Environment(
@@ -60,15 +60,15 @@ def render(
     )
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
-        headline=wording.headline(study),
-        methods=wording.methods(study),
+        headline=sentences.headline(study),
+        methods=sentences.methods(study),
         warnings=study.warnings,
         tables=[_table(table) for table in study.tables],
         pictures=pictures,
         samples=_json(_samples(browser, extras)),
         capped=[
             (name, totals)
-            for name, totals in zip(browser.cells, browser.totals, strict=True)
+            for name, totals in zip(browser.comparisons, browser.totals, strict=True)
             if max(totals.values()) > CAP
         ],
         cap=CAP,
@@ -106,10 +106,10 @@ def _samples(
 ) -> dict[str, Any]:
     """Returns the browser's content as the page's script reads it."""
     rows = [
-        {**sample.as_row(), **extras.get((sample.cell, sample.index), {})}
+        {**sample.as_row(), **extras.get((sample.comparison, sample.index), {})}
         for sample in browser.samples
     ]
-    return {"cells": list(browser.cells), "rows": rows}
+    return {"comparisons": list(browser.comparisons), "rows": rows}
 
 
 def _json(value: Any) -> Markup:

@@ -5,31 +5,31 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.table import read_pairs
+from clipit_eva.pairing.pairing_table import read_pairs
 from clipit_eva.reports.corpus import read_corpus
 
-from .. import arms
-from ..cells import Cell
-from ..runs import Run
+from ..reading import arms
+from ..reading.runs import Run
+from ..reading.study import Comparison
 
 
-def paired_texts(cell: Cell, indices: Sequence[int]) -> Mapping[int, str]:
-    """Returns the best report of some test samples, as the cell's text-only runs read it.
+def paired_texts(comparison: Comparison, indices: Sequence[int]) -> Mapping[int, str]:
+    """Returns the best report of some test samples, as the comparison's text-only runs read it.
 
     Args:
-        cell: A cell.
+        comparison: A comparison.
         indices: The samples' indices in the eva dataset.
 
     Returns:
-        Empty if the cell has no text-only runs.
+        Empty if the comparison has no text-only runs.
 
     Raises:
         InputError: The pairing table or the reports are not where the run's configuration has them.
     """
-    arm = cell.arm(arms.TEXT_ONLY)
+    arm = comparison.arm(arms.TEXT_ONLY)
     if arm is None:
         return {}
-    run = cell.runs[arm][0]
+    run = comparison.runs[arm][0]
     test = _test_arguments(run)
     reports = (test.get("reports") or {}).get("init_args") or {}
     pairs, _ = read_pairs(_existing(run, test.get("pairing_table"), "pairing table"))

@@ -7,14 +7,14 @@ from math import ceil
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .. import arms
-from ..cells import Cell
-from ..figures.complementarity import plot_complementarity
-from ..figures.decisions import plot_calibration, plot_confusion, plot_flips
-from ..figures.gains import plot_forest, plot_gains, plot_replaced, plot_slopes
-from ..figures.training import plot_alignment, plot_learning
-from ..scores import balanced_accuracy, calibration, confusion, flips
-from .study import Study
+from ..figures.complementarity_figures import plot_complementarity
+from ..figures.decision_figures import plot_calibration, plot_confusion, plot_flips
+from ..figures.gain_figures import plot_forest, plot_gains, plot_replaced, plot_slopes
+from ..figures.training_figures import plot_alignment, plot_learning
+from ..metrics.scores import balanced_accuracy, calibration, confusion, flips
+from ..reading import arms
+from ..reading.study import Comparison
+from .content import Study
 
 COLUMNS = 3
 """Panels beside each other."""
@@ -37,7 +37,11 @@ class Drawing:
 
 def drawings(study: Study) -> Iterator[Drawing]:
     """Yields the figures for which there are data."""
-    paired = [cell for cell in study.cells if cell.has(arms.UNIMODAL, arms.CLIP_IT)]
+    paired = [
+        comparison
+        for comparison in study.comparisons
+        if comparison.has(arms.UNIMODAL, arms.CLIP_IT)
+    ]
     if paired:
         yield _gains(study)
         yield _slopes(paired)
@@ -47,8 +51,8 @@ def drawings(study: Study) -> Iterator[Drawing]:
         yield _forest(study)
     if len(study.planted):
         yield _planted(study)
-    for dataset in dict.fromkeys(cell.dataset for cell in paired):
-        mine = [cell for cell in paired if cell.dataset == dataset]
+    for dataset in dict.fromkeys(comparison.dataset for comparison in paired):
+        mine = [comparison for comparison in paired if comparison.dataset == dataset]
         yield _confusion(mine, dataset)
         yield _calibration(mine, dataset)
     for dataset in dict.fromkeys(study.learning["dataset"]):
@@ -64,14 +68,14 @@ def _gains(study: Study) -> Drawing:
     return Drawing("gains", "Gain of CLIP-IT over unimodal, by backbone and dataset", figure)
 
 
-def _slopes(cells: Sequence[Cell]) -> Drawing:
-    figure, panels = _grid(len(cells), 2.6, 2.6)
-    for cell, ax in zip(cells, panels, strict=True):
+def _slopes(comparisons: Sequence[Comparison]) -> Drawing:
+    figure, panels = _grid(len(comparisons), 2.6, 2.6)
+    for comparison, ax in zip(comparisons, panels, strict=True):
         one, two = (
-            100 * balanced_accuracy(cell.predictions(name), cell.targets)
+            100 * balanced_accuracy(comparison.predictions(name), comparison.targets)
             for name in (arms.UNIMODAL, arms.CLIP_IT)
         )
-        plot_slopes(one, two, ax=ax, title=f"{cell.backbone} on {cell.dataset}")
+        plot_slopes(one, two, ax=ax, title=f"{comparison.backbone} on {comparison.dataset}")
     title = "Each seed from unimodal to CLIP-IT (dashed: falls; black: mean)"
     return Drawing("slopes", title, figure)
 
@@ -109,30 +113,30 @@ def _planted(study: Study) -> Drawing:
     return Drawing("replaced_pairs", title, figure)
 
 
-def _confusion(cells: Sequence[Cell], dataset: str) -> Drawing:
-    size = 2.9 if len(cells[0].samples.classes) <= 4 else 3.8
-    figure, panels = _grid(3 * len(cells), size, size)
-    for place, cell in enumerate(cells):
-        classes = cell.samples.classes
-        one, two = (cell.predictions(name) for name in (arms.UNIMODAL, arms.CLIP_IT))
+def _confusion(comparisons: Sequence[Comparison], dataset: str) -> Drawing:
+    size = 2.9 if len(comparisons[0].samples.classes) <= 4 else 3.8
+    figure, panels = _grid(3 * len(comparisons), size, size)
+    for place, comparison in enumerate(comparisons):
+        classes = comparison.samples.classes
+        one, two = (comparison.predictions(name) for name in (arms.UNIMODAL, arms.CLIP_IT))
         first, second, third = panels[3 * place : 3 * place + 3]
         for name, predictions, ax in (("unimodal", one, first), ("CLIP-IT", two, second)):
-            matrix = confusion(predictions, cell.targets, len(classes))
-            plot_confusion(matrix, classes, ax, title=f"{cell.backbone}: {name}")
-        changed = flips(one, two, cell.targets, len(classes))
-        plot_flips(changed, classes, third, title=f"{cell.backbone}: flips")
+            matrix = confusion(predictions, comparison.targets, len(classes))
+            plot_confusion(matrix, classes, ax, title=f"{comparison.backbone}: {name}")
+        changed = flips(one, two, comparison.targets, len(classes))
+        plot_flips(changed, classes, third, title=f"{comparison.backbone}: flips")
     title = f"{dataset}: confusion of unimodal and CLIP-IT, and where CLIP-IT flips decisions"
     return Drawing(f"confusion_{_slug(dataset)}", title, figure)
 
 
-def _calibration(cells: Sequence[Cell], dataset: str) -> Drawing:
-    figure, panels = _grid(len(cells), 3.2, 3.2)
-    for cell, ax in zip(cells, panels, strict=True):
+def _calibration(comparisons: Sequence[Comparison], dataset: str) -> Drawing:
+    figure, panels = _grid(len(comparisons), 3.2, 3.2)
+    for comparison, ax in zip(comparisons, panels, strict=True):
         curves = {
-            arms.LABELS[name]: calibration(cell.probabilities(name), cell.targets)
+            arms.LABELS[name]: calibration(comparison.probabilities(name), comparison.targets)
             for name in (arms.UNIMODAL, arms.CLIP_IT)
         }
-        plot_calibration(curves, ax, title=cell.backbone)
+        plot_calibration(curves, ax, title=comparison.backbone)
     title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
     return Drawing(f"calibration_{_slug(dataset)}", title, figure)
 

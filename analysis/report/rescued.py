@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import arms
-from ..cells import Cell
+from ..reading import arms
+from ..reading.study import Comparison
 
 CAP = 100
-"""Most samples shown of each kind in each cell; the page says how many there are."""
+"""Most samples shown of each kind in each comparison; the page says how many there are."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Sample:
     """A sample on which unimodal and CLIP-IT disagree over seeds.
 
     Attributes:
-        cell: Position of the cell.
+        comparison: Position of the comparison.
         kind: `rescued` (CLIP-IT is right in more seeds) or `lost` (in fewer).
         index: Index in the eva dataset.
         filename: Filename.
@@ -32,7 +32,7 @@ class Sample:
         probability_after: Mean probability that CLIP-IT gives it.
     """
 
-    cell: int
+    comparison: int
     kind: str
     index: int
     filename: str
@@ -55,41 +55,43 @@ class Browser:
     """The samples to browse.
 
     Attributes:
-        samples: At most `CAP` of each kind and cell.
-        cells: Name of each cell.
-        totals: Number of samples of each cell and kind before the cap.
+        samples: At most `CAP` of each kind and comparison.
+        comparisons: Name of each comparison.
+        totals: Number of samples of each comparison and kind before the cap.
     """
 
     samples: tuple[Sample, ...]
-    cells: tuple[str, ...]
+    comparisons: tuple[str, ...]
     totals: tuple[dict[str, int], ...]
 
 
-def browse(cells: Sequence[Cell], cap: int = CAP) -> Browser:
+def browse(comparisons: Sequence[Comparison], cap: int = CAP) -> Browser:
     """Finds the samples that CLIP-IT rescues and loses, most seeds and surest first.
 
     Args:
-        cells: The cells; those without both arms are left out.
-        cap: Most samples of each kind in each cell.
+        comparisons: The comparisons; those without both arms are left out.
+        cap: Most samples of each kind in each comparison.
     """
-    paired = [cell for cell in cells if cell.has(arms.UNIMODAL, arms.CLIP_IT)]
+    paired = [
+        comparison for comparison in comparisons if comparison.has(arms.UNIMODAL, arms.CLIP_IT)
+    ]
     samples, totals = [], []
-    for place, cell in enumerate(paired):
-        net = _wins(cell, arms.CLIP_IT) - _wins(cell, arms.UNIMODAL)
-        before, after = _sure(cell, arms.UNIMODAL), _sure(cell, arms.CLIP_IT)
+    for place, comparison in enumerate(paired):
+        net = _wins(comparison, arms.CLIP_IT) - _wins(comparison, arms.UNIMODAL)
+        before, after = _sure(comparison, arms.UNIMODAL), _sure(comparison, arms.CLIP_IT)
         counts = {}
         for kind, sign in (("rescued", 1), ("lost", -1)):
             found = np.flatnonzero(sign * net > 0)
             counts[kind] = len(found)
             order = np.lexsort((-sign * (after - before)[found], -sign * net[found]))
             chosen = found[order[:cap]]
-            samples += _samples(cell, place, kind, chosen, net, before, after)
+            samples += _samples(comparison, place, kind, chosen, net, before, after)
         totals.append(counts)
-    return Browser(tuple(samples), tuple(cell.name for cell in paired), tuple(totals))
+    return Browser(tuple(samples), tuple(comparison.name for comparison in paired), tuple(totals))
 
 
 def _samples(
-    cell: Cell,
+    comparison: Comparison,
     place: int,
     kind: str,
     chosen: NDArray[np.int64],
@@ -97,22 +99,22 @@ def _samples(
     before: NDArray[np.float32],
     after: NDArray[np.float32],
 ) -> list[Sample]:
-    """Returns the chosen samples of a cell."""
-    names = cell.samples.names(chosen)
-    classes, n = cell.samples.classes, len(cell.replicates)
-    shown = [name for name in (arms.UNIMODAL, arms.CLIP_IT, arms.TEXT_ONLY) if cell.has(name)]
-    usual = {name: _usual(cell, name, chosen) for name in shown}
-    wins = [_wins(cell, name)[chosen] for name in shown]
+    """Returns the chosen samples of a comparison."""
+    names = comparison.samples.names(chosen)
+    classes, n = comparison.samples.classes, len(comparison.replicates)
+    shown = [name for name in (arms.UNIMODAL, arms.CLIP_IT, arms.TEXT_ONLY) if comparison.has(name)]
+    usual = {name: _usual(comparison, name, chosen) for name in shown}
+    wins = [_wins(comparison, name)[chosen] for name in shown]
     rows = []
     for row, position in enumerate(chosen):
         decided = {name: classes[usual[name][row]] for name in shown}
         rows.append(
             Sample(
-                cell=place,
+                comparison=place,
                 kind=kind,
-                index=int(cell.samples.index[position]),
+                index=int(comparison.samples.index[position]),
                 filename=names[row],
-                target=classes[cell.targets[position]],
+                target=classes[comparison.targets[position]],
                 unimodal=decided[arms.UNIMODAL],
                 clip_it=decided[arms.CLIP_IT],
                 text=decided.get(arms.TEXT_ONLY, ""),
@@ -125,19 +127,19 @@ def _samples(
     return rows
 
 
-def _wins(cell: Cell, name: str) -> NDArray[np.int64]:
+def _wins(comparison: Comparison, name: str) -> NDArray[np.int64]:
     """Returns in how many seeds an arm is right, [samples]."""
-    return (cell.predictions(name) == cell.targets).sum(axis=0)
+    return (comparison.predictions(name) == comparison.targets).sum(axis=0)
 
 
-def _sure(cell: Cell, name: str) -> NDArray[np.float32]:
+def _sure(comparison: Comparison, name: str) -> NDArray[np.float32]:
     """Returns the mean probability that an arm gives the true class, [samples]."""
-    mean = cell.probabilities(name).mean(axis=0)
-    return mean[np.arange(len(mean)), cell.targets]
+    mean = comparison.probabilities(name).mean(axis=0)
+    return mean[np.arange(len(mean)), comparison.targets]
 
 
-def _usual(cell: Cell, name: str, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+def _usual(comparison: Comparison, name: str, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns the class that an arm predicts in most seeds (ties: the lower), [chosen]."""
-    predictions = cell.predictions(name)[:, chosen]
-    votes = [(predictions == k).sum(axis=0) for k in range(len(cell.samples.classes))]
+    predictions = comparison.predictions(name)[:, chosen]
+    votes = [(predictions == k).sum(axis=0) for k in range(len(comparison.samples.classes))]
     return np.argmax(votes, axis=0)

@@ -9,12 +9,12 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "alignment": ("check_aligned",),
+    "same_samples": ("check_aligned",),
     "arrays": ("correctness",),
     "auc": ("AucDifference", "auc_cluster_bootstrap"),
     "bootstrap": ("BootstrapDifference", "cluster_bootstrap", "stratified_bootstrap"),
     "clustered": ("ClusteredDifference", "clustered_difference"),
-    "comparison": ("Comparison", "compare"),
+    "all_tests": ("AllTests", "compare"),
     "crossed": ("CrossedTest", "crossed_mean", "crossed_test"),
     "crossed_unpaired": ("UnpairedCrossedTest", "crossed_test_unpaired"),
     "datasets": (

@@ -6,16 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..results import Result
 from .arrays import FloatArray, codes, pair_of_arms
 from .delong import two_classes
-from .resampling import (
-    N_RESAMPLES,
-    check_resamples,
-    cluster_draws,
-    incomplete_warnings,
-    spread_of,
-)
+from .resampling import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
+from .results import Result
 from .rules import cluster_refusal, cluster_warnings
 
 _BLOCK_POSITIVES = 4_096

@@ -8,15 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from clipit_eva.errors import InputError
 
-from ..results import OPTIMISTIC, Result
 from .arrays import FloatArray, codes, pair_of_arms
-from .resampling import (
-    N_RESAMPLES,
-    check_resamples,
-    cluster_draws,
-    incomplete_warnings,
-    spread_of,
-)
+from .resampling import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
+from .results import OPTIMISTIC, Result
 from .rules import cluster_refusal, cluster_warnings
 
 Metric = Literal["accuracy", "balanced_accuracy"]

@@ -7,14 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ..results import OPTIMISTIC, Result, interval
 from .arrays import FloatArray, pair_of_arms, seeds_by_samples
 from .covariance import CaseCovariance, case_covariance
-from .rules import (
-    cluster_warnings,
-    seed_refusal,
-    seed_warnings,
-)
+from .results import OPTIMISTIC, Result, interval
+from .rules import cluster_warnings, seed_refusal, seed_warnings
 
 Interval = tuple[float, float]
 

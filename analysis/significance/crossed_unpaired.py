@@ -7,15 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ..results import OPTIMISTIC, Result, interval
 from .arrays import pair_of_arms
 from .covariance import CaseCovariance, case_covariance
 from .crossed import Interval, two_sided_p
-from .rules import (
-    cluster_warnings,
-    seed_refusal,
-    seed_warnings,
-)
+from .results import OPTIMISTIC, Result, interval
+from .rules import cluster_warnings, seed_refusal, seed_warnings
 
 
 @dataclass(frozen=True, kw_only=True)

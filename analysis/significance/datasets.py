@@ -9,8 +9,8 @@ from scipy import stats
 
 from clipit_eva.errors import InputError
 
-from ..results import Result, interval
 from .arrays import FloatArray
+from .results import Result, interval
 from .rules import MIN_DATASETS
 
 ENUMERATED = 5_000_000

@@ -9,8 +9,8 @@ from scipy import stats
 
 from clipit_eva.errors import InputError
 
-from ..results import OPTIMISTIC, Result, interval
 from .arrays import FloatArray, pair_of_vectors
+from .results import OPTIMISTIC, Result, interval
 
 
 @dataclass(frozen=True, kw_only=True)

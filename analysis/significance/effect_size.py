@@ -9,8 +9,8 @@ from scipy import stats
 from scipy.special import gammaln
 from statsmodels.stats.proportion import proportion_confint
 
-from ..results import Result
 from .arrays import pair_of_vectors, vector
+from .results import Result
 
 MEANINGFUL_RUNS = 29
 """Paired runs that Bouthillier et al. (2021) find necessary for P(A > B) at gamma = .75."""

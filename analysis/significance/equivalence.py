@@ -10,10 +10,10 @@ from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from clipit_eva.errors import InputError
 
-from ..results import Result, interval
 from .arrays import pair_of_vectors
 from .crossed import CrossedTest
 from .paired_t import zero_variance
+from .results import Result, interval
 from .rules import seed_refusal, seed_warnings
 
 Label = Literal["better", "worse", "equivalent", "inconclusive"]

@@ -7,8 +7,8 @@ import numpy as np
 import statsmodels.api as sm
 from numpy.typing import ArrayLike
 
-from ..results import Result
 from .arrays import binary, codes, pair_of_arms
+from .results import Result
 from .rules import cluster_refusal, cluster_warnings
 
 

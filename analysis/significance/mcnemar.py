@@ -10,8 +10,8 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 
 from clipit_eva.errors import InputError
 
-from ..results import Result
 from .arrays import binary, pair_of_arms
+from .results import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 
 from clipit_eva.errors import InputError
 
-from ..results import Result
+from .results import Result
 
 Method = Literal["holm", "fdr_bh", "fdr_by", "bonferroni"]
 

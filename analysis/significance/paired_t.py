@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ..results import Result
 from .arrays import FloatArray, pair_of_vectors, vector
 from .effect_size import cohen_d_z, hedges_g_z
+from .results import Result
 from .rules import MIN_SEEDS, seed_refusal, seed_warnings
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ..results import OPTIMISTIC, Result, interval
 from .arrays import pair_of_arms
 from .covariance import case_covariance
 from .crossed import two_sided_p
+from .results import OPTIMISTIC, Result, interval
 from .rules import cluster_warnings
 
 

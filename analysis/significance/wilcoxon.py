@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ..results import Result
 from .arrays import vector
 from .power import min_two_sided_p
+from .results import Result
 from .rules import MIN_PAIRS
 
 ENUMERATED = 13

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..cells import Cell
-from ..varied import varied
+from ..reading.study import Comparison
+from ..reading.varied import varied
 from .table import DAGGER, records
 
 METRIC = "Balanced accuracy (macro recall) in percent, mean ± SD over seeds; differences in points."
@@ -24,26 +24,26 @@ OPTIMISTIC = (
 STARRED = "Bold with * : adjusted p below 0.05."
 
 
-def sizes(cells: Sequence[Cell]) -> str:
+def sizes(comparisons: Sequence[Comparison]) -> str:
     """Says how many samples, slides and seeds there are, by dataset."""
     parts = []
-    for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        mine = [cell for cell in cells if cell.dataset == dataset]
+    for dataset in dict.fromkeys(comparison.dataset for comparison in comparisons):
+        mine = [comparison for comparison in comparisons if comparison.dataset == dataset]
         slides = mine[0].n_slides
         of_slides = "slides unknown" if slides is None else f"{slides:,} slides"
-        seeds = sorted({len(cell.replicates) for cell in mine})
+        seeds = sorted({len(comparison.replicates) for comparison in mine})
         counts = "1 seed" if seeds == [1] else " or ".join(map(str, seeds)) + " seeds"
         parts.append(f"{dataset} {len(mine[0].samples):,} ({of_slides}; {counts})")
     return "Test samples N: " + ", ".join(parts) + "."
 
 
-def what_varied(cells: Sequence[Cell]) -> str:
+def what_varied(comparisons: Sequence[Comparison]) -> str:
     """Says which seeds there are and what differs between runs of one arm."""
-    names = dict.fromkeys(name for cell in cells for name in cell.seed_names)
+    names = dict.fromkeys(name for comparison in comparisons for name in comparison.seed_names)
     shown = ", ".join(names) if len(names) <= 12 else f"{len(names)} replicates"
     if len(names) < 2:
         return f"One seed ({shown}): nothing varied, so nothing is known about other seeds."
-    others = varied(cells)
+    others = varied(comparisons)
     if not others:
         return f"Over seeds ({shown}) only the training seed varied."
     return f"Over seeds ({shown}) varied: the training seed, and {', '.join(others)}."

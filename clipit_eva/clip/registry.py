@@ -22,7 +22,10 @@ ENTRY_POINTS = "clipit_eva.clip_models"
 """The entry point group in which other packages register models."""
 
 _OWN_PACKAGE = "clipit_eva"
-_OWN = {"conch": "clipit_eva.clip.conch.loading:CONCH", "plip": "clipit_eva.clip.hf_models:PLIP"}
+_OWN = {
+    "conch": "clipit_eva.clip.conch.conch_loading:CONCH",
+    "plip": "clipit_eva.clip.hf_models:PLIP",
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,7 @@ class CLIPPreprocess:
                 f"CLIPPreprocess needs the raw uint8 image, not {image.dtype}; put it first"
             )
         if self._preprocess is None:
-            from clipit_eva.clip.loading import load_preprocess  # imports open_clip
+            from clipit_eva.clip.loading import load_preprocess
 
             self._preprocess = load_preprocess(self.model, self.checkpoint)
         return self._preprocess(functional.to_pil_image(image)), target

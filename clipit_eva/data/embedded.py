@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from clipit_eva.data.batches import WholeBatch, collate_metadata
 from clipit_eva.data.wrapper import DatasetWrapper
-from clipit_eva.embeddings.backbone import EmbeddedBackbone
+from clipit_eva.embeddings.embedded_backbone import EmbeddedBackbone
 
 
 class EmbeddedDataset(DatasetWrapper):
@@ -41,9 +41,11 @@ class EmbeddedDataset(DatasetWrapper):
     def configure(self) -> None:
         if self._embeddings is not None:
             return  # each stage of each run asks
-        from clipit_eva.embeddings import store
+        from clipit_eva.embeddings import embedded_split
 
-        self._embeddings, self._targets = store.read(self._backbone, self._dataset, self._split)
+        self._embeddings, self._targets = embedded_split.read(
+            self._backbone, self._dataset, self._split
+        )
 
     @override
     def load_data(self, index: int) -> torch.Tensor:

@@ -9,9 +9,9 @@ from eva.vision.data.datasets import vision
 from eva.vision.utils import io
 from typing_extensions import override
 
-from clipit_eva import plugin
 from clipit_eva.errors import InputError
-from clipit_eva.predictions.table import UNKNOWN_TARGET
+from clipit_eva.eva import plugin
+from clipit_eva.predictions.predictions_table import UNKNOWN_TARGET
 
 plugin.activate()
 

@@ -13,9 +13,9 @@ from typing_extensions import override
 from clipit_eva import provenance
 from clipit_eva.data.batches import WholeBatch
 from clipit_eva.data.wrapper import DatasetWrapper, eva_dataset, eva_index
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.pairing import table
-from clipit_eva.pairing.report_source import ReportSource
+from clipit_eva.pairing import pairing_table
 
 TEMPERATURE = 0.07
 """Temperature of the softmax that weighs the top-k reports by similarity (CLIP's initial one)."""
@@ -74,7 +74,7 @@ class PairedDataset(DatasetWrapper):
         units = self._reports.units()
         inner = eva_dataset(self._dataset)
         indices = [eva_index(self._dataset, index) for index in range(len(self._dataset))]
-        self._rows, similarities = table.pairs_of(
+        self._rows, similarities = pairing_table.pairs_of(
             self._pairing_table,
             split=self._split,
             dataset=provenance.class_path(inner),

@@ -12,7 +12,7 @@ from typing_extensions import override
 from clipit_eva.data.batches import WholeBatch, collate_metadata
 from clipit_eva.data.paired import PairedDataset
 from clipit_eva.data.wrapper import DatasetWrapper
-from clipit_eva.pairing.report_source import ReportSource
+from clipit_eva.embeddings.report_source import ReportSource
 
 
 class PairedTextDataset(PairedDataset):

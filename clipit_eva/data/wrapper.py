@@ -6,8 +6,8 @@ from typing import Any
 from eva.vision.data.datasets import vision
 from typing_extensions import override
 
-from clipit_eva import plugin
 from clipit_eva.data.batches import WholeBatch
+from clipit_eva.eva import plugin
 
 plugin.activate()
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from clipit_eva.demo.report_wording import write_report
 from clipit_eva.demo.tissue import KINDS, draw, sample_tissue
-from clipit_eva.demo.wording import write_report
 from clipit_eva.files import atomic_path, write_table
 
 IMAGES_PER_CLASS = 100

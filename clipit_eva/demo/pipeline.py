@@ -11,12 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from clipit_eva import child, configs
+from clipit_eva import child
 from clipit_eva.demo.cohort import Cohort, make_cohort
-from clipit_eva.demo.noise import replace_in_table
 from clipit_eva.demo.steps import Step, pairing_step, training_steps
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path
+from clipit_eva.pairing.replacement import replace_in_table
+from clipit_eva.tasks import configs
 
 SEEDS = [1, 2, 3]
 """Seeds of training; each trains every method once."""

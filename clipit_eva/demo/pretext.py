@@ -6,7 +6,7 @@ from scipy import ndimage
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from clipit_eva.demo import backbone
+from clipit_eva.demo import demo_backbone
 
 _SQUARES = (3, 5, 7, 9, 13)
 """Sides in pixels of the squares that sieve the image."""
@@ -47,9 +47,9 @@ def train_backbone(images: np.ndarray, *, epochs: int, seed: int) -> VisionTrans
         The backbone without the head that predicted the statistics.
     """
     torch.manual_seed(seed)
-    model = backbone.untrained()
+    model = demo_backbone.untrained()
     targets = torch.from_numpy(image_statistics(images))
-    head = nn.Linear(backbone.FEATURES, targets.shape[1])
+    head = nn.Linear(demo_backbone.FEATURES, targets.shape[1])
     network = nn.Sequential(model, head)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     steps = epochs * (len(images) // 64)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from clipit_eva.demo.cohort import Cohort
 from clipit_eva.demo.truth import agreement
-from clipit_eva.pairing.table import read_pairs
+from clipit_eva.pairing.pairing_table import read_pairs
 
 NAMES = {
     "unimodal": "unimodal",
@@ -26,7 +26,7 @@ def render(output: Path, cohort: Cohort, table: pd.DataFrame) -> str:
     Args:
         output: The demo's folder.
         cohort: The cohort's files.
-        table: One row a seed, by `clipit_eva.analysis.summary.summarize`.
+        table: One row a seed, by `clipit_eva.analysis.frames.summary.summarize`.
     """
     files = {
         "pairs": output / "pairing" / "bach.parquet",

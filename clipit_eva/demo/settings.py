@@ -3,7 +3,7 @@
 from pathlib import Path
 
 NAME = "clipit_eva/demo_vit"
-"""The backbone's MODEL_NAME. eva knows it once `clipit_eva.demo.backbone` has been imported."""
+"""The backbone's MODEL_NAME. eva knows it once `demo_backbone` has been imported."""
 
 IMAGE_SIZE = 64
 """Height and width in pixels the backbone was trained at (RESIZE_DIM)."""

@@ -18,7 +18,7 @@ class Step:
     """`fit` or `predict`."""
 
     config: str
-    """Name of a shipped config, see `clipit_eva.configs`."""
+    """Name of a shipped config, see `clipit_eva.tasks.configs`."""
 
     folder: Path
     """Its OUTPUT_ROOT; the log lies in it too."""

@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-from clipit_eva.demo import backbone, pretext
+from clipit_eva.demo import demo_backbone, pretext
+from clipit_eva.demo.report_wording import write_report
 from clipit_eva.demo.tissue import KINDS, SIZE, Tissue, draw, sample_tissue
-from clipit_eva.demo.wording import write_report
 from clipit_eva.files import atomic_path, sha256_file
 
 _STREAM = 2
@@ -194,9 +194,9 @@ def main(command_line: Sequence[str] | None = None) -> None:
     write_clip_files(clip, make_tokenizer([write_report(tissue, rng) for tissue in tissues]))
     model = train(clip, tissues, images, epochs=arguments.epochs, seed=arguments.seed)
     save_half(model, clip / "open_clip_model.safetensors")
-    small = shrink(images[:2048], backbone.IMAGE_SIZE)
+    small = shrink(images[:2048], demo_backbone.IMAGE_SIZE)
     vit = pretext.train_backbone(small, epochs=4, seed=arguments.seed)
-    save_half(vit, arguments.output / backbone.WEIGHTS.name)
+    save_half(vit, arguments.output / demo_backbone.WEIGHTS.name)
 
     made = sorted(path for path in arguments.output.rglob("*") if path.suffix == ".safetensors")
     record = {

@@ -5,7 +5,7 @@ from clipit_eva import _lazy
 __getattr__ = _lazy.attach(
     __name__,
     {
-        "EmbeddedBackbone": "clipit_eva.embeddings.backbone",
-        "EmbeddingsWriter": "clipit_eva.embeddings.writer",
+        "EmbeddedBackbone": "clipit_eva.embeddings.embedded_backbone",
+        "EmbeddingsWriter": "clipit_eva.embeddings.embeddings_writer",
     },
 )

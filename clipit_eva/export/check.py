@@ -11,7 +11,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.export.construction import build
 from clipit_eva.export.preprocessing import innermost
 from clipit_eva.export.run import Run
-from clipit_eva.predictions import table
+from clipit_eva.predictions import predictions_table
 
 TOLERANCE = 1e-4
 """Largest difference of logits; relative to the largest logit where that is above 1."""
@@ -68,9 +68,9 @@ def check_run(run: Run, branch: str, indices: Sequence[int], logits: torch.Tenso
         indices: Indices of test images in the eva dataset [n].
         logits: The model's logits of these images [n, C].
     """
-    rows, _ = table.read_predictions(run.folder / table.FILENAME)
+    rows, _ = predictions_table.read_predictions(run.folder / predictions_table.FILENAME)
     rows = rows[(rows["split"] == "test") & (rows["branch"] == branch)].set_index("index")
-    found = table.probabilities(logits.squeeze(-1))
+    found = predictions_table.probabilities(logits.squeeze(-1))
     names = [f"prob_{position}" for position in range(found.shape[1])]
     # An index that the table lacks becomes NaN, which fails too.
     difference = float(np.abs(rows.reindex(list(indices))[names].to_numpy() - found).max())

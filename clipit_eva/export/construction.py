@@ -4,8 +4,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from clipit_eva import plugin
 from clipit_eva.errors import InputError
+from clipit_eva.eva import plugin
 
 plugin.activate()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
-from clipit_eva.predictions import table
+from clipit_eva.predictions import predictions_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,17 +52,19 @@ def find_run(path: Path) -> Run:
     if not path.is_dir():
         raise InputError(f"RUN={path} is no folder; give the folder of a finished run")
     # A table without checkpoints beside it is of `eva predict`: it made no model.
-    tables = [file for file in sorted(path.rglob(table.FILENAME)) if _checkpoints(file.parent)]
+    tables = [
+        file for file in sorted(path.rglob(predictions_table.FILENAME)) if _checkpoints(file.parent)
+    ]
     if not tables:
         raise InputError(
-            f"RUN={path} is no finished run: it holds no {table.FILENAME} with a checkpoint below "
-            "the same folder; give a folder such as logs/clip_it/SESSION/run_0"
+            f"RUN={path} is no finished run: it holds no {predictions_table.FILENAME} with a "
+            "checkpoint below the same folder; give a folder such as logs/clip_it/SESSION/run_0"
         )
     if len(tables) > 1:
         names = ", ".join(str(file.parent.relative_to(path)) for file in tables)
         raise InputError(f"RUN={path} holds {len(tables)} runs; give the folder of one: {names}")
     folder = tables[0].parent
-    _, provenance = table.read_predictions(tables[0])
+    _, provenance = predictions_table.read_predictions(tables[0])
     if "model" not in provenance.get("config", {}):
         raise InputError(
             f"{tables[0]} does not tell the run's configuration; train it with `eva fit`"

@@ -17,9 +17,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 from typing_extensions import override
 
-from clipit_eva import plugin, provenance
+from clipit_eva import provenance
 from clipit_eva.data.wrapper import eva_dataset, eva_index
 from clipit_eva.errors import InputError
+from clipit_eva.eva import plugin
 from clipit_eva.models import alignment_table
 from clipit_eva.models.checkpoints import read_checkpoint
 from clipit_eva.models.clipit_module import CLIPITModule

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from clipit_eva.embeddings.backbone import weights_digest as weights_digest
+from clipit_eva.embeddings.embedded_backbone import weights_digest as weights_digest
 from clipit_eva.errors import InputError
 
 SETTINGS_KEY = "clipit_eva"

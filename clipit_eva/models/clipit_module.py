@@ -19,8 +19,9 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import nn, optim
 from typing_extensions import override
 
-from clipit_eva import plugin
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
+from clipit_eva.eva import plugin
 from clipit_eva.models import checkpoints, lora
 from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
@@ -28,7 +29,6 @@ from clipit_eva.models.losses import build_criterion, distillation_loss
 from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
 from clipit_eva.models.vision_head import adapt_vision_head, load_vision_head
-from clipit_eva.pairing.report_source import ReportSource
 
 plugin.activate()
 

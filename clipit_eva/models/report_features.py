@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.models.heads import check_text_width
 from clipit_eva.models.lora import LoRASettings, inject_lora
 from clipit_eva.models.report_tokens import CountNeeded, ReportTokens, Tokenize, Windows
-from clipit_eva.pairing.report_source import ReportSource
 
 
 class CachedReports(nn.Module):
@@ -124,7 +124,7 @@ def build_reports(
         embeddings = source.embeddings()
         check_text_width(text_features, embeddings.shape[1])
         return CachedReports(embeddings)
-    from clipit_eva.clip.short_texts import ShortTextEncoder  # imports open_clip
+    from clipit_eva.clip.short_texts import ShortTextEncoder
 
     clip = source.load_clip()
     check_text_width(text_features, clip.embed_dim)

@@ -5,7 +5,7 @@ from clipit_eva import _lazy
 __getattr__ = _lazy.attach(
     __name__,
     {
-        "PairingWriter": "clipit_eva.pairing.writer",
-        "ReportSource": "clipit_eva.pairing.report_source",
+        "PairingWriter": "clipit_eva.pairing.pairing_writer",
+        "ReportSource": "clipit_eva.embeddings.report_source",
     },
 )

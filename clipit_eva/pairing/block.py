@@ -154,7 +154,7 @@ class BankBlock:
 def _steps(device: torch.device) -> ModuleType:
     """Returns the functions for what follows a matrix product on a device."""
     if device.type == "cpu":
-        from clipit_eva.pairing import cpu  # a compiler, which nothing else needs
+        from clipit_eva.pairing import cpu
 
         return cpu
     return accelerator

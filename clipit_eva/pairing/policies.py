@@ -7,8 +7,8 @@ import numpy as np
 from scipy import special
 
 from clipit_eva.errors import InputError
+from clipit_eva.pairing.pairing_table import CONTROLS
 from clipit_eva.pairing.retrieval import top_k
-from clipit_eva.pairing.table import CONTROLS
 
 NAMES = ("nearest", "csls", "inverted_softmax", *CONTROLS)
 """All policies; see `PairingPolicy`."""

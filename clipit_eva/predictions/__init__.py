@@ -2,4 +2,6 @@
 
 from clipit_eva import _lazy
 
-__getattr__ = _lazy.attach(__name__, {"PredictionsWriter": "clipit_eva.predictions.writer"})
+__getattr__ = _lazy.attach(
+    __name__, {"PredictionsWriter": "clipit_eva.predictions.predictions_writer"}
+)

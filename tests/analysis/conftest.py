@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clipit_eva.analysis.cells import Cell, gather
-from clipit_eva.analysis.runs import read_runs
-from clipit_eva.predictions import table as predictions_table
+from clipit_eva.analysis.reading.runs import read_runs
+from clipit_eva.analysis.reading.study import Comparison, gather
+from clipit_eva.predictions import predictions_table
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -189,6 +189,6 @@ def study_folder(shared_study: Path, write_run: RunWriter) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_cells(shared_study: Path) -> list[Cell]:
-    """The cells of `shared_study`."""
+def shared_cells(shared_study: Path) -> list[Comparison]:
+    """The comparisons of `shared_study`."""
     return gather(read_runs(shared_study))

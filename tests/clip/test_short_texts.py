@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import nn
 
 from clipit_eva.clip.conch.architecture import ConchConfig, ConchTextTower
-from clipit_eva.clip.conch.loading import build_towers
+from clipit_eva.clip.conch.conch_loading import build_towers
 from clipit_eva.clip.hf_models import HFTower
 from clipit_eva.clip.short_texts import ShortTextEncoder
 from clipit_eva.models.lora import LoRASettings, inject_lora

@@ -10,8 +10,8 @@ import torch
 from eva.vision.data.datasets import vision
 
 from clipit_eva import provenance
-from clipit_eva.pairing import table
-from clipit_eva.pairing.report_source import ReportSource
+from clipit_eva.embeddings.report_source import ReportSource
+from clipit_eva.pairing import pairing_table
 
 
 class Slides(vision.VisionDataset):
@@ -102,11 +102,11 @@ def write_pairs(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         corpus = source.corpus()
         names = [f"slide_{number}.tif" for number in range(20)]
-        pairs = table.make_pairs(
+        pairs = pairing_table.make_pairs(
             "train", names, corpus.ids, NEIGHBOURS, SIMILARITIES.astype(np.float32)
         )
         path = tmp_path / "pairs.parquet"
-        table.write_pairs(
+        pairing_table.write_pairs(
             change(pairs),
             path,
             {

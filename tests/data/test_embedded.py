@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 from clipit_eva.data import EmbeddedDataset, HoldOut, PairedDataset
 from clipit_eva.data.wrapper import eva_dataset, eva_index
-from clipit_eva.embeddings import EmbeddedBackbone, store
-from clipit_eva.pairing.images import image_facts
-from clipit_eva.pairing.report_source import ReportSource
-from clipit_eva.pairing.row_store import RowStore
+from clipit_eva.embeddings import EmbeddedBackbone, embedded_split
+from clipit_eva.embeddings.images import image_facts
+from clipit_eva.embeddings.report_source import ReportSource
+from clipit_eva.embeddings.row_store import RowStore
 
 ROWS = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
 
@@ -28,12 +28,14 @@ def backbone(slides: Callable[..., Any], tmp_path: Path) -> EmbeddedBackbone:
     dataset = slides()
     dataset.setup()
     facts = {**image_facts(dataset, "train"), **backbone.identity, "weights": "weights"}
-    rows = RowStore(backbone.root, store.KIND, facts, 20, 5)
+    rows = RowStore(backbone.root, embedded_split.KIND, facts, 20, 5)
     with rows.lock():
         rows.start()
         rows.write(range(20), ROWS)
         rows.finish()
-    store.complete(rows, np.array([int(dataset.load_target(index)) for index in range(20)]))
+    embedded_split.complete(
+        rows, np.array([int(dataset.load_target(index)) for index in range(20)])
+    )
     return backbone
 
 

@@ -14,8 +14,8 @@ from torch.utils.data import default_collate
 from clipit_eva.data.hold_out import HoldOut
 from clipit_eva.data.paired import PairedDataset
 from clipit_eva.data.wrapper import eva_index
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.report_source import ReportSource
 
 WritePairs = Callable[..., Path]
 MakeSlides = Callable[..., Any]

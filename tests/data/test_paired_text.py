@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import DataLoader, default_collate
 
 from clipit_eva.data.paired_text import PairedTextDataset
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.report_source import ReportSource
 
 CLIP: dict[str, Any] = {
     "embed_dim": 16,

@@ -16,13 +16,13 @@ from PIL import Image
 from scipy import stats
 
 from clipit_eva.clip.loading import load_clip
-from clipit_eva.demo import backbone
+from clipit_eva.demo import demo_backbone
 from clipit_eva.demo.cohort import Cohort, make_cohort
-from clipit_eva.demo.noise import replace_pairs
 from clipit_eva.demo.truth import agreement
 from clipit_eva.files import sha256_file
+from clipit_eva.pairing.replacement import replace_pairs
 
-WEIGHTS = backbone.WEIGHTS.parent
+WEIGHTS = demo_backbone.WEIGHTS.parent
 CLIP = f"local-dir:{WEIGHTS / 'clip'}"
 
 
@@ -72,7 +72,7 @@ import socket, sys
 def refuse(*_): raise OSError("network used")
 socket.socket.connect = refuse
 import open_clip
-from clipit_eva.demo.backbone import demo_vit
+from clipit_eva.demo.demo_backbone import demo_vit
 model, preprocess = open_clip.create_model_from_pretrained({CLIP!r})
 tokens = open_clip.get_tokenizer({CLIP!r})(["Nuclei are 1arge.", "x " * 300])
 assert tokens.shape == (2, 128), tokens.shape
@@ -92,11 +92,11 @@ def test_the_text_ends_where_open_clip_pools() -> None:
 
 
 def test_eva_knows_the_backbone() -> None:
-    model = backbone_registry.get(backbone.NAME)()
+    model = backbone_registry.get(demo_backbone.NAME)()
     model.eval()
     with torch.inference_mode():
-        features = model(torch.rand(2, 3, backbone.IMAGE_SIZE, backbone.IMAGE_SIZE))
-    assert features.shape == (2, backbone.FEATURES)
+        features = model(torch.rand(2, 3, demo_backbone.IMAGE_SIZE, demo_backbone.IMAGE_SIZE))
+    assert features.shape == (2, demo_backbone.FEATURES)
     linear = {name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
     assert {"blocks.0.attn.qkv", "blocks.0.attn.proj", "blocks.0.mlp.fc1"} <= linear
 

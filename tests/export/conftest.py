@@ -16,7 +16,7 @@ from torch import nn
 
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings, lora_layers
-from clipit_eva.predictions import table
+from clipit_eva.predictions import predictions_table
 
 DEMO = "clipit_eva/demo_vit"
 CLASSES = ["Benign", "InSitu", "Invasive", "Normal"]
@@ -73,9 +73,9 @@ def write_run(
     datasets = describe("eva.core.data.datamodules.schemas.DatasetsSchema", test=test, val=None)
     data = describe("eva.core.data.datamodules.datamodule.DataModule", datasets=datasets)
     probabilities = np.full((2, len(classes)), 1 / len(classes), dtype=np.float32)
-    rows = table.make_rows("test", "fused", [0, 1], ["a", "b"], [0, 1], probabilities)
+    rows = predictions_table.make_rows("test", "fused", [0, 1], ["a", "b"], [0, 1], probabilities)
     provenance = {
-        "kind": table.KIND,
+        "kind": predictions_table.KIND,
         "config": {"model": model, "data": data},
         "seed": SEED,
         "run": str(folder),
@@ -85,7 +85,7 @@ def write_run(
         "versions": {"torch": torch.__version__},
         "git_revision": None,
     }
-    table.write_predictions(rows, folder / table.FILENAME, provenance)
+    predictions_table.write_predictions(rows, folder / predictions_table.FILENAME, provenance)
 
 
 @pytest.fixture
@@ -113,7 +113,9 @@ def clip_it_run(tmp_path: Path) -> MakeRun:
         assert len(lora_layers(module.backbone)) > 0 or "lora" in arguments
         checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
         module.on_save_checkpoint(checkpoint)
-        reports = describe("clipit_eva.pairing.report_source.ReportSource", path="/private/r.csv")
+        reports = describe(
+            "clipit_eva.embeddings.report_source.ReportSource", path="/private/r.csv"
+        )
         model = describe(
             "clipit_eva.models.clipit_module.CLIPITModule",
             backbone=_recorded_backbone(model_name),

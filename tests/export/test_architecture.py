@@ -15,7 +15,7 @@ from timm.layers import SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from clipit_eva.demo.backbone import untrained
+from clipit_eva.demo.demo_backbone import untrained
 from clipit_eva.errors import InputError
 from clipit_eva.export.architecture import build_backbone, describe_backbone, unwrap
 

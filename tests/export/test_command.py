@@ -16,7 +16,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.export.command import export_run
 from clipit_eva.export.formats import load_classifier
 from clipit_eva.models.lora import LoRASettings
-from clipit_eva.predictions import table
+from clipit_eva.predictions import predictions_table
 
 from .conftest import DEMO, MakeRun, describe
 
@@ -72,7 +72,7 @@ def test_a_run_on_embeddings_is_exported_with_its_backbone(
     unimodal_run: MakeRun, tmp_path: Path, images: torch.Tensor
 ) -> None:
     recorded = describe(
-        "clipit_eva.embeddings.backbone.EmbeddedBackbone",
+        "clipit_eva.embeddings.embedded_backbone.EmbeddedBackbone",
         model_name=DEMO,
         model_extra_kwargs=None,
         embeddings_root="./data/embeddings",
@@ -139,8 +139,10 @@ def _drop_lora(module: nn.Module) -> None:
 def test_another_backbone_is_refused(clip_it_run: MakeRun, tmp_path: Path) -> None:
     """Random weights come from the run's seed: with another seed they are others."""
     folder, _ = clip_it_run(model_name=RANDOM, size=224)
-    rows, provenance = table.read_predictions(folder / table.FILENAME)
-    table.write_predictions(rows, folder / table.FILENAME, {**provenance, "seed": 8})
+    rows, provenance = predictions_table.read_predictions(folder / predictions_table.FILENAME)
+    predictions_table.write_predictions(
+        rows, folder / predictions_table.FILENAME, {**provenance, "seed": 8}
+    )
     with pytest.raises(InputError, match="another backbone's weights"):
         export_run(folder, tmp_path / "model.safetensors")
 
@@ -175,9 +177,9 @@ def test_what_cannot_be_exported_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, _ = unimodal_run()
-    rows, provenance = table.read_predictions(folder / table.FILENAME)
+    rows, provenance = predictions_table.read_predictions(folder / predictions_table.FILENAME)
     provenance["config"]["model"]["init_args"] |= change
-    table.write_predictions(rows, folder / table.FILENAME, provenance)
+    predictions_table.write_predictions(rows, folder / predictions_table.FILENAME, provenance)
     assert cli.main(["export", str(folder), "--output", str(tmp_path / "m.safetensors")]) == 2
     error = capsys.readouterr().err
     assert message in error

@@ -18,7 +18,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.export.command import export_run
 from clipit_eva.export.module import ExportedModule
 from clipit_eva.predictions import PredictionsWriter
-from clipit_eva.predictions.table import probabilities, read_predictions
+from clipit_eva.predictions.predictions_table import probabilities, read_predictions
 
 from .conftest import MakeRun
 

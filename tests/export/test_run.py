@@ -6,7 +6,7 @@ import pytest
 
 from clipit_eva.errors import InputError
 from clipit_eva.export.run import find_run
-from clipit_eva.predictions import table
+from clipit_eva.predictions import predictions_table
 
 from .conftest import MakeRun
 
@@ -56,7 +56,9 @@ def test_another_checkpoint_is_refused(unimodal_run: MakeRun) -> None:
 
 def test_a_table_without_configuration_is_refused(unimodal_run: MakeRun) -> None:
     folder, _ = unimodal_run()
-    rows, provenance = table.read_predictions(folder / table.FILENAME)
-    table.write_predictions(rows, folder / table.FILENAME, {**provenance, "config": {}})
+    rows, provenance = predictions_table.read_predictions(folder / predictions_table.FILENAME)
+    predictions_table.write_predictions(
+        rows, folder / predictions_table.FILENAME, {**provenance, "config": {}}
+    )
     with pytest.raises(InputError, match="does not tell the run's configuration"):
         find_run(folder)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipit_eva import configs
 from clipit_eva.demo import settings
 from clipit_eva.demo.cohort import Cohort, make_cohort
-from clipit_eva.pairing.table import make_pairs, write_pairs
+from clipit_eva.pairing.pairing_table import make_pairs, write_pairs
 from clipit_eva.reports.corpus import read_corpus
+from clipit_eva.tasks import configs
 
 CRC_CLASSES = ["ADI", "BACK", "DEB", "LYM", "MUC", "MUS", "NORM", "STR", "TUM"]
 
@@ -170,10 +170,10 @@ def _write_embeddings(
     """Writes embeddings of a dataset whose images are too many to embed."""
     from eva.vision.data.transforms.common import ResizeAndCrop
 
-    from clipit_eva.embeddings import EmbeddedBackbone, store
-    from clipit_eva.embeddings.backbone import weights_digest
-    from clipit_eva.pairing.images import image_facts
-    from clipit_eva.pairing.row_store import RowStore
+    from clipit_eva.embeddings import EmbeddedBackbone, embedded_split
+    from clipit_eva.embeddings.embedded_backbone import weights_digest
+    from clipit_eva.embeddings.images import image_facts
+    from clipit_eva.embeddings.row_store import RowStore
 
     half = (0.5, 0.5, 0.5)
     transform = ResizeAndCrop(size=settings.IMAGE_SIZE, mean=half, std=half)
@@ -184,13 +184,13 @@ def _write_embeddings(
     weights = weights_digest(backbone.load())
     backbone.keep_record(weights, settings.FEATURES)
     facts = {**image_facts(images, split), **backbone.identity, "weights": weights}
-    rows = RowStore(backbone.root, store.KIND, facts, len(images), settings.FEATURES)
+    rows = RowStore(backbone.root, embedded_split.KIND, facts, len(images), settings.FEATURES)
     generator = np.random.default_rng(0)
     with rows.lock():
         rows.start()
         rows.write(range(len(images)), generator.normal(size=(len(images), settings.FEATURES)))
         rows.finish()
-    store.complete(rows, targets)
+    embedded_split.complete(rows, targets)
 
 
 def _dataset_class(dataset: str) -> Callable[..., Any]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clipit_eva import configs
-from clipit_eva.predictions.table import FILENAME, read_predictions
+from clipit_eva.predictions.predictions_table import FILENAME, read_predictions
+from clipit_eva.tasks import configs
 
 pytestmark = pytest.mark.slow
 

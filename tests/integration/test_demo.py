@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipit_eva.analysis.runs import read_runs
+from clipit_eva.analysis.reading.runs import read_runs
 
 pytestmark = pytest.mark.slow
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import yaml
 
-from clipit_eva import configs
-from clipit_eva.analysis.runs import read_run
+from clipit_eva.analysis.reading.runs import read_run
 from clipit_eva.demo import settings
 from clipit_eva.files import sha256_file
-from clipit_eva.predictions.table import FILENAME, read_predictions
+from clipit_eva.predictions.predictions_table import FILENAME, read_predictions
+from clipit_eva.tasks import configs
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,7 @@ def test_killed_while_embedding_the_rows_that_were_written_are_kept(
     environment = {**paired_bach, "EMBEDDINGS_ROOT": str(folder)}
     code = (
         "import os, time\n"
-        "import clipit_eva.pairing.row_store as store\n"
+        "import clipit_eva.embeddings.row_store as store\n"
         "write = store.RowStore.write\n"
         "def watched(self, rows, values):\n"
         "    write(self, rows, values)\n"

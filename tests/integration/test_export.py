@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from clipit_eva import configs
-from clipit_eva.predictions.table import FILENAME, read_predictions
+from clipit_eva.predictions.predictions_table import FILENAME, read_predictions
+from clipit_eva.tasks import configs
 
 pytestmark = pytest.mark.slow
 

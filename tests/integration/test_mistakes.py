@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from clipit_eva.demo.cohort import make_cohort
-from clipit_eva.pairing.table import read_pairs, write_pairs
+from clipit_eva.pairing.pairing_table import read_pairs, write_pairs
 
 pytestmark = pytest.mark.slow
 

@@ -15,10 +15,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from clipit_eva import configs
 from clipit_eva.demo import settings
 from clipit_eva.demo.truth import agreement
-from clipit_eva.pairing.table import read_pairs
+from clipit_eva.pairing.pairing_table import read_pairs
+from clipit_eva.tasks import configs
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_killed_while_embedding_the_rows_that_were_written_are_kept(
     slow = tmp_path / "sitecustomize.py"
     slow.write_text(
         "import time\n"
-        "import clipit_eva.pairing.row_store as store\n"
+        "import clipit_eva.embeddings.row_store as store\n"
         "write = store.RowStore.write\n"
         "def wait(self, rows, values):\n"
         "    write(self, rows, values)\n"
@@ -84,7 +84,7 @@ def test_two_processes_embed_each_image_once(environment, paired_bach, run_eva, 
     counter = tmp_path / "sitecustomize.py"
     counter.write_text(
         "import os\n"
-        "import clipit_eva.pairing.row_store as store\n"
+        "import clipit_eva.embeddings.row_store as store\n"
         "write = store.RowStore.write\n"
         "def note(self, rows, values):\n"
         "    write(self, rows, values)\n"

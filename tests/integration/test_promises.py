@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 
-from clipit_eva import configs
-from clipit_eva.demo.noise import replace_pairs
 from clipit_eva.demo.truth import agreement
 from clipit_eva.files import sha256_file
-from clipit_eva.pairing.table import read_pairs
-from clipit_eva.predictions.table import FILENAME, read_predictions
+from clipit_eva.pairing.pairing_table import read_pairs
+from clipit_eva.pairing.replacement import replace_pairs
+from clipit_eva.predictions.predictions_table import FILENAME, read_predictions
 from clipit_eva.reports.corpus import read_corpus
+from clipit_eva.tasks import configs
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,5 @@
 """Tiny real inputs for the model: a timm ViT, an eva dataset, an open_clip model, reports."""
 
-import json
 import os
 import weakref
 from collections.abc import Callable
@@ -12,9 +11,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; nothin
 
 import eva
 import numpy as np
-import open_clip
 import pytest
-import safetensors.torch
 import timm
 import torch
 from eva.core.data.datamodules import schemas
@@ -27,19 +24,14 @@ from torch import nn
 
 from clipit_eva import provenance
 from clipit_eva.data import PairedDataset
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
-from clipit_eva.pairing import table
-from clipit_eva.pairing.report_source import ReportSource
+from clipit_eva.pairing.pairing_table import make_pairs, write_pairs
 
 SIZE = 16
 FEATURES = 32
 TEXT_FEATURES = 16
-CLIP_ARCHITECTURE: dict[str, Any] = {
-    "embed_dim": TEXT_FEATURES,
-    "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 32, "head_width": 16, "layers": 1},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 24, "heads": 2, "layers": 2},
-}
 TISSUES = ("stroma", "necrosis", "lymphocytes", "mucin", "fat", "glands")
 
 
@@ -91,20 +83,6 @@ def vit() -> Callable[[], nn.Module]:
     return make
 
 
-@pytest.fixture(scope="session")
-def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small random open_clip model."""
-    folder = tmp_path_factory.mktemp("clip")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = open_clip.CLIP(**json.loads(json.dumps(CLIP_ARCHITECTURE)))
-    config = {"model_cfg": CLIP_ARCHITECTURE, "preprocess_cfg": {}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    safetensors.torch.save_file(state, folder / "open_clip_model.safetensors")
-    return folder
-
-
 @pytest.fixture
 def source(clip_folder: Path, tmp_path: Path) -> ReportSource:
     """Six reports of ten words, and the small open_clip model."""
@@ -124,8 +102,8 @@ def pairing_table(source: ReportSource, tmp_path: Path) -> Path:
     images = TinyImages(0, 2, 0)
     made_for = {"class": provenance.class_path(images), "length": 24}
     path = tmp_path / "pairs.parquet"
-    table.write_pairs(
-        table.make_pairs("train", names, corpus.ids, neighbours, similarities),
+    write_pairs(
+        make_pairs("train", names, corpus.ids, neighbours, similarities),
         path,
         {
             "datasets": {"train": made_for},

@@ -17,7 +17,7 @@ from clipit_eva.models import alignment
 from clipit_eva.models.alignment import AlignmentWriter
 from clipit_eva.models.alignment_table import read_alignment
 from clipit_eva.models.lora import LoRASettings
-from clipit_eva.pairing.table import read_pairs
+from clipit_eva.pairing.pairing_table import read_pairs
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from lightning.pytorch import callbacks
 from scipy import special
 from torch import nn
 
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.report_features import CachedReports, EncodedReports
-from clipit_eva.pairing.report_source import ReportSource
 
 MakeModule = Callable[..., CLIPITModule]
 MakeData = Callable[..., eva.DataModule]

@@ -9,11 +9,7 @@ from scipy import special
 from torch import nn
 
 from clipit_eva.errors import InputError
-from clipit_eva.models.losses import (
-    CRITERIA,
-    build_criterion,
-    distillation_loss,
-)
+from clipit_eva.models.losses import CRITERIA, build_criterion, distillation_loss
 
 
 def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.models.losses import distillation_loss
 from clipit_eva.models.report_features import CachedReports, EncodedReports, drop_words
-from clipit_eva.pairing.report_source import ReportSource
 
 ROWS = torch.tensor([[3, 1], [3, 0], [5, 1], [0, 0]])
 

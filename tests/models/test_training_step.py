@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.losses import distillation_loss
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
-from clipit_eva.pairing.report_source import ReportSource
 
 MakeModule = Callable[..., CLIPITModule]
 MakeData = Callable[..., eva.DataModule]

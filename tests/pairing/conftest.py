@@ -1,6 +1,5 @@
-"""A small dataset in eva's sense, reports, and a small open_clip model."""
+"""A small dataset in eva's sense, and pairing through eva's trainer."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,20 +7,12 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported; nothing may download
 
-import open_clip
 import pytest
-import safetensors.torch
 import torch
 from eva.vision.data.datasets import vision
 
-from clipit_eva.pairing.report_source import ReportSource
-from clipit_eva.pairing.writer import PairingWriter
-
-CLIP: dict[str, Any] = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 32, "head_width": 16, "layers": 1},
-    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 24, "heads": 2, "layers": 1},
-}
+from clipit_eva.embeddings.report_source import ReportSource
+from clipit_eva.pairing.pairing_writer import PairingWriter
 
 
 class Tiles(vision.VisionDataset):
@@ -54,30 +45,6 @@ def tiles() -> Callable[..., Tiles]:
         return Tiles(count, seed, labels)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small random open_clip model."""
-    folder = tmp_path_factory.mktemp("clip")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        state = open_clip.CLIP(**json.loads(json.dumps(CLIP))).state_dict()
-    config = {"model_cfg": CLIP, "preprocess_cfg": {}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    state = {name: tensor.contiguous() for name, tensor in state.items()}
-    safetensors.torch.save_file(state, folder / "open_clip_model.safetensors")
-    return folder
-
-
-@pytest.fixture
-def source(clip_folder: Path, tmp_path: Path) -> ReportSource:
-    """Seven reports, and the small open_clip model."""
-    path = tmp_path / "reports.csv"
-    words = ["stroma", "gland", "mucin", "fat", "nerve", "vessel", "tumor"]
-    rows = "".join(f"r{n},tissue with {word} and {word}\n" for n, word in enumerate(words))
-    path.write_text(f"report_id,text\n{rows}")
-    return ReportSource(str(path), clip_model=str(clip_folder), cache_dir=str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from clipit_eva.clip.model import CLIPModel
+from clipit_eva.embeddings.encoding import FixedBatches
+from clipit_eva.embeddings.images import _PROBES
+from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.encoding import FixedBatches
-from clipit_eva.pairing.images import _PROBES
+from clipit_eva.pairing.pairing_table import read_pairs
 from clipit_eva.pairing.policies import PairingPolicy
-from clipit_eva.pairing.report_source import ReportSource
-from clipit_eva.pairing.table import read_pairs
 
 
 class CountingSource(ReportSource):

@@ -11,12 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
-from clipit_eva.reports.chunking import (
-    CountTokens,
-    chunk_reports,
-    split_sections,
-    split_sentences,
-)
+from clipit_eva.reports.chunking import CountTokens, chunk_reports, split_sections, split_sentences
 from clipit_eva.reports.corpus import ReportCorpus
 
 SPECIAL = 2

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from clipit_eva.analysis import figures, scores
+from clipit_eva.analysis import figures
+from clipit_eva.analysis.metrics import scores
 from clipit_eva.errors import InputError
 
 

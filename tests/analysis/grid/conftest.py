@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clipit_eva.analysis.grid import store
-from clipit_eva.analysis.grid.cell import Cell, Grid
+from clipit_eva.analysis.grid.plan.job import Cell, Grid
 
 
 @dataclasses.dataclass
@@ -66,8 +66,8 @@ _DRIVER = """
 import signal, sys
 from pathlib import Path
 from clipit_eva.analysis.grid import store
-from clipit_eva.analysis.grid.cell import Grid
-from clipit_eva.analysis.grid.local import run_local
+from clipit_eva.analysis.grid.plan.job import Grid
+from clipit_eva.analysis.grid.engines.local import run_local
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' caller ignores
 folder, jobs = Path(sys.argv[1]), int(sys.argv[2])

@@ -1,6 +1,7 @@
 """What is shown of a grid."""
 
-from clipit_eva.analysis.grid import status, worker
+from clipit_eva.analysis.grid import status
+from clipit_eva.analysis.grid.engines import worker
 
 
 def test_states_counts_and_failures_are_shown(make) -> None:

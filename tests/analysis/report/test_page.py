@@ -62,8 +62,8 @@ def css(driver, selector):
 
 
 def column(driver, table, place):
-    cells = css(driver, f"#{table} tbody tr:not([hidden]) td:nth-child({place})")
-    return [cell.get_attribute("textContent") for cell in cells]
+    comparisons = css(driver, f"#{table} tbody tr:not([hidden]) td:nth-child({place})")
+    return [comparison.get_attribute("textContent") for comparison in comparisons]
 
 
 def choose(driver, name, value):

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from clipit_eva.analysis.cells import gather
+from clipit_eva.analysis.reading.runs import read_runs
+from clipit_eva.analysis.reading.study import gather
 from clipit_eva.analysis.report.rescued import browse
-from clipit_eva.analysis.runs import read_runs
 
 
 @pytest.fixture
-def cells(write_run):
+def comparisons(write_run):
     """Sample 0 is rescued in both seeds, 1 in one, 2 lost in both, 3 the same; 4 cancels out."""
     targets = np.zeros(5, dtype=int)
     wrong = {
@@ -25,8 +25,8 @@ def cells(write_run):
     return gather(read_runs(write_run.folder))
 
 
-def test_samples_are_rescued_or_lost_by_their_net_seeds(cells):
-    browser = browse(cells)
+def test_samples_are_rescued_or_lost_by_their_net_seeds(comparisons):
+    browser = browse(comparisons)
     found = {sample.index: sample for sample in browser.samples}
     assert {index: (s.kind, s.net) for index, s in found.items()} == {
         0: ("rescued", 2),
@@ -34,7 +34,7 @@ def test_samples_are_rescued_or_lost_by_their_net_seeds(cells):
         2: ("lost", -2),
     }
     assert browser.totals == ({"rescued": 2, "lost": 1},)
-    assert browser.cells == ("UNI on BACH",)
+    assert browser.comparisons == ("UNI on BACH",)
     first = found[0]
     assert (first.filename, first.target, first.unimodal, first.clip_it) == (
         "class/0.tif", "a", "d", "a",
@@ -44,8 +44,8 @@ def test_samples_are_rescued_or_lost_by_their_net_seeds(cells):
     assert first.probability_after == pytest.approx(0.9)
 
 
-def test_the_cap_keeps_those_with_most_seeds(cells):
-    browser = browse(cells, cap=1)
+def test_the_cap_keeps_those_with_most_seeds(comparisons):
+    browser = browse(comparisons, cap=1)
     assert [sample.index for sample in browser.samples] == [0, 2]
     assert browser.totals == ({"rescued": 2, "lost": 1},)
 

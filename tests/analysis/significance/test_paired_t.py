@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
 
-from clipit_eva.analysis.significance import (
-    cohen_d_z,
-    paired_t_test,
-    seed_summary,
-)
+from clipit_eva.analysis.significance import cohen_d_z, paired_t_test, seed_summary
 from clipit_eva.errors import InputError
 
 KNOWN = "03_paired_t.json"

@@ -5,33 +5,45 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clipit_eva.analysis import comparisons, secondary
-from clipit_eva.analysis.cells import gather
-from clipit_eva.analysis.complementarity_frames import (
+from clipit_eva.analysis.frames import comparison_frames, secondary_frame
+from clipit_eva.analysis.frames.complementarity_frames import (
     complementarity_by_class_frame,
     complementarity_frame,
 )
-from clipit_eva.analysis.runs import read_runs
-from clipit_eva.analysis.tables import complementarity, gains, others, table, writing
+from clipit_eva.analysis.reading.runs import read_runs
+from clipit_eva.analysis.reading.study import gather
+from clipit_eva.analysis.tables import (
+    complementarity_tables,
+    gain_tables,
+    other_tables,
+    table,
+    table_files,
+)
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 
 
-def tables_of(cells):
-    headline = comparisons.headline_frame(cells)
+def tables_of(comparisons):
+    headline = comparison_frames.headline_frame(comparisons)
     return {
         made.name: made
         for made in (
-            gains.table1(headline, cells),
-            gains.gains(headline, cells),
-            gains.mean_gains(
-                comparisons.mean_gain_frame(cells), cells, comparisons.rank_test(headline)
+            gain_tables.table1(headline, comparisons),
+            gain_tables.gains(headline, comparisons),
+            gain_tables.mean_gains(
+                comparison_frames.mean_gain_frame(comparisons),
+                comparisons,
+                comparison_frames.rank_test(headline),
             ),
-            others.ablations(comparisons.ablation_frame(cells), cells),
-            complementarity.complementarity(complementarity_frame(cells), cells),
-            complementarity.complementarity_by_class(complementarity_by_class_frame(cells), cells),
-            others.secondary(secondary.secondary_frame(cells, 1000), cells, 1000),
-            others.runs(comparisons.scores_frame(cells)),
+            other_tables.ablations(comparison_frames.ablation_frame(comparisons), comparisons),
+            complementarity_tables.complementarity(complementarity_frame(comparisons), comparisons),
+            complementarity_tables.complementarity_by_class(
+                complementarity_by_class_frame(comparisons), comparisons
+            ),
+            other_tables.secondary(
+                secondary_frame.secondary_frame(comparisons, 1000), comparisons, 1000
+            ),
+            other_tables.runs(comparison_frames.scores_frame(comparisons)),
         )
     }
 
@@ -69,9 +81,9 @@ def test_what_is_significant_is_starred_and_bold(tables):
     for shown, p in zip(made.shown["difference [95% CI]"], made.data["p_holm"], strict=True):
         assert shown.endswith(table.STAR) == (p < 0.05)
     assert made.shown["difference [95% CI]"].str.endswith(table.STAR).any()
-    assert "** \\* |" in writing.markdown(made)
-    assert "$^{*}$" in writing.latex(made)
-    assert r"\textbf{+" in writing.latex(made)
+    assert "** \\* |" in table_files.markdown(made)
+    assert "$^{*}$" in table_files.latex(made)
+    assert r"\textbf{+" in table_files.latex(made)
 
 
 def test_the_footer_says_what_a_reader_must_know(tables):
@@ -102,10 +114,12 @@ def test_text_only_arms_are_named_where_there_are_several(write_run, drawn):
         write_run(method, targets, drawn(targets, 0.6, len(method)))
     control = {"pairing": {"control": "random"}}
     write_run("text_only", targets, drawn(targets, 0.3, 1), name="random", provenance=control)
-    cells = gather(read_runs(write_run.folder))
-    made = complementarity.complementarity(complementarity_frame(cells), cells)
+    comparisons = gather(read_runs(write_run.folder))
+    made = complementarity_tables.complementarity(complementarity_frame(comparisons), comparisons)
     assert made.shown["Text"].tolist() == ["text only", "text only, random pairs"]
-    made = complementarity.complementarity_by_class(complementarity_by_class_frame(cells), cells)
+    made = complementarity_tables.complementarity_by_class(
+        complementarity_by_class_frame(comparisons), comparisons
+    )
     assert made.shown["Text"].tolist() == ["text only"] * 4 + ["text only, random pairs"] * 4
 
 
@@ -121,8 +135,10 @@ def test_settings_that_differ_between_seeds_are_named(write_run):
     for seed, weight in ((1, 0.5), (2, 0.5), (3, 0.7)):
         options = {"seed": seed, "head": {"weight": weight}, "vision_head_checkpoint": f"{seed}"}
         write_run("unimodal", targets, targets, **options)
-    cells = gather(read_runs(write_run.folder))
-    footer = " ".join(gains.table1(comparisons.headline_frame(cells), cells).notes)
+    comparisons = gather(read_runs(write_run.folder))
+    footer = " ".join(
+        gain_tables.table1(comparison_frames.headline_frame(comparisons), comparisons).notes
+    )
     assert "varied: the training seed, and model.head.weight." in footer
 
 
@@ -131,8 +147,8 @@ def test_refusals_are_printed_with_their_reason(write_run, drawn):
     for seed in (1, 2):
         write_run("unimodal", targets, drawn(targets, 0.5, seed), seed=seed)
         write_run("clip_it", targets, drawn(targets, 0.8, seed), seed=seed)
-    cells = gather(read_runs(write_run.folder))
-    made = gains.gains(comparisons.headline_frame(cells), cells)
+    comparisons = gather(read_runs(write_run.folder))
+    made = gain_tables.gains(comparison_frames.headline_frame(comparisons), comparisons)
     assert made.shown["difference [95% CI]"][0].endswith(" [1]")
     assert made.shown["Holm p"][0] == table.NONE
     assert "[1] 2 seeds: the crossed test needs at least 3" in made.notes
@@ -146,7 +162,7 @@ def test_rank_tests_over_few_datasets_are_refused_in_the_footer(tables):
 
 def test_csv_has_every_number_unrounded(tables, tmp_path):
     for made in tables.values():
-        paths = writing.write_table(made, tmp_path)
+        paths = table_files.write_table(made, tmp_path)
         assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
         again = pd.read_csv(tmp_path / f"{made.name}.csv")
         for column in made.data.select_dtypes("number"):
@@ -163,7 +179,7 @@ def nasty() -> table.Table:
 
 
 def test_markdown_cells_cannot_break_out():
-    lines = writing.markdown(nasty()).splitlines()
+    lines = table_files.markdown(nasty()).splitlines()
     assert len([line for line in lines if line.startswith("|")]) == 4
     assert r"\<b\> \| \[c\]" in lines[4]
 
@@ -173,7 +189,7 @@ def test_markdown_cells_cannot_break_out():
 def test_latex_compiles(tables, tmp_path):
     names = []
     for made in [*tables.values(), nasty()]:
-        writing.write_table(made, tmp_path)
+        table_files.write_table(made, tmp_path)
         names.append(made.name)
     inputs = "\n".join(rf"\input{{{name}}}" for name in names)
     (tmp_path / "all.tex").write_text(

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from clipit_eva.clip.conch.architecture import ConchConfig, ConchImageTower, ConchTextTower
-from clipit_eva.clip.conch.loading import build_towers, conch_preprocess, load_conch
+from clipit_eva.clip.conch.conch_loading import build_towers, conch_preprocess, load_conch
 from clipit_eva.clip.conch.tokenizing import TOKENIZER_FILE, ConchTokenize, find_tokenizer
 from clipit_eva.errors import InputError
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from clipit_eva.clip.conch.architecture import ConchConfig
-from clipit_eva.clip.conch.loading import build_towers
+from clipit_eva.clip.conch.conch_loading import build_towers
 from clipit_eva.clip.conch.tokenizing import PAD_ID, TOKENIZER_FILE, ConchTokenize
 from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
 

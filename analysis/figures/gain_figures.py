@@ -1,0 +1,166 @@
+"""Differences with their intervals: gains by backbone, seeds one by one, ablations."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from ..reading import arms
+from .style import COLORS, GREY, LINES, MARKERS, PALETTE, VERDICTS, axes, clean, short, wrapped
+
+
+def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
+    """Draws the gain of each backbone with its 95% interval, datasets beside each other.
+
+    A filled marker is significant after adjustment; an interval that is refused is not drawn.
+
+    Args:
+        frame: One row a dataset and backbone: columns `dataset`, `backbone`, `difference_points`,
+            `low_points`, `high_points`, `p_holm`; see `comparisons.headline_frame`.
+        ax: Where to draw; None means a new figure.
+        title: Title.
+    """
+    ax = axes(ax)
+    frame = frame.dropna(subset=["difference_points"])
+    backbones = list(dict.fromkeys(frame["backbone"]))
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    ax.axvline(0, color=GREY, linewidth=1)
+    for number, dataset in enumerate(datasets):
+        mine = frame[frame["dataset"] == dataset]
+        offset = (number - (len(datasets) - 1) / 2) * 0.7 / max(len(datasets), 1)
+        y = np.array([backbones.index(name) for name in mine["backbone"]]) + offset
+        color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+        ax.hlines(y, mine["low_points"], mine["high_points"], color=color, linewidth=1.5)
+        for significant, fill in ((True, color), (False, "white")):
+            chosen = ((mine["p_holm"] < 0.05) == significant).to_numpy()
+            ax.plot(
+                mine["difference_points"][chosen],
+                y[chosen],
+                linestyle="",
+                marker=marker,
+                markersize=6,
+                color=color,
+                markerfacecolor=fill,
+            )
+        ax.plot([], [], marker=marker, color=color, markerfacecolor="white", label=short(dataset))
+    ax.plot([], [], marker="o", linestyle="", color="black", label="filled: Holm p < 0.05")
+    ax.set_yticks(range(len(backbones)), [short(name) for name in backbones])
+    ax.invert_yaxis()
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return clean(ax, xlabel="CLIP-IT - unimodal (points, 95% interval)", title=title)
+
+
+def plot_slopes(
+    unimodal: ArrayLike,
+    clip_it: ArrayLike,
+    seeds: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Axes:
+    """Draws one line a seed from unimodal to CLIP-IT; dashed where it falls.
+
+    Args:
+        unimodal: Score of each seed, in percent.
+        clip_it: Score of the same seeds, in percent.
+        seeds: Names of the seeds; None leaves the lines unnamed.
+        ax: Where to draw; None means a new figure.
+        title: Title.
+    """
+    ax = axes(ax, 2.6, 3.0)
+    first, second = np.asarray(unimodal, dtype=float), np.asarray(clip_it, dtype=float)
+    for place, (low, high) in enumerate(zip(first, second, strict=True)):
+        rises = high >= low
+        ax.plot(
+            [0, 1],
+            [low, high],
+            color=COLORS[arms.CLIP_IT] if rises else GREY,
+            linestyle=LINES[0] if rises else LINES[1],
+            marker="o",
+            markersize=4,
+            label=None if seeds is None else short(seeds[place]),
+        )
+    ax.plot([0, 1], [first.mean(), second.mean()], color="black", linewidth=3, label="mean")
+    ax.set_xticks([0, 1], ["unimodal", "CLIP-IT"])
+    ax.set_xlim(-0.25, 1.25)
+    return clean(ax, ylabel="balanced accuracy (%)", title=title)
+
+
+def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
+    """Draws each variant's difference from full CLIP-IT with its interval, margin and verdict.
+
+    Args:
+        frame: One row a variant: columns `label`, `difference_points`, `low_points`,
+            `high_points`, `verdict`, `margin_points`; see `comparisons.ablation_frame`.
+        ax: Where to draw; None means a new figure.
+        title: Title.
+    """
+    ax = axes(ax, 6.0, 1.2 + 0.4 * len(frame))
+    margin = float(frame["margin_points"].iloc[0])
+    ax.axvspan(-margin, margin, color="#DDDDDD", zorder=0, label=f"margin ±{margin:g} points")
+    ax.axvline(0, color=GREY, linewidth=1)
+    y = np.arange(len(frame))
+    ax.hlines(y, frame["low_points"], frame["high_points"], color="black", linewidth=1.5)
+    for name, marker in VERDICTS.items():
+        chosen = (frame["verdict"] == name).to_numpy()
+        if chosen.any():
+            ax.plot(
+                frame["difference_points"][chosen],
+                y[chosen],
+                linestyle="",
+                marker=marker,
+                markersize=7,
+                color="black",
+                markerfacecolor="white" if name == "inconclusive" else "black",
+                label=name,
+            )
+    rows = zip(frame["label"], frame["verdict"], strict=True)
+    ax.set_yticks(y, [wrapped(f"{label}: {verdict}") for label, verdict in rows])
+    ax.set_ylim(len(frame) - 0.5, -0.5)
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return clean(ax, xlabel="variant - full CLIP-IT (points, 95% interval)", title=title)
+
+
+def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
+    """Draws the gain over the no-text ablation against the share of replaced pairs.
+
+    A filled marker has an interval that does not cover zero; one that is refused is not drawn.
+
+    Args:
+        frame: One row a share: columns `replaced_share`, `difference_points`, `low_points`,
+            `high_points`, `covers_zero`; see `planted.planted_frame`.
+        ax: Where to draw; None means a new figure.
+        title: Title.
+    """
+    ax = axes(ax, 4.0, 3.2)
+    color = COLORS[arms.CLIP_IT]
+    x = 100 * frame["replaced_share"].astype(float)
+    gain = frame["difference_points"].astype(float)
+    ax.axhline(0, color=GREY, linewidth=1)
+    ax.vlines(x, frame["low_points"].astype(float), frame["high_points"].astype(float), color=color)
+    ax.plot(x, gain, color=color, linestyle=LINES[1], linewidth=1)
+    clear = (frame["covers_zero"] == False).to_numpy()  # noqa: E712 (None: no interval)
+    for chosen, fill, words in (
+        (clear, color, "95% interval without 0"),
+        (~clear, "white", "interval covers 0, or is refused"),
+    ):
+        if chosen.any():
+            ax.plot(
+                x[chosen],
+                gain[chosen],
+                linestyle="",
+                marker="o",
+                markersize=7,
+                color=color,
+                markerfacecolor=fill,
+                label=words,
+            )
+    ax.set_xlim(-5, 105)
+    ax.legend(frameon=False, fontsize="small")
+    return clean(
+        ax,
+        xlabel="pairs replaced at random (%)",
+        ylabel="CLIP-IT - no text (points)",
+        title=title,
+    )

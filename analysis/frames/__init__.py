@@ -1,0 +1,1 @@
+"""The numbers of every table and figure, unrounded: one row a comparison."""

@@ -1,0 +1,44 @@
+"""How training moved images towards their paired reports, read from the runs' alignment tables."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from clipit_eva.models.alignment_table import FILENAME, read_alignment
+
+from ..reading import arms
+from ..reading.study import Comparison
+
+COLUMNS = ["dataset", "backbone", "replicate", "index"]
+MEASURES = ["cosine_before", "cosine_after", "distance_before", "distance_after"]
+
+
+def alignment_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Returns closeness of image and paired report, before and after training, of full CLIP-IT.
+
+    Args:
+        comparisons: The comparisons; runs whose folder holds no `alignment.parquet` are left out.
+
+    Returns:
+        One row a training sample and seed: columns `dataset`, `backbone`, `replicate`, `index`,
+        `cosine_before`, `cosine_after`, `distance_before`, `distance_after`.
+
+    Raises:
+        InputError: A table is damaged.
+    """
+    parts = []
+    for comparison in comparisons:
+        arm = comparison.arm(arms.CLIP_IT)
+        if arm is None:
+            continue
+        for replicate, run in zip(comparison.seed_names, comparison.runs[arm], strict=True):
+            path = run.path.parent / FILENAME
+            if path.is_file():
+                rows, _ = read_alignment(path)
+                where = {
+                    "dataset": comparison.dataset,
+                    "backbone": comparison.backbone,
+                    "replicate": replicate,
+                }
+                parts.append(rows.assign(**where)[[*COLUMNS, *MEASURES]])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)

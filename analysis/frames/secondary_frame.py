@@ -1,0 +1,132 @@
+"""The secondary tests of each headline comparison: what other questions the same runs answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..reading import arms
+from ..reading.study import Comparison
+from ..significance.all_tests import compare
+from ..significance.auc import auc_cluster_bootstrap
+from ..significance.delong import delong_test
+from ..significance.resampling import N_RESAMPLES
+from ..significance.results import Result
+
+
+def secondary_frame(
+    comparisons: Sequence[Comparison], n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
+    """Runs all secondary tests of CLIP-IT against unimodal, one row a comparison and test.
+
+    Args:
+        comparisons: The comparisons.
+        n_resamples: Resamples of each bootstrap.
+        seed: Seed of the bootstraps.
+
+    Returns:
+        Columns `dataset`, `backbone`, `test`, `answers` (the question), `estimate_points`,
+        `low_points`, `high_points`, `p` (text: a range over seeds where seeds are not combined),
+        `mark`, `refused`, `warnings`. p-values are not adjusted: these tests are secondary.
+    """
+    rows = []
+    for comparison in comparisons:
+        if comparison.has(arms.UNIMODAL, arms.CLIP_IT):
+            where = {"dataset": comparison.dataset, "backbone": comparison.backbone}
+            for row in [
+                *_compared(comparison, n_resamples, seed),
+                *_auc(comparison, n_resamples, seed),
+            ]:
+                rows.append({**where, **row})
+    return pd.DataFrame(rows)
+
+
+def _compared(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Returns the rows of `significance.compare`."""
+    result = compare(
+        comparison.right(arms.CLIP_IT),
+        comparison.right(arms.UNIMODAL),
+        comparison.targets,
+        comparison.clusters,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    unit = "samples" if comparison.clusters is None else "slides"
+    rows = [
+        _row(
+            "crossed, accuracy", "new seeds and samples", result.accuracy, "ci95_floor", "p_floor",
+        ),
+        _row("samples only", f"these models, new {unit}", result.samples_only, "ci95", "p"),
+        _row("paired t over seeds", "new seeds, this test set", result.seeds_only, "ci95", "p"),
+        _row("signed rank over seeds", "new seeds, this test set", result.signed_rank, None, "p"),
+        _row(
+            f"bootstrap of {unit}, balanced accuracy", f"these models, new {unit}",
+            result.bootstrap, "percentile_ci95", None,
+        ),
+    ]  # fmt: skip
+    if result.clustered is not None:
+        rows.append(
+            _row("slide-clustered OLS", "these models, new slides", result.clustered, "ci95", "p")
+        )
+    mcnemar = _row("McNemar mid-p, each seed", "each pair of models", result.mcnemar, None, None)
+    low, high = result.mcnemar.midp_range
+    mcnemar["p"] = f"{low:.2g} to {high:.2g}"
+    wins = _row("P(CLIP-IT above)", "seeds, descriptive", result.outperforming, None, None)
+    ends = result.outperforming.paired_ci95
+    wins["estimate_text"] = f"{result.outperforming.paired:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
+    effect = _row("effect size over seeds (Hedges g_z)", "seeds", result.seeds_only, None, None)
+    effect["estimate_points"] = None
+    g = result.seeds_only.hedges_g_z
+    effect["estimate_text"] = "" if g is None else f"{g:.2f}"
+    return [*rows, effect, mcnemar, wins]
+
+
+def _auc(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Returns the row of the AUC difference, of binary tasks."""
+    one, two = comparison.probabilities(arms.CLIP_IT), comparison.probabilities(arms.UNIMODAL)
+    if one.shape[2] != 2 or len(np.unique(comparison.targets)) != 2:
+        return []
+    if np.bincount(comparison.targets).min() < 2:
+        why = Result(refused="AUC: a class has only one test sample")
+        return [_row("AUC", "these models, new samples", why, None, None)]
+    first, second = one[:, :, 1], two[:, :, 1]
+    if comparison.clusters is not None:
+        result = auc_cluster_bootstrap(
+            comparison.targets,
+            first,
+            second,
+            comparison.clusters,
+            n_resamples=n_resamples,
+            seed=seed,
+        )
+        question = "these models, new slides"
+        return [_row("AUC, bootstrap of slides", question, result, "percentile_ci95", None)]
+    each = [delong_test(comparison.targets, a, b) for a, b in zip(first, second, strict=True)]
+    row = _row("AUC, DeLong, each seed", "each pair of models", each[0], None, None)
+    row["estimate_points"] = 100 * float(np.mean([test.estimate for test in each]))
+    found = [test.p for test in each if test.p is not None]
+    row["p"] = f"{min(found):.2g} to {max(found):.2g}" if found else ""
+    return [row]
+
+
+def _row(
+    test: str, answers: str, result: Any, interval: str | None, p: str | None
+) -> dict[str, Any]:
+    """Returns one test's row; fields that a result does not have stay empty."""
+    estimate = getattr(result, "estimate", getattr(result, "mean_diff", None))
+    ends = None if interval is None else getattr(result, interval)
+    low, high = (None, None) if ends is None else (100 * ends[0], 100 * ends[1])
+    value = None if p is None else getattr(result, p)
+    return {
+        "test": test,
+        "answers": answers,
+        "estimate_points": None if estimate is None else 100 * estimate,
+        "estimate_text": "",
+        "low_points": low,
+        "high_points": high,
+        "p": "" if value is None else f"{value:.2g}",
+        "mark": getattr(result, "mark", None) or "",
+        "refused": result.refused or "",
+        "warnings": "; ".join(result.warnings),
+    }

@@ -1,0 +1,246 @@
+"""The local engine: cells as processes of this machine, some at a time."""
+
+import contextlib
+import dataclasses
+import heapq
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from clipit_eva import child
+from clipit_eva.errors import InputError
+
+from .. import store
+from ..plan.job import Cell, Grid
+from ..store import Record
+from . import devices, worker
+from .progress import Progress
+from .schedule import Schedule
+
+_WORKER_LOG = "worker.txt"
+"""File of a cell for what its worker itself prints: nothing, unless something is wrong."""
+
+_GLANCE = 0.5
+"""Seconds between two looks at cells that other processes run, and at the clock."""
+
+_GRACE = 5.0
+"""Seconds that a worker gets, when the driver ends, to record what its cell has just finished."""
+
+_PATIENCE = 10.0
+"""Seconds that the processes of a cell get to vanish once they are killed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a call of `run_local` ended.
+
+    Attributes:
+        finished: Digests of the cells that are finished now, whenever they ran.
+        failed: For each cell that failed, the line that tells why.
+        cancelled: For each cell that could not start, the failed cell that it needs.
+    """
+
+    finished: tuple[str, ...]
+    failed: Mapping[str, str]
+    cancelled: Mapping[str, str]
+
+
+def run_local(
+    grid: Grid, jobs: int, *, only: Collection[str] | None = None, progress: bool = True
+) -> Outcome:
+    """Runs all cells that are not finished, each after those it needs.
+
+    A failed cell cancels those that need it, which stay as they are; the rest goes on. A later
+    call tries failed cells again. Each of `jobs` slots has a GPU of its own as long as there are
+    enough (`CUDA_VISIBLE_DEVICES`) and its share of the cores (`OMP_NUM_THREADS`, unless the
+    cell's environment sets it).
+
+    All processes end with this one, `kill -9` included. Ctrl-C and SIGTERM end them before this
+    function raises. Several calls may work on one folder at once: a cell that another process
+    runs is waited for while others run, and runs here if that process ends without a record of
+    success. Such calls do not share out GPUs and cores between them.
+
+    Args:
+        grid: The cells, as `store.write_grid` wrote them.
+        jobs: Number of cells that run at a time.
+        only: Digests of the cells to run, together with what these need; None means all.
+        progress: Show progress and failures on stderr.
+
+    Returns:
+        Which cells are finished, have failed or were cancelled.
+
+    Raises:
+        InputError: `jobs` is below 1, `only` holds a digest of no cell, or a record is damaged.
+        KeyboardInterrupt: Ctrl-C.
+        SystemExit: SIGTERM; the status is 143.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; it must be at least 1")
+    needs = {digest: cell.needs for digest, cell in grid.with_needs(only).items()}
+    finished = {digest for digest in needs if store.is_finished(grid.cells[digest].folder)}
+    schedule = Schedule(needs, finished)
+    if len(finished) < len(needs):
+        shown = Progress(len(needs), len(finished), progress)
+        engine = _Engine(grid, schedule, jobs, shown)
+        with contextlib.closing(shown), engine.signals():
+            try:
+                engine.run()
+            finally:
+                engine.end()
+    return Outcome(tuple(schedule.finished), schedule.failed, schedule.cancelled)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """A worker in a slot, and the record that its cell had before."""
+
+    process: subprocess.Popen[bytes]
+    slot: int
+    earlier: Record | None
+
+
+class _Engine:
+    """Starts workers and waits for them; all but the waiting is done by one thread."""
+
+    def __init__(self, grid: Grid, schedule: Schedule, jobs: int, progress: Progress) -> None:
+        gpus = devices.visible_gpus()
+        self._shares = [devices.share(slot, jobs, gpus) for slot in range(jobs)]
+        self._free = list(range(jobs))
+        self._grid = grid
+        self._schedule = schedule
+        self._progress = progress
+        self._running: dict[str, _Job] = {}
+        self._elsewhere: set[str] = set()
+        self._signal: signal.Signals | None = None
+        # What ended and how, or None: a signal came.
+        self._events: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Runs what can run, until nothing is left to wait for or a signal comes."""
+        while self._signal is None:
+            self._start_ready()
+            self._show()
+            if not self._running and not self._elsewhere:
+                return
+            self._wait()
+            for digest in [d for d in self._elsewhere if not store.is_locked(self._folder(d))]:
+                self._elsewhere.remove(digest)
+                self._schedule.put_back(digest)
+
+    def end(self) -> None:
+        """Ends all that runs; returns when every process has gone."""
+        folders = [self._folder(digest) for digest in self._running]
+        for job in self._running.values():
+            if job.process.stdin is not None:
+                job.process.stdin.close()
+        while self._running:
+            event = self._events.get()
+            if event is not None:
+                self._running.pop(event[0])
+        # A worker that had to be killed is gone before its cell's processes, which hold the lock.
+        deadline = time.monotonic() + _PATIENCE
+        while any(map(store.is_locked, folders)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """Notes Ctrl-C and SIGTERM, which otherwise strike anywhere; raises at the block's end."""
+
+        def note(number: int, _: object) -> None:
+            self._signal = signal.Signals(number)
+            self._events.put(None)
+
+        previous = {}
+        if threading.current_thread() is threading.main_thread():  # others must not set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    previous[number] = signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+        if self._signal is not None:
+            self._progress.say(f"ended by {self._signal.name}; the same call goes on from here")
+            if self._signal == signal.SIGINT:
+                raise KeyboardInterrupt
+            raise SystemExit(128 + self._signal)
+
+    def _start_ready(self) -> None:
+        """Fills the free slots."""
+        while self._free and (digest := self._schedule.take()) is not None:
+            folder = self._folder(digest)
+            if store.is_finished(folder):  # by another process, meanwhile
+                self._schedule.finish(digest)
+            elif store.is_locked(folder):
+                self._elsewhere.add(digest)
+            else:
+                self._start(self._grid.cells[digest])
+
+    def _start(self, cell: Cell) -> None:
+        """Starts a cell's worker in the first free slot."""
+        earlier = store.read_record(cell.folder)
+        slot = heapq.heappop(self._free)
+        with (cell.folder / _WORKER_LOG).open("wb") as log:
+            environment = {**os.environ, **self._shares[slot]}
+            process = child.start(worker.command(cell.folder), environment, log, grace=_GRACE)
+        self._running[cell.digest] = _Job(process, slot, earlier)
+        threading.Thread(
+            target=lambda: self._events.put((cell.digest, process.wait())), daemon=True
+        ).start()
+
+    def _wait(self) -> None:
+        """Waits until a worker has ended, a signal came, or it is time for another look."""
+        looks = self._elsewhere or self._progress.moves
+        with contextlib.suppress(queue.Empty):
+            event = self._events.get(timeout=_GLANCE if looks else None)
+            if event is not None:
+                self._ended(*event)
+
+    def _ended(self, digest: str, status: int) -> None:
+        """Notes how a worker ended."""
+        job = self._running.pop(digest)
+        heapq.heappush(self._free, job.slot)
+        record = store.read_record(self._folder(digest))
+        if record is not None and record.status == 0:
+            self._schedule.finish(digest)
+            name, seconds = self._grid.cells[digest].name, record.ended - record.started
+            self._progress.note(len(self._schedule.finished), f"{name}, {seconds:.0f} s")
+        elif record == job.earlier and status == worker.BUSY:
+            self._elsewhere.add(digest)
+        else:
+            if record is None or record == job.earlier:
+                record = _record_of_a_dead_worker(self._folder(digest), status)
+            self._schedule.fail(digest, record.message)
+            name, log = self._grid.cells[digest].name, self._folder(digest) / record.log
+            self._progress.say(f"failed: {name}: {record.message} (log: {log})")
+
+    def _show(self) -> None:
+        """Shows how far the grid is."""
+        self._progress.update(
+            finished=len(self._schedule.finished),
+            running=len(self._running),
+            elsewhere=len(self._elsewhere),
+            failed=len(self._schedule.failed),
+            cancelled=len(self._schedule.cancelled),
+        )
+
+    def _folder(self, digest: str) -> Path:
+        return self._grid.cells[digest].folder
+
+
+def _record_of_a_dead_worker(folder: Path, status: int) -> Record:
+    """Writes, unless another process has the cell, the record that its worker could not write."""
+    line = worker.telling_line(folder / _WORKER_LOG)
+    message = f"its worker ended with status {status}: {line}"
+    now = time.time()
+    record = Record(status or 1, 1, now, now, _WORKER_LOG, message)
+    with contextlib.suppress(store.LockedError), store.locked(folder, _PATIENCE):
+        if not store.is_finished(folder):
+            store.write_record(folder, record)
+    return record

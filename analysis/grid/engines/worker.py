@@ -1,0 +1,205 @@
+"""Runs one cell to its end; every engine does it by this.
+
+Run: python -m clipit_eva.analysis.grid.engines.worker CELL_FOLDER
+"""
+
+import argparse
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from clipit_eva import child, provenance
+from clipit_eva.errors import InputError
+from clipit_eva.files import atomic_path, sha256_file
+from clipit_eva.tasks import configs
+
+from .. import store
+from ..plan import identity, variables
+from ..plan.job import Cell
+from ..store import Record
+
+_KEPT = 400
+"""Letters of a log's telling line that are kept."""
+
+
+BUSY = 75
+"""Exit status of a worker whose cell another process runs (EX_TEMPFAIL of sysexits.h)."""
+
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit status of a worker that SIGTERM ended."""
+
+
+def command(folder: Path) -> list[str]:
+    """Returns the command that runs the cell of a folder."""
+    return [sys.executable, "-m", "clipit_eva.analysis.grid.engines.worker", str(folder)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the cell of a folder; returns its exit status, 2 for a user's mistake, or BUSY."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    try:
+        return run_cell(parser.parse_args(arguments).folder.absolute())
+    except InputError as error:
+        print(f"clipit-eva: error: {error}", file=sys.stderr)
+        return BUSY if isinstance(error, store.LockedError) else 2
+
+
+def run_cell(folder: Path) -> int:
+    """Runs a cell, several times if it fails and its plan says so; does nothing if it is finished.
+
+    Whatever an interrupted attempt left is removed first. The cell's processes end with this one.
+    SIGTERM ends them, too, but what they had finished by then is still recorded.
+
+    Args:
+        folder: The cell's folder.
+
+    Returns:
+        The exit status of the last attempt.
+
+    Raises:
+        LockedError: Another process runs the cell.
+        InputError: The folder is no cell's, or a cell that it needs is not finished.
+    """
+    with store.locked(folder) as lock:
+        if store.is_finished(folder):
+            return 0
+        cell, retries = store.read_cell(folder)
+        others = {path.name.rpartition("-")[2]: path for path in folder.parent.iterdir()}
+        for digest in cell.needs:
+            if digest[:12] not in others or not store.is_finished(others[digest[:12]]):
+                raise InputError(f"{cell.name} needs cell {digest[:12]}, which is not finished")
+        with _Termination() as termination:
+            for attempt in range(1, retries + 2):
+                record = _attempt(cell, attempt, lock, termination)
+                store.write_record(folder, record)
+                if record.status == 0 or termination.came:
+                    break
+        return record.status
+
+
+class _Termination:
+    """Makes SIGTERM end a cell's process, and this one unless it has a success to record."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "_Termination":
+        if threading.current_thread() is threading.main_thread():  # others must not set handlers
+            self._previous = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
+
+    def wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Waits for a process; returns its status.
+
+        Raises:
+            SystemExit: SIGTERM came before the process succeeded.
+        """
+        self._process = process
+        if self.came:
+            self._end()
+        status = process.wait()
+        if self.came and status:
+            raise SystemExit(_TERMINATED)
+        return status
+
+    def _note(self, *_: object) -> None:
+        self.came = True
+        if self._process is None:
+            raise SystemExit(_TERMINATED)  # nothing to lose
+        self._end()
+
+    def _end(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+def _attempt(cell: Cell, attempt: int, lock: IO[bytes], termination: _Termination) -> Record:
+    """Runs a cell's process once, in an empty folder."""
+    shutil.rmtree(cell.work, ignore_errors=True)
+    cell.work.mkdir(parents=True)
+    _write_config(cell)
+    facts = _facts(cell)  # before the work: once that is done, its record is not to be waited for
+    log = cell.folder / f"log_{attempt}.txt"
+    started = time.time()
+    with log.open("wb") as file:
+        process = child.start(
+            cell.command,
+            {**configs.clean_environment(), **cell.environment},
+            file,
+            pass_fds=[lock.fileno()],
+        )
+        status = termination.wait(process)
+    missing = [pattern for pattern in cell.products if not any(_files(cell, pattern))]
+    message = "" if status == 0 else telling_line(log)
+    if status == 0 and missing:
+        status, message = 1, f"the process ended well but left no {missing[0]}"
+    facts["peak_memory"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    facts["outputs"] = {} if status else _digests(cell)
+    return Record(status, attempt, started, time.time(), log.name, message, facts)
+
+
+def _write_config(cell: Cell) -> None:
+    """Writes the config as run: `eva` takes it without any variable set."""
+    if "--config" not in cell.command:
+        return
+    shipped = Path(cell.command[cell.command.index("--config") + 1])
+    with atomic_path(cell.folder / "config.yaml") as temporary:
+        temporary.write_text(configs.with_values(shipped, cell.environment))
+
+
+def telling_line(log: Path) -> str:
+    """Returns the line of a log that tells why a process failed: our error, or the last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    lines = [line for line in lines if line]
+    ours = [line for line in lines if "clipit-eva: error:" in line]
+    return (ours or lines or ["the log is empty"])[-1][:_KEPT]
+
+
+def _facts(cell: Cell) -> dict[str, Any]:
+    """Returns the provenance of an attempt that is about to start."""
+    files = {name: cell.environment[name] for name in variables.FILES & cell.environment.keys()}
+    return {
+        "command": list(cell.command),
+        "environment": dict(cell.environment),
+        "seed": cell.seed,
+        "code": identity.code_version(),
+        "versions": provenance.versions(),
+        "git_revision": provenance.git_revision(),
+        "hardware": provenance.hardware(),
+        "inputs": {name: identity.fingerprint(Path(path)) for name, path in files.items()},
+    }
+
+
+def _digests(cell: Cell) -> dict[str, str]:
+    """Returns the SHA-256 of each file that a finished cell has to have, by its place in `work`."""
+    paths = {path for pattern in cell.products for path in _files(cell, pattern) if path.is_file()}
+    return {
+        path.relative_to(cell.work).as_posix(): sha256_file(path)
+        for path in sorted(paths)
+        if path.is_relative_to(cell.work)
+    }
+
+
+def _files(cell: Cell, pattern: str) -> list[Path]:
+    """Returns the products of a pattern."""
+    path = Path(pattern)
+    if path.is_absolute():
+        return [path] if path.exists() else []
+    return list(cell.work.glob(pattern))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

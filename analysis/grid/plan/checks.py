@@ -1,0 +1,114 @@
+"""What is refused before anything runs."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clipit_eva.errors import InputError
+from clipit_eva.tasks import configs
+
+from . import variables
+from .factors import Arm
+from .job import Grid
+from .plan_file import METHODS, Plan, Selection
+
+REPLACED_SHARE = "REPLACED_SHARE"
+"""A factor that no config reads: the share of pairs replaced at random, in [0, 1]."""
+
+
+def check_selections(plan: Plan, used: Collection[Selection]) -> None:
+    """Refuses selections that select nothing: most likely a name is misspelt."""
+    for number, selection in enumerate(plan.exclude):
+        if selection not in used:
+            raise InputError(f"exclude[{number}] matches no cell; check its names")
+    for number, (_, _, where) in enumerate(plan.include):
+        for kind, names, known in (
+            ("task", where.tasks, plan.tasks),
+            ("backbone", where.backbones, plan.backbones),
+        ):
+            for name in names:
+                if name not in known:
+                    raise InputError(f"include[{number}].{kind}: there is no {kind} {name!r}")
+
+
+def check_variables(plan: Plan, arms: Sequence[Arm]) -> None:
+    """Refuses variables that no config in question reads, and those that the grid sets."""
+
+    def read_by(*kinds: str) -> set[str]:
+        paths = [configs.path(f"{kind}/{task}") for kind in kinds for task in plan.tasks]
+        return {name for path in paths for name in configs.variables(path)}
+
+    everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS
+    sections = [
+        ("environment", plan.environment),
+        *((f"tasks.{name}", own) for name, own in plan.tasks.items()),
+        *((f"backbones.{name}", own) for name, own in plan.backbones.items()),
+        *((f"methods.{name}", own) for name, own in plan.methods.items()),
+    ]
+    for at, environment in sections:
+        _check(environment, everywhere, at, "variable")
+    for arm in arms:
+        with_text = () if arm.method == "unimodal" else ("pairing",)
+        known = read_by(arm.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
+        _check(arm.environment, known, f"arm {arm.name}", "factor")
+
+
+def check_search(plan: Plan) -> None:
+    """Refuses a search that has no single place, and variables that CLIP-IT's configs do not read.
+
+    Args:
+        plan: A plan, with or without a search.
+
+    Raises:
+        InputError: There are several tasks or backbones, or cells that are left out, CLIP-IT is
+            not among the methods, or a variable of the space is unknown.
+    """
+    if plan.search is None:
+        return
+    for kind, names in (("tasks", plan.tasks), ("backbones", plan.backbones)):
+        if len(names) > 1:
+            raise InputError(
+                f"search: {kind} are {', '.join(names)}; a search has one of them, so write a plan "
+                "for each"
+            )
+    if plan.exclude:
+        raise InputError("search: trials are compared with all runs of a plan; leave exclude out")
+    if "clip_it" not in plan.methods:
+        raise InputError("search: methods lacks clip_it, whose settings are searched; add it")
+    (task,) = plan.tasks
+    paths = [configs.path(f"{kind}/{task}") for kind in ("clip_it", "pairing")]
+    known = {name for path in paths for name in configs.variables(path)}
+    _check(plan.search.space, known, "search.space", "variable")
+
+
+def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind: str) -> None:
+    for name in environment:
+        if name in variables.OF_THE_GRID:
+            raise InputError(
+                f"{at}: {name} is set by the grid, or two cells would write one folder; "
+                "leave it out"
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "no config in question reads it"
+            raise InputError(f"{at}: unknown {kind} {name}; {hint}")
+
+
+def check_inputs(grid: Grid) -> None:
+    """Refuses a grid whose images or reports are not there, before anything starts.
+
+    Raises:
+        InputError: A file or folder is missing; the message names the variable.
+    """
+    for cell in grid.cells.values():
+        of_eva = cell.command[1:2] in (("fit",), ("predict",))
+        names = (["DATA_ROOT"] if of_eva else []) + (["REPORTS"] if cell.kind == "pairing" else [])
+        for name in names:
+            value = cell.environment.get(name)
+            if value is None:
+                raise InputError(f"cell {cell.name}: {name} is not set; set it in `environment`")
+            drawn = Path(value).is_relative_to(grid.folder)
+            downloads = name == "DATA_ROOT" and cell.environment.get("DOWNLOAD_DATA") == "true"
+            if not (drawn or downloads or value.startswith("prompts:") or Path(value).exists()):
+                raise InputError(f"cell {cell.name}: {name}={value} does not exist; check the path")

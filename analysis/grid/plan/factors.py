@@ -1,0 +1,81 @@
+"""The arms of a plan: its methods, and factors that vary one of them."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clipit_eva.errors import InputError
+
+from . import variables
+from .plan_file import Factor, Plan, Selection
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm of the grid.
+
+    Attributes:
+        name: Its name.
+        method: The method that it is or varies.
+        environment: Its own variables.
+        where: Where it is trained.
+    """
+
+    name: str
+    method: str
+    environment: Mapping[str, Any]
+    where: Selection = field(default_factory=Selection)
+
+
+def arms_of(plan: Plan) -> Iterator[Arm]:
+    """Yields a plan's arms: its methods, its factors with lists unrolled, what it includes.
+
+    Raises:
+        InputError: Two arms have one name, or factors extend each other in a circle.
+    """
+    names: set[str] = set()
+    methods = [Arm(name, name, {}) for name in plan.methods]
+    factors = (
+        Arm(own, factor.method, environment)
+        for name, factor in plan.factors.items()
+        for own, environment in _unrolled(name, _inherited(plan, name, factor))
+    )
+    included = (
+        Arm(name, factor.method, _inherited(plan, name, factor), where)
+        for name, factor, where in plan.include
+    )
+    for arm in (*methods, *factors, *included):
+        if arm.name in names:
+            raise InputError(
+                f"there are two arms {arm.name!r}: two cells would write one folder; rename one"
+            )
+        names.add(arm.name)
+        yield arm
+
+
+def _inherited(plan: Plan, name: str, factor: Factor) -> dict[str, Any]:
+    """Returns a factor's variables with those that it extends."""
+    chain = [name]
+    environment = dict(factor.environment)
+    while factor.extends is not None:
+        chain.append(factor.extends)
+        if factor.extends not in plan.factors:
+            raise InputError(f"factors.{chain[-2]}.extends: there is no factor {chain[-1]!r}")
+        if chain[-1] in chain[:-1]:
+            raise InputError(f"factors extend each other in a circle: {' -> '.join(chain)}")
+        factor = plan.factors[factor.extends]
+        environment = {**factor.environment, **environment}
+    return environment
+
+
+def _unrolled(name: str, environment: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields an arm for each combination of the items of variables that are lists."""
+    lists = {key: value for key, value in environment.items() if isinstance(value, list)}
+    if not lists:
+        yield name, dict(environment)
+        return
+    for items in itertools.product(*lists.values()):
+        own = dict(zip(lists, items, strict=True))
+        words = [variables.as_text(item).strip("[]").replace(", ", "+") for item in items]
+        yield "_".join([name, *words]), {**environment, **own}

@@ -1,0 +1,263 @@
+"""Plans: a grid of runs in a short YAML file."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from clipit_eva.errors import InputError
+
+from ..search.search_settings import SearchSettings, read_settings
+from .fields import check_keys, integer, mapping
+
+METHODS = ("unimodal", "text_only", "clip_it")
+"""What can be trained; each has a folder of shipped configs."""
+
+Environment = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Factor:
+    """An arm that differs from a method in some variables.
+
+    Attributes:
+        method: The method that it varies.
+        environment: Its variables; a list stands for several arms, one an item.
+        extends: The factor whose variables it starts from.
+    """
+
+    method: str = "clip_it"
+    environment: Environment = dataclasses.field(default_factory=dict)
+    extends: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Some cells of the grid; what is empty selects all.
+
+    Attributes:
+        tasks: Names of tasks.
+        backbones: Names of backbones.
+        arms: Names of methods or factors.
+        seeds: Seeds.
+    """
+
+    tasks: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A grid of runs; see `read_plan` for the file's form.
+
+    Attributes:
+        seeds: Seeds of training, each at least 1.
+        tasks: Variables of each task; the name is that of its configs (`bach`).
+        backbones: Variables of each vision backbone.
+        methods: Variables of each method that is trained.
+        factors: Arms besides the methods.
+        environment: Variables of all cells.
+        cohorts: Seed of the synthetic cohort of tasks that are drawn instead of read.
+        include: Arms that are trained beside the grid: a factor, and where.
+        exclude: Cells that are left out.
+        retries: How often a failed cell is tried again.
+        report: Options of the report: `margin`, `resamples`.
+        slurm: Settings of the SLURM engine.
+        search: Settings of a search for hyperparameters; None for a plain grid.
+    """
+
+    seeds: tuple[int, ...]
+    tasks: Mapping[str, Environment]
+    backbones: Mapping[str, Environment]
+    methods: Mapping[str, Environment]
+    factors: Mapping[str, Factor] = dataclasses.field(default_factory=dict)
+    environment: Environment = dataclasses.field(default_factory=dict)
+    cohorts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    include: tuple[tuple[str, Factor, Selection], ...] = ()
+    exclude: tuple[Selection, ...] = ()
+    retries: int = 0
+    report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    search: SearchSettings | None = None
+
+
+def read_plan(path: Path) -> Plan:
+    """Reads a plan.
+
+    The file is a YAML mapping. `seeds`, `tasks` (name of the configs -> variables; `cohort: SEED`
+    stands for the synthetic cohort), `backbones` (name -> variables) and `methods` (of `METHODS`,
+    name -> variables) span the grid. `factors` (name -> variables, `method`, `extends`) are
+    further arms. `environment` holds for all. `include` and `exclude` are lists of selections by
+    `task`, `backbone`, `arm` and `seed`; an included one has variables of its own. `retries`,
+    `report`, `slurm` and `search` set the rest. Values may refer to the caller's environment
+    (`${oc.env:NAME, default}`).
+
+    Args:
+        path: The YAML file.
+
+    Raises:
+        InputError: The file is missing, is no plan, has an unknown key or a value out of range.
+    """
+    content = _load(path)
+    try:
+        return _plan(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Returns a YAML file's content with references resolved."""
+    if not path.is_file():
+        raise InputError(f"plan {path} does not exist; `clipit-eva configs` lists the shipped ones")
+    try:
+        loaded = OmegaConf.load(path)  # refuses a key that is given twice
+        content = OmegaConf.to_container(loaded, resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"plan {path} cannot be read: {reason}") from error
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"plan {path} is no mapping; see the shipped plans")
+    return content  # type: ignore[return-value]
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    """Returns the plan that a file's content describes."""
+    check_keys(content, [f.name for f in dataclasses.fields(Plan) if f.name != "cohorts"])
+    tasks = _mapping_of_mappings(content, "tasks", required=True)
+    methods = _mapping_of_mappings(content, "methods", required=True)
+    check_keys(methods, METHODS, "methods.")
+    factors = {
+        name: _factor(value, f"factors.{name}")
+        for name, value in _mapping_of_mappings(content, "factors").items()
+    }
+    backbones = _mapping_of_mappings(content, "backbones", required=True)
+    for name in [*tasks, *backbones, *factors]:
+        _check_name(name)
+    for name in factors:
+        if name in METHODS:
+            raise InputError(f"factors.{name} has the name of a method; choose another")
+    retries = integer(content.get("retries", 0), "retries", least=0)
+    search = content.get("search")
+    return Plan(
+        seeds=_seeds(content.get("seeds"), "seeds"),
+        tasks={n: {k: v for k, v in e.items() if k != "cohort"} for n, e in tasks.items()},
+        backbones=backbones,
+        methods=methods,
+        factors=factors,
+        environment=mapping(content.get("environment"), "environment"),
+        cohorts={
+            n: integer(e["cohort"], f"tasks.{n}.cohort", least=0)
+            for n, e in tasks.items()
+            if "cohort" in e
+        },
+        include=tuple(_included(content.get("include"))),
+        exclude=tuple(_excluded(content.get("exclude"))),
+        retries=retries,
+        report=_report(content.get("report")),
+        slurm=mapping(content.get("slurm"), "slurm"),
+        search=None if search is None else read_settings(mapping(search, "search")),
+    )
+
+
+def _factor(value: Mapping[str, Any], at: str) -> Factor:
+    method = value.get("method", Factor.method)
+    if method not in METHODS:
+        raise InputError(f"{at}.method is {method!r}; it must be one of {', '.join(METHODS)}")
+    own = {k: v for k, v in value.items() if k not in ("method", "extends")}
+    if not own and "extends" not in value:
+        raise InputError(f"{at} changes nothing; give it a variable")
+    return Factor(method, own, value.get("extends"))
+
+
+_SELECTS = ("task", "backbone", "arm", "seed")
+
+
+def _included(value: Any) -> list[tuple[str, Factor, Selection]]:
+    found = []
+    for number, entry in enumerate(_list(value, "include")):
+        at = f"include[{number}]"
+        entry = mapping(entry, at)
+        name = entry.get("arm")
+        if not isinstance(name, str):
+            raise InputError(f"{at} needs `arm`, the name of what it adds")
+        _check_name(name)
+        own = {k: v for k, v in entry.items() if k not in _SELECTS}
+        found.append((name, _factor(own, at), _selection(entry, at, arms=())))
+    return found
+
+
+def _excluded(value: Any) -> list[Selection]:
+    found = []
+    for number, entry in enumerate(_list(value, "exclude")):
+        at = f"exclude[{number}]"
+        entry = mapping(entry, at)
+        check_keys(entry, _SELECTS, f"{at}.")
+        if not entry:
+            raise InputError(f"{at} is empty: it would leave nothing")
+        found.append(_selection(entry, at, arms=_words(entry.get("arm"), f"{at}.arm")))
+    return found
+
+
+def _selection(entry: Mapping[str, Any], at: str, arms: tuple[str, ...]) -> Selection:
+    seeds = entry.get("seed")
+    return Selection(
+        tasks=_words(entry.get("task"), f"{at}.task"),
+        backbones=_words(entry.get("backbone"), f"{at}.backbone"),
+        arms=arms,
+        seeds=() if seeds is None else _seeds(seeds, f"{at}.seed"),
+    )
+
+
+def _report(value: Any) -> Mapping[str, Any]:
+    options = mapping(value, "report")
+    check_keys(options, ("margin", "resamples"), "report.")
+    for name, number in options.items():
+        if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
+            raise InputError(f"report.{name} is {number!r}; it must be a number above 0")
+    return options
+
+
+def _seeds(value: Any, at: str) -> tuple[int, ...]:
+    if value is None:
+        raise InputError(f"{at} is missing; give a list such as [1, 2, 3]")
+    seeds = [integer(s, at, least=1) for s in (value if isinstance(value, list) else [value])]
+    repeated = [seed for seed in seeds if seeds.count(seed) > 1]
+    if repeated:
+        raise InputError(f"{at}: seed {repeated[0]} is repeated; seeds must differ")
+    if not seeds:
+        raise InputError(f"{at} is empty; give a list such as [1, 2, 3]")
+    return tuple(seeds)
+
+
+def _words(value: Any, at: str) -> tuple[str, ...]:
+    words = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(word, str) for word in words):
+        raise InputError(f"{at} is {value!r}; it must be a name or a list of names")
+    return tuple(words)
+
+
+def _list(value: Any, at: str) -> Sequence[Any]:
+    if value is not None and not isinstance(value, list):
+        raise InputError(f"{at} must be a list")
+    return value or []
+
+
+def _mapping_of_mappings(
+    content: Mapping[str, Any], key: str, required: bool = False
+) -> dict[str, Mapping[str, Any]]:
+    value = mapping(content.get(key), key)
+    if required and not value:
+        raise InputError(f"{key} is missing or empty")
+    return {name: mapping(inner, f"{key}.{name}") for name, inner in value.items()}
+
+
+def _check_name(name: str) -> None:
+    """Refuses names that cannot be part of a cell's name."""
+    if not name or not all(letter.isalnum() or letter in "_-.=" for letter in name):
+        raise InputError(f"{name!r} is no name for a part of a plan; use letters, digits, _, -, .")

@@ -1,0 +1,141 @@
+"""What a search for hyperparameters is told: the `search` section of a plan."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from clipit_eva.errors import InputError
+
+from ..plan.fields import check_keys, integer, mapping
+from ..plan.variables import as_text
+
+Value = bool | int | float | str
+"""A value of a variable; a list or mapping is its text in YAML."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """A variable that takes one of some values.
+
+    Attributes:
+        values: The values, at least one.
+    """
+
+    values: tuple[Value, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A variable that takes any number of an interval; whole ones if its bounds are whole.
+
+    Attributes:
+        low: The least number.
+        high: The greatest.
+        log: Whether numbers are drawn evenly in their logarithm.
+        step: Distance of the numbers, from `low` on; None means any number.
+    """
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers alone."""
+        return all(isinstance(n, int) for n in (self.low, self.high, self.step) if n is not None)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """A search for hyperparameters of CLIP-IT; see `read_settings` for the file's form.
+
+    Attributes:
+        space: The variables that are searched.
+        trials: Number of settings that are tried in all.
+        startup: How many of them are drawn at random before the sampler learns from them.
+        seed: Seed of the sampler.
+        metric: Validation metric that is optimised; None means the one that selects checkpoints.
+        direction: Whether much or little of it is good.
+    """
+
+    space: Mapping[str, Choices | Interval]
+    trials: int
+    startup: int = 10
+    seed: int = 1
+    metric: str | None = None
+    direction: Literal["maximize", "minimize"] = "maximize"
+
+
+def read_settings(content: Mapping[str, Any]) -> SearchSettings:
+    """Reads the `search` section of a plan.
+
+    Args:
+        content: `trials`; `space`, from variables to a list of choices or to `low`, `high` and if
+            wanted `log` and `step`; if wanted `startup`, `seed`, `metric` (`val/...`) and
+            `direction` (`maximize` or `minimize`).
+
+    Raises:
+        InputError: A key is unknown or missing, or a value is out of range.
+    """
+    check_keys(content, [field.name for field in dataclasses.fields(SearchSettings)], "search.")
+    space = mapping(content.get("space"), "search.space")
+    if not space:
+        raise InputError("search.space is missing or empty; give variables and their values")
+    own = {key: value for key, value in content.items() if key != "space"}
+    own["trials"] = integer(content.get("trials"), "search.trials", least=1)
+    for name, least in (("startup", 1), ("seed", 0)):
+        if name in own:
+            integer(own[name], f"search.{name}", least)
+    if own.get("direction", "maximize") not in ("maximize", "minimize"):
+        raise InputError(
+            f"search.direction is {own['direction']!r}; it must be maximize or minimize"
+        )
+    metric = own.get("metric")
+    if metric is not None and not (isinstance(metric, str) and metric.startswith("val/")):
+        raise InputError(
+            f"search.metric is {metric!r}; it must be a validation metric (val/...): "
+            "what is chosen by test data cannot be tested on them"
+        )
+    dimensions = {name: _dimension(value, f"search.space.{name}") for name, value in space.items()}
+    return SearchSettings(space=dimensions, **own)
+
+
+def _dimension(value: Any, at: str) -> Choices | Interval:
+    if isinstance(value, list):
+        return _choices(value, at)
+    if not isinstance(value, dict):
+        raise InputError(f"{at} is {value!r}; give a list of choices, or low and high")
+    check_keys(value, [field.name for field in dataclasses.fields(Interval)], f"{at}.")
+    low, high, step = (_number(value, key, at) for key in ("low", "high", "step"))
+    log = value.get("log", False)
+    if not isinstance(log, bool):
+        raise InputError(f"{at}.log is {log!r}; it must be true or false")
+    if low is None or high is None or not low < high:
+        raise InputError(f"{at} needs low and high, and low must be below high")
+    if log and (low <= 0 or step is not None):
+        raise InputError(f"{at}: log needs low above 0 and no step")
+    if step is not None and not 0 < step <= high - low:
+        raise InputError(f"{at}.step is {step}; it must be above 0 and fit between low and high")
+    return Interval(low, high, log, step)
+
+
+def _choices(values: list[Any], at: str) -> Choices:
+    if not values:
+        raise InputError(f"{at} is empty; give at least one choice")
+    texts = [as_text(value) for value in values]
+    for text in texts:
+        if texts.count(text) > 1:
+            raise InputError(f"{at}: {text} is repeated; choices must differ")
+    scalars = (bool, int, float, str)
+    pairs = zip(values, texts, strict=True)
+    return Choices(tuple(v if isinstance(v, scalars) else text for v, text in pairs))
+
+
+def _number(value: Mapping[str, Any], key: str, at: str) -> int | float | None:
+    number = value.get(key)
+    wrong = isinstance(number, bool) or not isinstance(number, int | float)
+    if number is not None and (wrong or not math.isfinite(number)):
+        raise InputError(f"{at}.{key} is {number!r}; it must be a number")
+    return number

@@ -1,0 +1,1 @@
+"""Numbers of predictions: scores, and what text knows that vision does not."""

@@ -1,0 +1,371 @@
+"""Does the text model know what the vision model does not? Counts beside their chance baseline.
+
+The paper's measure (arXiv 2504.16181, Fig. 3) is the number of test samples that the text model
+has right and the vision model wrong. Alone it is no evidence: on a binary task a coin flip is right
+on half of the vision errors. Every count here therefore comes with what independence would give.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
+
+from clipit_eva.errors import InputError
+
+from ..significance.arrays import codes, correctness
+from ..significance.crossed import CrossedTest, crossed_mean
+from ..significance.effect_size import wilson_interval
+from ..significance.mcnemar import paired_table
+from ..significance.results import OPTIMISTIC, Result, finite_or_none
+
+Interval = tuple[float, float]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complementarity(Result):
+    """Agreement in errors of one text model and one vision model on one test set.
+
+    Intervals are Wilson's: these very models, independent samples. None is undefined (nothing to
+    divide by, or an empty comparison of a 2x2 table).
+
+    Attributes:
+        n: Number of samples.
+        both_right: Samples that both have right.
+        text_only_right: Samples with text right and vision wrong: the paper's measure.
+        vision_only_right: Its mirror.
+        both_wrong: Samples that both have wrong.
+        text_accuracy: Accuracy of the text model; vision_accuracy: of the vision model.
+        text_only_right_rate: text_only_right / n; vision_only_right_rate: its mirror.
+        rescue_rate: P(text right | vision wrong); mirror_rescue_rate: its mirror.
+        oracle_accuracy: Accuracy if the right one of the two were always chosen.
+        oracle_gain_over_best: That minus the better model's accuracy.
+        disagreement: Rate of samples that exactly one has right.
+        double_fault: Rate of samples that both have wrong.
+        expected_text_only_right_if_independent: Chance baseline of `text_only_right` from the two
+            accuracies; expected_vision_only_right_if_independent: of the mirror.
+        observed_over_expected: text_only_right over its baseline.
+        expected_text_only_right_if_independent_within_class: Baseline from accuracies by class.
+        odds_ratio: Odds ratio of being right: above 1 the errors coincide (less complementary
+            than independent), below 1 they avoid each other.
+        yule_q: (odds_ratio - 1) / (odds_ratio + 1).
+        mantel_haenszel_odds_ratio: Odds ratio pooled over classes.
+        mantel_haenszel_p: p against a pooled odds ratio of 1, without continuity correction.
+    """
+
+    n: int
+    both_right: int
+    text_only_right: int
+    vision_only_right: int
+    both_wrong: int
+    text_accuracy: float
+    vision_accuracy: float
+    text_only_right_rate: float
+    vision_only_right_rate: float
+    text_only_right_rate_ci95: Interval
+    vision_only_right_rate_ci95: Interval
+    rescue_rate: float | None
+    rescue_rate_ci95: Interval | None
+    mirror_rescue_rate: float | None
+    mirror_rescue_rate_ci95: Interval | None
+    oracle_accuracy: float
+    oracle_gain_over_best: float
+    disagreement: float
+    double_fault: float
+    expected_text_only_right_if_independent: float
+    expected_vision_only_right_if_independent: float
+    observed_over_expected: float | None
+    expected_text_only_right_if_independent_within_class: float
+    odds_ratio: float | None
+    odds_ratio_ci95: Interval | None
+    yule_q: float | None
+    mantel_haenszel_odds_ratio: float | None
+    mantel_haenszel_p: float | None
+    mantel_haenszel_ci95: Interval | None
+
+    @property
+    def count_with_baseline(self) -> str:
+        """The count as it may be printed: beside what independence within classes gives."""
+        expected = self.expected_text_only_right_if_independent_within_class
+        return f"{self.text_only_right} ({expected:.1f} by chance)"
+
+    @property
+    def mark(self) -> str:
+        """The mark to print beside Wilson intervals."""
+        return OPTIMISTIC
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComplementarityOverSeeds(Result):
+    """Complementarity over seeds, text seed s paired with vision seed s.
+
+    Attributes:
+        text_only_right_counts: Count of each seed; mirror_counts: of the mirror.
+        expected_counts: Chance baseline within class of each seed's count.
+        mean: Mean of the counts; mirror_mean: of the mirror's; expected_mean: of the baselines.
+        sd_ddof1: Their standard deviation (None with one seed); mirror_sd_ddof1: the mirror's.
+        grid_text_by_vision: Count of every text seed (rows) with every vision seed (columns).
+        grid_mean: Mean of the grid, which does not depend on how seeds are paired.
+        mirror_grid_text_by_vision: The same for the mirror; mirror_grid_mean: its mean.
+        text_only_right_any_seed: Samples counted for at least one seed.
+        text_only_right_all_seeds: Samples counted for all seeds.
+        rate_crossed: Rate of text right and vision wrong over new seeds and new samples.
+        mirror_rate_crossed: The same for the mirror.
+    """
+
+    text_only_right_counts: tuple[int, ...]
+    expected_counts: tuple[float, ...]
+    mean: float
+    expected_mean: float
+    sd_ddof1: float | None
+    mirror_counts: tuple[int, ...]
+    mirror_mean: float
+    mirror_sd_ddof1: float | None
+    grid_text_by_vision: tuple[tuple[int, ...], ...]
+    grid_mean: float
+    mirror_grid_text_by_vision: tuple[tuple[int, ...], ...]
+    mirror_grid_mean: float
+    text_only_right_any_seed: int
+    text_only_right_all_seeds: int
+    rate_crossed: CrossedTest
+    mirror_rate_crossed: CrossedTest
+
+    @property
+    def count_with_baseline(self) -> str:
+        """Mean and SD of the count as they may be printed: beside the mean chance baseline."""
+        sd = "" if self.sd_ddof1 is None else f" +- {self.sd_ddof1:.1f}"
+        return f"{self.mean:.1f}{sd} ({self.expected_mean:.1f} by chance)"
+
+
+def complementarity(
+    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
+) -> Complementarity:
+    """Compares the errors of one text model and one vision model.
+
+    Args:
+        targets: True class of each sample, [samples].
+        text_predictions: The text model's classes, [samples].
+        vision_predictions: The vision model's classes, [samples].
+
+    Raises:
+        InputError: Shapes that do not fit, or missing values.
+    """
+    text, vision, labels = _one_run(targets, text_predictions, vision_predictions)
+    return _complementarity(text, vision, labels)
+
+
+def complementarity_by_class(
+    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
+) -> pd.DataFrame:
+    """Returns one row of `complementarity` per true class, indexed by the class.
+
+    Args:
+        targets: As for `complementarity`.
+        text_predictions: As for `complementarity`.
+        vision_predictions: As for `complementarity`.
+
+    Raises:
+        InputError: As `complementarity`.
+    """
+    text, vision, labels = _one_run(targets, text_predictions, vision_predictions)
+    names = np.asarray(targets)
+    classes = np.unique(names)
+    rows = []
+    for name in classes:
+        member = names == name
+        row = _complementarity(text[member], vision[member], np.zeros_like(labels[member]))
+        rows.append(_as_row(row))
+    return pd.DataFrame(rows, index=pd.Index(classes, name="class"))
+
+
+def complementarity_by_seed(
+    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
+) -> tuple[Complementarity, ...]:
+    """Returns `complementarity` of text seed s and vision seed s, for each s.
+
+    Args:
+        targets: True class of each sample, [samples].
+        text_predictions: The text models' classes, [seeds, samples].
+        vision_predictions: The vision models' classes, same shape.
+
+    Raises:
+        InputError: Shapes that do not fit, or missing values.
+    """
+    text, vision, labels = _runs(targets, text_predictions, vision_predictions)
+    return tuple(_complementarity(t, v, labels) for t, v in zip(text, vision, strict=True))
+
+
+def complementarity_over_seeds(
+    targets: ArrayLike,
+    text_predictions: ArrayLike,
+    vision_predictions: ArrayLike,
+    clusters: ArrayLike | None = None,
+) -> ComplementarityOverSeeds:
+    """Summarises complementarity over seeds, with a crossed interval of the rates.
+
+    Args:
+        targets: True class of each sample, [samples].
+        text_predictions: The text models' classes, [seeds, samples].
+        vision_predictions: The vision models' classes, same shape.
+        clusters: Slide or patient of each sample, if known.
+
+    Raises:
+        InputError: Shapes that do not fit, or missing values.
+    """
+    text, vision, labels = _runs(targets, text_predictions, vision_predictions)
+    rescued, lost = text & ~vision, vision & ~text
+    grid = text.astype(np.int64) @ (~vision).T.astype(np.int64)
+    mirror_grid = (~text).astype(np.int64) @ vision.T.astype(np.int64)
+    counts, mirror = rescued.sum(axis=1), lost.sum(axis=1)
+    expected = [_expected_within_class(t, v, labels) for t, v in zip(text, vision, strict=True)]
+    several = len(text) > 1
+    crossed = crossed_mean(rescued, clusters=clusters)
+    return ComplementarityOverSeeds(
+        text_only_right_counts=tuple(counts.tolist()),
+        expected_counts=tuple(expected),
+        mean=float(counts.mean()),
+        expected_mean=float(np.mean(expected)),
+        sd_ddof1=float(counts.std(ddof=1)) if several else None,
+        mirror_counts=tuple(mirror.tolist()),
+        mirror_mean=float(mirror.mean()),
+        mirror_sd_ddof1=float(mirror.std(ddof=1)) if several else None,
+        grid_text_by_vision=tuple(tuple(row) for row in grid.tolist()),
+        grid_mean=float(grid.mean()),
+        mirror_grid_text_by_vision=tuple(tuple(row) for row in mirror_grid.tolist()),
+        mirror_grid_mean=float(mirror_grid.mean()),
+        text_only_right_any_seed=int(rescued.any(axis=0).sum()),
+        text_only_right_all_seeds=int(rescued.all(axis=0).sum()),
+        rate_crossed=crossed,
+        mirror_rate_crossed=crossed_mean(lost, clusters=clusters),
+        refused=crossed.refused,
+        warnings=crossed.warnings,
+    )
+
+
+def _runs(
+    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
+) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
+    """Returns correctness of both models [seeds, samples] and integer labels [samples]."""
+    text = correctness(text_predictions, targets).astype(bool)
+    vision = correctness(vision_predictions, targets).astype(bool)
+    if len(text) != len(vision):
+        raise InputError(
+            f"text has {len(text)} seeds, vision {len(vision)}: give the same seeds of both"
+        )
+    labels, _ = codes(targets, text.shape[1], "targets")
+    return text, vision, labels
+
+
+def _one_run(
+    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
+) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
+    """Returns correctness of both models [samples] and integer labels [samples]."""
+    text, vision, labels = _runs(targets, text_predictions, vision_predictions)
+    if len(text) != 1:
+        raise InputError(f"predictions of {len(text)} seeds: use complementarity_over_seeds")
+    return text[0], vision[0], labels
+
+
+def _complementarity(
+    text: BoolArray, vision: BoolArray, labels: NDArray[np.int64]
+) -> Complementarity:
+    """Computes all measures from two models' correctness."""
+    table = paired_table(text, vision)
+    (both_right, text_only), (vision_only, both_wrong) = table.tolist()
+    n = text.size
+    text_right, vision_right = both_right + text_only, both_right + vision_only
+    expected = text_right * (n - vision_right) / n
+    best = max(text_right, vision_right)
+    rescue, rescue_ci = _proportion(text_only, n - vision_right)
+    mirror, mirror_ci = _proportion(vision_only, n - text_right)
+    return Complementarity(
+        n=n,
+        both_right=both_right,
+        text_only_right=text_only,
+        vision_only_right=vision_only,
+        both_wrong=both_wrong,
+        text_accuracy=text_right / n,
+        vision_accuracy=vision_right / n,
+        text_only_right_rate=text_only / n,
+        vision_only_right_rate=vision_only / n,
+        text_only_right_rate_ci95=wilson_interval(text_only, n),
+        vision_only_right_rate_ci95=wilson_interval(vision_only, n),
+        rescue_rate=rescue,
+        rescue_rate_ci95=rescue_ci,
+        mirror_rescue_rate=mirror,
+        mirror_rescue_rate_ci95=mirror_ci,
+        oracle_accuracy=(n - both_wrong) / n,
+        oracle_gain_over_best=(n - both_wrong - best) / n,
+        disagreement=(text_only + vision_only) / n,
+        double_fault=both_wrong / n,
+        expected_text_only_right_if_independent=expected,
+        expected_vision_only_right_if_independent=vision_right * (n - text_right) / n,
+        observed_over_expected=text_only / expected if expected > 0 else None,
+        expected_text_only_right_if_independent_within_class=_expected_within_class(
+            text, vision, labels
+        ),
+        **_odds(table),
+        **_mantel_haenszel(text, vision, labels),
+    )
+
+
+def _proportion(count: int, n: int) -> tuple[float | None, Interval | None]:
+    """Returns a proportion and its Wilson interval, both None without a denominator."""
+    return (None, None) if n == 0 else (count / n, wilson_interval(count, n))
+
+
+def _expected_within_class(text: BoolArray, vision: BoolArray, labels: NDArray[np.int64]) -> float:
+    """Returns the expected count of text right, vision wrong if independent within classes."""
+    sizes = np.bincount(labels)
+    text_right = np.bincount(labels, weights=text)
+    vision_wrong = np.bincount(labels, weights=~vision)
+    return float((text_right * vision_wrong / sizes).sum())
+
+
+def _odds(table: NDArray[np.int64]) -> dict[str, Any]:
+    """Returns the odds ratio of a 2x2 table; None if a comparison is empty."""
+    if (table == 0).any():
+        return {"odds_ratio": None, "odds_ratio_ci95": None, "yule_q": None}
+    odds: Any = Table2x2(table)
+    low, high = odds.oddsratio_confint()
+    ratio = float(odds.oddsratio)
+    return {
+        "odds_ratio": ratio,
+        "odds_ratio_ci95": (float(low), float(high)),
+        "yule_q": (ratio - 1) / (ratio + 1),
+    }
+
+
+def _mantel_haenszel(
+    text: BoolArray, vision: BoolArray, labels: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Returns the odds ratio pooled over classes (Mantel and Haenszel 1959); None if undefined.
+
+    The interval's variance is the one of Robins, Breslow and Greenland (1986).
+    """
+    strata = [paired_table(text[labels == k], vision[labels == k]) for k in range(labels.max() + 1)]
+    # A class of one sample has no variance; it adds 0 to both sums of the pooled ratio.
+    strata = [table for table in strata if table.sum() > 1]
+    agree = sum(t[0, 0] * t[1, 1] / t.sum() for t in strata)
+    differ = sum(t[0, 1] * t[1, 0] / t.sum() for t in strata)
+    if agree == 0 or differ == 0:
+        return {
+            "mantel_haenszel_odds_ratio": None,
+            "mantel_haenszel_p": None,
+            "mantel_haenszel_ci95": None,
+        }
+    pooled: Any = StratifiedTable(np.stack(strata, axis=2).astype(np.float64))
+    low, high = (finite_or_none(limit) for limit in pooled.oddsratio_pooled_confint())
+    return {
+        "mantel_haenszel_odds_ratio": finite_or_none(pooled.oddsratio_pooled),
+        "mantel_haenszel_p": finite_or_none(pooled.test_null_odds(correction=False).pvalue),
+        "mantel_haenszel_ci95": None if low is None or high is None else (low, high),
+    }
+
+
+def _as_row(result: Complementarity) -> dict[str, Any]:
+    """Returns a result's measures as a row of a table."""
+    return {field.name: getattr(result, field.name) for field in fields(result)}

@@ -1,0 +1,1 @@
+"""Diagnostics of pairing tables."""

@@ -1,0 +1,68 @@
+"""Figures of pairing tables. Every function draws on the axes it is given."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from .diagnostics import TOP_REPORTS
+
+_BINS = 50
+_LINES = ("-", "--", ":", "-.")
+
+
+def plot_similarities(tables: Mapping[str, pd.DataFrame], ax: Axes) -> None:
+    """Draws the histogram of the best reports' cosines, one line a table.
+
+    Args:
+        tables: Pairing tables by name; those without similarities (controls) are left out.
+        ax: Where to draw.
+    """
+    values = {
+        name: table.loc[table["rank"] == 0, "similarity"].dropna() for name, table in tables.items()
+    }
+    shown = {name: value for name, value in values.items() if len(value)}
+    if shown:
+        bins = np.histogram_bin_edges(np.concatenate(list(shown.values())), _BINS)
+        for position, (name, value) in enumerate(shown.items()):
+            line = _LINES[position % len(_LINES)]
+            ax.hist(value, bins.tolist(), histtype="step", density=True, label=name, linestyle=line)
+        ax.legend(frameon=False)
+    ax.set_xlabel("cosine similarity of image and best report")
+    ax.set_ylabel("density")
+
+
+def plot_occurrences(counts: Mapping[str, pd.Series], ax: Axes) -> None:
+    """Draws how often each report is chosen, the most used first, one line a table.
+
+    Args:
+        counts: What `diagnostics.occurrences` returned, by the table's name.
+        ax: Where to draw.
+    """
+    for position, (name, count) in enumerate(counts.items()):
+        used = np.asarray(count[count > 0])
+        ax.plot(np.arange(1, len(used) + 1), used, label=name, linestyle=_LINES[position % 4])
+    ax.axvline(TOP_REPORTS, color="grey", linewidth=0.8, linestyle=":")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("report, by use")
+    ax.set_ylabel("images that chose it")
+    ax.legend(frameon=False)
+
+
+def plot_agreement(agreement: pd.DataFrame, ax: Axes) -> None:
+    """Draws the share of images with the same best report, for each two tables.
+
+    Args:
+        agreement: What `diagnostics.agreements` returned.
+        ax: Where to draw.
+    """
+    ax.imshow(agreement.to_numpy(float), vmin=0, vmax=1, cmap="Blues")
+    names = agreement.index.tolist()
+    ax.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    ax.set_yticks(range(len(names)), names)
+    for (row, column), value in np.ndenumerate(agreement.to_numpy(float)):
+        color = "white" if value > 0.6 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color)
+    ax.set_title("share of images with the same best report")

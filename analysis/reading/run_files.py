@@ -1,0 +1,77 @@
+"""Where runs lie: every predictions table below a folder, but of a grid only those of its plan."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from clipit_eva.errors import InputError
+from clipit_eva.predictions.predictions_table import FILENAME
+
+GRID = "grid.json"
+"""File in a grid's folder; its `runs` lists the folders of the plan's runs, relative to it.
+
+Jobs of an older plan may lie beside them and must not be read.
+"""
+
+
+def find_tables(folder: Path) -> list[Path]:
+    """Returns the predictions tables below a folder, sorted.
+
+    Args:
+        folder: Any folder. In it and below, folders with a `grid.json` hold the runs that it lists
+            and no others.
+
+    Raises:
+        InputError: A `grid.json` is not as it should be.
+    """
+    return sorted(dict.fromkeys(_below(folder)))
+
+
+def missing_runs(folder: Path) -> list[Path]:
+    """Returns the folders that a folder's `grid.json` lists and that hold no predictions table.
+
+    Args:
+        folder: A grid's folder; of others nothing is missing.
+
+    Raises:
+        InputError: As `find_tables`.
+    """
+    if not (folder / GRID).is_file():
+        return []
+    return [run for run in _listed(folder) if next(_below(run), None) is None]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yields the tables in a folder and below; links to folders are not followed."""
+    if (folder / GRID).is_file():
+        for run in _listed(folder):
+            yield from _below(run)
+        return
+    if (folder / FILENAME).is_file():
+        yield folder / FILENAME
+    if folder.is_dir():
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and not child.is_symlink():
+                yield from _below(child)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Returns the folders of a grid's runs."""
+    path = folder / GRID
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path} is no readable JSON ({error}); run the grid again") from error
+    runs = content.get("runs") if isinstance(content, dict) else None
+    if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
+        raise InputError(f"{path} has no list 'runs' of folders; run the grid again")
+    names = [os.path.normpath(run) for run in runs]
+    outside = [
+        name for name in names if os.path.isabs(name) or Path(name).parts[:1] in ((), ("..",))
+    ]
+    if outside:
+        raise InputError(
+            f"{path} lists {outside[0]}, which is no folder below it; run the grid again"
+        )
+    return [folder / name for name in names]

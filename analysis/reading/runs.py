@@ -1,0 +1,232 @@
+"""Finished runs, found by their files and held as arrays."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from clipit_eva import files
+from clipit_eva.errors import InputError
+from clipit_eva.predictions import predictions_table
+
+from . import arms
+from .pairing_facts import pairing_of
+from .run_files import find_tables
+from .samples import Samples
+
+TEST = "test"
+"""The split that is analysed."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """One trained model's predictions on its test set.
+
+    Attributes:
+        path: The predictions table.
+        traits: What its configuration says about its arm.
+        backbone: Name of the vision backbone in eva's registry; None without one.
+        dataset: Class name of the eva dataset.
+        seed: The global seed of the session; None if it was not recorded.
+        number: Name of the run's folder in its session (`run_0`).
+        test_set: The samples; runs on the same ones share one object.
+        predictions: Predicted class of each sample, int16 [samples].
+        probabilities: Class probabilities, float32 [samples, classes].
+        provenance: Everything that the table says about its making.
+        pairing: What the pairing table says about its own making; None if there is none, or it
+            is gone or has changed since.
+    """
+
+    path: Path
+    traits: arms.Traits
+    backbone: str | None
+    dataset: str
+    seed: int | None
+    number: str
+    test_set: Samples
+    predictions: NDArray[np.int16]
+    probabilities: NDArray[np.float32]
+    provenance: Mapping[str, Any]
+    pairing: Mapping[str, Any] | None = None
+
+    @property
+    def method(self) -> str:
+        """`unimodal`, `text_only` or `clip_it`."""
+        return self.traits.method
+
+    @property
+    def replicate(self) -> tuple[int | None, str]:
+        """What tells runs of one arm apart: the seed and the number in its session."""
+        return self.seed, self.number
+
+    @property
+    def config_digest(self) -> str:
+        """First 12 hex digits of the SHA-256 of the configuration as run."""
+        text = json.dumps(self.provenance.get("config"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Reads all runs below a folder, ordered by dataset, backbone, method, seed and number.
+
+    Args:
+        folder: Any folder; each `predictions.parquet` below it that holds a test split is a run. Of
+            a grid (a folder with a `grid.json`) only the runs of its plan are read.
+
+    Raises:
+        InputError: The folder is missing, or holds no run, or a damaged table or `grid.json`.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give the folder of some runs")
+    known: dict[str, Samples] = {}
+    runs = []
+    for path in find_tables(folder):
+        run = read_run(path)
+        if run is not None:
+            shared = known.setdefault(run.test_set.digest, run.test_set)
+            runs.append(dataclasses.replace(run, test_set=shared))
+    if not runs:
+        raise InputError(
+            f"{folder} holds no {predictions_table.FILENAME} of a test; finish a run first"
+        )
+    return sorted(runs, key=_order)
+
+
+def read_run(path: Path) -> Run | None:
+    """Reads one run's predictions table; None if it holds no test split.
+
+    Raises:
+        InputError: The file is missing or damaged, lacks a column or its provenance, repeats a
+            sample, or holds targets, predictions or probabilities out of range.
+    """
+    rows, provenance = _read(path)
+    rows = rows.filter(pc.field("split") == TEST)
+    if not len(rows):
+        return None
+    present = set(rows["branch"].unique().to_pylist())
+    branch = next((b for b in reversed(arms.METHOD_OF_BRANCH) if b in present), None)
+    if branch is None:
+        listed = ", ".join(arms.METHOD_OF_BRANCH)
+        raise InputError(f"predictions table {path} has none of the branches {listed}")
+    rows = rows.filter(pc.field("branch") == branch)
+    index = _integers(rows, "index", path)
+    if (np.diff(index) <= 0).any():
+        rows = rows.take(np.argsort(index, kind="stable"))
+        index = _integers(rows, "index", path)
+    config = provenance["config"]
+    pairing = pairing_of(provenance, path)
+    dataset = provenance["datasets"][0]
+    test_set = Samples.make(
+        path, index, rows["filename"], _integers(rows, "target", path), dataset.get("classes")
+    )
+    probabilities = _probabilities(rows, path)
+    predictions = _integers(rows, "prediction", path)
+    _check_classes(path, probabilities.shape[1], predictions, test_set)
+    return Run(
+        path=path,
+        traits=arms.traits(config, branch, pairing),
+        backbone=_backbone(config),
+        dataset=dataset["class"].rpartition(".")[2],
+        seed=provenance.get("seed"),
+        number=Path(provenance["run"]).name,
+        test_set=test_set,
+        predictions=predictions.astype(np.int16),
+        probabilities=probabilities,
+        provenance=provenance,
+        pairing=pairing,
+    )
+
+
+def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Reads a table's columns (none that is not needed) and its provenance."""
+    if not path.is_file():
+        raise InputError(f"predictions table {path} does not exist; check the path")
+    try:
+        rows = pq.read_table(path, read_dictionary=["split", "branch"])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"predictions table {path} is damaged or cut off ({error}); run its test again"
+        ) from error
+    missing = [
+        name
+        for name in (*predictions_table.COLUMNS, "prob_0", "prob_1")
+        if name not in rows.schema.names
+    ]
+    if missing:
+        raise InputError(
+            f"predictions table {path} lacks column {missing[0]!r}; it is none of ours"
+        )
+    provenance = json.loads((rows.schema.metadata or {}).get(files.PROVENANCE_KEY, b"{}"))
+    for key in ("config", "datasets", "run"):
+        if not provenance.get(key):
+            raise InputError(
+                f"predictions table {path} has no provenance {key!r}; write it by PredictionsWriter"
+            )
+    return rows, provenance
+
+
+def _integers(rows: pa.Table, column: str, path: Path) -> NDArray[np.int64]:
+    """Returns a column as int64, refusing nulls."""
+    missing = rows[column].null_count
+    if missing:
+        raise InputError(
+            f"predictions table {path} has no {column} for {missing} samples; "
+            "only labelled test sets can be analysed"
+        )
+    return rows[column].to_numpy().astype(np.int64)
+
+
+def _probabilities(rows: pa.Table, path: Path) -> NDArray[np.float32]:
+    """Returns class probabilities [samples, classes], refusing what is none."""
+    names = [name for name in rows.schema.names if name.startswith("prob_")]
+    names.sort(key=lambda name: int(name.removeprefix("prob_")))
+    columns = [rows[name].to_numpy().astype(np.float32) for name in names]
+    values = np.stack(columns, axis=1)
+    bad = ~((values >= 0) & (values <= 1)).all(axis=1)
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"predictions table {path} has a probability outside [0, 1] for sample "
+            f"{rows['index'][row].as_py()}: {values[row].tolist()}; write probabilities, not logits"
+        )
+    bad = np.abs(values.sum(axis=1) - 1) > 1e-3
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"predictions table {path} has probabilities of sample {rows['index'][row].as_py()} "
+            f"that sum to {values[row].sum():.4f}, not 1"
+        )
+    return values
+
+
+def _check_classes(
+    path: Path, n_classes: int, predictions: NDArray[np.int64], test_set: Samples
+) -> None:
+    """Refuses classes that have no probability column."""
+    for name, values in (("prediction", predictions), ("target", test_set.targets)):
+        if values.min() < 0 or values.max() >= n_classes:
+            odd = values.min() if values.min() < 0 else values.max()
+            raise InputError(
+                f"predictions table {path} has a {name} {odd}, but {n_classes} classes (0 to "
+                f"{n_classes - 1})"
+            )
+
+
+def _order(run: Run) -> tuple[str, str, str, int, str]:
+    """Returns what runs are ordered by."""
+    return run.dataset, run.backbone or "", run.method, run.seed or 0, run.number
+
+
+def _backbone(config: Mapping[str, Any]) -> str | None:
+    """Returns the backbone's name as the run's configuration has it."""
+    model = config.get("model", {}).get("init_args", {})
+    backbone = model.get("backbone") or {}
+    return backbone.get("init_args", {}).get("model_name") or backbone.get("class_path")

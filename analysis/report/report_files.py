@@ -1,0 +1,114 @@
+"""Writes a report's files."""
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from PIL import Image
+
+from clipit_eva.files import atomic_path
+
+from ..tables.table_files import write_table
+from .content import Options, Study, make_study
+from .page import Picture, render
+from .paired_text import paired_texts
+from .panels import Drawing, drawings
+from .rescued import Browser, browse
+from .thumbnails import Thumbnails
+
+PAGE = "report.html"
+
+PAGE_DPI = 100
+FILE_DPI = 200
+"""Resolution of figures on the page, and of the PNG files."""
+
+LOOK = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 9,
+    "svg.hashsalt": "clipit-eva",  # names in SVG files do not change from run to run
+    "hatch.linewidth": 0.6,
+}
+"""matplotlib settings of a report's figures."""
+
+
+def write_report(folder: Path, output: Path, options: Options | None = None) -> Path:
+    """Writes tables, figures and the page of the runs below a folder.
+
+    Everything is computed and drawn before the first file is written; each file is whole or absent.
+
+    Args:
+        folder: Any folder of runs.
+        output: Folder of the report; files of the same names are replaced.
+        options: What was chosen; None means the defaults.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: See `study.make_study`; or report text was asked for and is not found.
+    """
+    study = make_study(folder, options or Options())
+    browser = browse(study.comparisons)
+    extras = _extras(study, browser)
+    pictures, files = [], {}
+    with mpl.rc_context(LOOK):  # pyright: ignore[reportArgumentType]
+        for drawing in drawings(study):
+            pictures.append(Picture(drawing.name, drawing.title, _draw(drawing, files)))
+    page = render(study, pictures, browser, extras)
+    for table in study.tables:
+        write_table(table, output)
+    for name, content in files.items():
+        _write(output / "figures" / name, content)
+    _write(output / PAGE, page.encode())
+    return output / PAGE
+
+
+def _draw(drawing: Drawing, files: dict[str, bytes]) -> bytes:
+    """Draws a figure as the files that go beside the page, and returns it for the page.
+
+    `Figure.savefig` would draw everything twice for each file; here it is drawn once as pixels
+    (the page's image is the file's, made smaller) and once as SVG.
+    """
+    figure, raster, vector = drawing.figure, io.BytesIO(), io.BytesIO()
+    figure.set_dpi(FILE_DPI)
+    FigureCanvasAgg(figure).print_png(raster)
+    figure.set_layout_engine("none")  # keeps the layout that was found
+    FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
+    files[f"{drawing.name}.png"] = raster.getvalue()
+    files[f"{drawing.name}.svg"] = vector.getvalue()
+    return _smaller(raster)
+
+
+def _smaller(raster: io.BytesIO) -> bytes:
+    """Returns an image at the page's resolution, with few colours, as PNG."""
+    image, buffer = Image.open(raster).convert("RGB"), io.BytesIO()
+    scale = PAGE_DPI / FILE_DPI
+    small = image.resize((round(image.width * scale), round(image.height * scale)))
+    small.quantize(256).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _extras(study: Study, browser: Browser) -> dict[tuple[int, int], dict[str, str]]:
+    """Returns thumbnails and reports of the samples shown, as far as they were asked for."""
+    extras: dict[tuple[int, int], dict[str, str]] = {}
+    for place, name in enumerate(browser.comparisons):
+        comparison = next(comparison for comparison in study.comparisons if comparison.name == name)
+        mine = {s.index: s.filename for s in browser.samples if s.comparison == place}
+        if study.options.thumbnails:
+            images = Thumbnails(next(iter(comparison.runs.values()))[0])
+            for index, filename in mine.items():
+                uri = images.uri(filename)
+                if uri is not None:
+                    extras.setdefault((place, index), {})["thumbnail"] = uri
+        if study.options.report_text:
+            for index, text in paired_texts(comparison, list(mine)).items():
+                extras.setdefault((place, index), {})["report"] = text
+    return extras

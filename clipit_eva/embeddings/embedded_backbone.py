@@ -1,0 +1,122 @@
+"""A vision backbone whose embeddings are on disk."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from clipit_eva import files
+from clipit_eva.errors import InputError
+from clipit_eva.eva import plugin
+
+plugin.activate()
+
+
+class EmbeddedBackbone(nn.Module):
+    """Stands for a frozen backbone of eva's registry where embeddings take the images' place.
+
+    Has no weights: it hands embeddings on. What was loaded when they were computed is recorded
+    beside them, so that a checkpoint trained on them fits the backbone itself.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        model_extra_kwargs: dict[str, Any] | None = None,
+        embeddings_root: str = "./data/embeddings",
+    ) -> None:
+        """Initializes the stand-in; nothing is read.
+
+        Args:
+            model_name: The backbone's name in eva's registry.
+            model_extra_kwargs: Arguments that it is made with.
+            embeddings_root: Folder of embeddings that are computed once.
+        """
+        super().__init__()
+        self.root = Path(embeddings_root)
+        self.identity: dict[str, Any] = {
+            "model_name": model_name,
+            "model_extra_kwargs": model_extra_kwargs or {},
+        }
+
+    @property
+    def name(self) -> str:
+        """The backbone's name in eva's registry."""
+        return self.identity["model_name"]
+
+    def load(self) -> nn.Module:
+        """Loads the backbone itself, frozen: images [B, 3, H, W] -> embeddings [B, d]."""
+        from eva.vision.models import ModelFromRegistry
+
+        identity = self.identity
+        backbone = ModelFromRegistry(
+            identity["model_name"], model_extra_kwargs=identity["model_extra_kwargs"]
+        )
+        return backbone.requires_grad_(False).eval()
+
+    @property
+    def record_file(self) -> Path:
+        """Where the digest of the weights is kept that embedded last under this name."""
+        text = json.dumps(self.identity, sort_keys=True)
+        return self.root / f"backbone-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+    def record(self) -> dict[str, Any] | None:
+        """Returns `weights` (digest) and `width` of the backbone that embedded last.
+
+        None if none has, or the record is damaged.
+        """
+        try:
+            found = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        whole = isinstance(found, dict) and {"weights", "width"} <= found.keys()
+        return found if whole else None
+
+    def keep_record(self, weights: str, width: int) -> None:
+        """Records what the backbone is that embeds now.
+
+        Args:
+            weights: Digest of its weights.
+            width: Width of its embedding.
+        """
+        record = {**self.identity, "weights": weights, "width": width}
+        if record != self.record():
+            with files.atomic_path(self.record_file) as path:
+                path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Hands embeddings [B, d] on.
+
+        Raises:
+            InputError: It is given something else, such as images.
+        """
+        if embeddings.ndim != 2:
+            raise InputError(
+                f"EmbeddedBackbone takes embeddings [B, d], not {tuple(embeddings.shape)}; use "
+                "EmbeddedDataset around the images, or eva's ModelFromRegistry as the backbone"
+            )
+        return embeddings
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Returns the SHA-256 hex digest of a module's parameters and buffers, names included.
+
+    Of a backbone whose embeddings are on disk, that of the backbone that made them.
+
+    Raises:
+        InputError: There are no embeddings by this backbone.
+    """
+    if isinstance(module, EmbeddedBackbone):
+        record = module.record()
+        if record is None:
+            raise InputError(f"EMBEDDINGS_ROOT={module.root} has no embeddings by {module.name}")
+        return record["weights"]
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(data.numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,233 @@
+"""The callback that writes what a run predicts."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import pandas as pd
+import torch
+import torch.distributed as dist
+from eva.core.models.modules.typings import INPUT_BATCH
+from lightning.pytorch import callbacks
+from torch.utils.data import DistributedSampler, SequentialSampler
+from typing_extensions import override
+
+from clipit_eva import files, provenance
+from clipit_eva.data.wrapper import eva_dataset, eva_index
+from clipit_eva.errors import InputError
+from clipit_eva.eva import plugin
+from clipit_eva.predictions import predictions_table
+
+plugin.activate()
+
+_logger = logging.getLogger(__name__)
+
+
+class PredictionsWriter(callbacks.BasePredictionWriter):
+    """Writes the predictions table of `eva fit` (its test stage) and of `eva predict`.
+
+    The model's prediction is written under `branch`; further branches that a step returns under
+    `branches` (CLIP-IT's vision branch) under their own names.
+    """
+
+    def __init__(
+        self,
+        branch: Literal["fused", "vision", "text"],
+        output_file: str | None = None,
+        inputs: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Initializes the callback.
+
+        Args:
+            branch: What the model's prediction rests on.
+            output_file: The table to write; `None` means `predictions.parquet` in the run's
+                folder.
+            inputs: Files that the run was made from, by name: their digests go into the
+                provenance (files that are not there when training starts are left out).
+        """
+        super().__init__(write_interval="batch")
+        self._branch = branch
+        self._output_file = output_file
+        self._inputs = dict(inputs or {})
+        self._digests: dict[str, str] = {}
+        self._rows: list[pd.DataFrame] = []
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage in ("fit", "predict") and not self._digests:
+            existing = {
+                n: p for n, p in self._inputs.items() if p is not None and Path(p).is_file()
+            }
+            self._digests = {name: files.sha256_file(path) for name, path in existing.items()}
+
+    @override
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._rows = []
+        for loader in _loaders(trainer.test_dataloaders):
+            _check_order(loader.sampler)
+
+    @override
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        # Runs before the module's own hook, which may turn logits into something else.
+        targets = outputs["targets"]
+        branches = {self._branch: outputs["predictions"], **outputs.get("branches", {})}
+        loader = _loaders(trainer.test_dataloaders)[dataloader_idx]
+        first = batch_idx * (loader.batch_size or 1)
+        positions = [
+            (first + offset) * trainer.world_size + trainer.global_rank
+            for offset in range(len(targets))
+        ]
+        split = "test" if dataloader_idx == 0 else f"test_{dataloader_idx}"
+        self._add(loader.dataset, split, positions, targets, branches)
+
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._write(trainer)
+
+    @override
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._rows = []
+
+    @override
+    def write_on_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        if not isinstance(prediction, Mapping):
+            _check_trained_later(trainer, pl_module)
+            return
+        targets = INPUT_BATCH(*batch).targets
+        dataset = _loaders(trainer.predict_dataloaders)[dataloader_idx].dataset
+        split = "predict" if dataloader_idx == 0 else f"predict_{dataloader_idx}"
+        self._add(dataset, split, list(batch_indices or []), targets, prediction)
+
+    @override
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._write(trainer)
+
+    def _add(
+        self,
+        dataset: Any,
+        split: str,
+        positions: Sequence[int],
+        targets: Any,
+        branches: Mapping[str, torch.Tensor],
+    ) -> None:
+        """Keeps the rows of a batch."""
+        positions = [position for position in positions if position < len(dataset)]
+        indices = [eva_index(dataset, position) for position in positions]
+        inner = eva_dataset(dataset)
+        names = [inner.filename(index) for index in indices]
+        labels = targets.long().tolist()
+        for branch, logits in branches.items():
+            probs = predictions_table.probabilities(logits)
+            rows = (indices, names, labels[: len(indices)], probs[: len(indices)])
+            self._rows.append(predictions_table.make_rows(split, branch, *rows))
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        """Writes the table of all processes."""
+        parts, self._rows = _gather(self._rows), []
+        run = str(trainer.log_dir)  # a broadcast: every process has to ask
+        if not trainer.is_global_zero:
+            return
+        if not parts:
+            _logger.info(
+                "No predictions table yet: the model predicts classes only after training; a "
+                "trained run predicts by clipit_eva.models.TrainedCLIPITModule"
+            )
+            return
+        path = Path(self._output_file or Path(run) / predictions_table.FILENAME)
+        predictions_table.write_predictions(
+            pd.concat(parts, ignore_index=True), path, self._provenance(trainer, run)
+        )
+        print(f"Predictions table: {path}")
+
+    def _provenance(self, trainer: pl.Trainer, run: str) -> dict[str, Any]:
+        """Returns how the table was made."""
+        # A trained run's module has read its checkpoint itself.
+        own = getattr(trainer.lightning_module, "checkpoint_file", None)
+        more: dict[str, Path] = getattr(trainer.lightning_module, "input_files", {})
+        checkpoint = getattr(trainer, "ckpt_path", None) or own
+        return {
+            "kind": predictions_table.KIND,
+            "config": plugin.config_as_run(),
+            "seed": provenance.seed(),
+            "run": run,
+            "checkpoint": None if checkpoint is None else files.sha256_file(checkpoint),
+            "inputs": self._digests | {name: files.sha256_file(more[name]) for name in more},
+            "datasets": self._datasets(trainer),
+            "versions": provenance.versions(),
+            "git_revision": provenance.git_revision(),
+        }
+
+    @staticmethod
+    def _datasets(trainer: pl.Trainer) -> list[dict[str, Any]]:
+        """Returns the class, length and class names of the datasets that were predicted."""
+        loaders = _loaders(trainer.test_dataloaders or trainer.predict_dataloaders)
+        return [
+            {
+                "class": provenance.class_path(eva_dataset(loader.dataset)),
+                "length": len(loader.dataset),
+                "classes": loader.dataset.classes,
+            }
+            for loader in loaders
+        ]
+
+
+def _check_trained_later(trainer: pl.Trainer, model: pl.LightningModule) -> None:
+    """Raises InputError if a model that does not classify yet is not going to be trained either.
+
+    It is in `predict_fit`, whose prediction is there for other callbacks.
+    """
+    data: Any = getattr(trainer, "datamodule", None)
+    if data is None or getattr(data.datasets, "train", None) is None:
+        raise InputError(
+            f"model: {type(model).__name__} predicts no classes before training, so there is "
+            "nothing for PredictionsWriter; to predict by a trained run use "
+            "clipit_eva.models.TrainedCLIPITModule with its CHECKPOINT, as predict/*.yaml does"
+        )
+
+
+def _loaders(loaders: Any) -> list[Any]:
+    """Returns one or several data loaders as a list."""
+    return loaders if isinstance(loaders, list) else [loaders]
+
+
+def _check_order(sampler: Any) -> None:
+    """Raises InputError if test samples come in an order that their positions do not tell.
+
+    In the test stage Lightning tells no sample's index.
+    """
+    if isinstance(sampler, SequentialSampler):
+        return
+    if isinstance(sampler, DistributedSampler) and not sampler.shuffle:
+        return
+    raise InputError(
+        f"dataloaders.test draws samples by {type(sampler).__name__}, so that predictions cannot "
+        "be told apart; set `shuffle: false` and no sampler"
+    )
+
+
+def _gather(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Returns the rows of all processes."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return rows
+    gathered: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, rows)
+    return [part for share in gathered for part in share]

@@ -1,0 +1,257 @@
+"""From a plan to cells: what is shared, what needs what, what a change makes run again."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+
+from clipit_eva.analysis.grid.plan.expansion import expand
+from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.plan_file import Factor, Plan, Selection
+from clipit_eva.errors import InputError
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Two tasks on folders of two bytes, two backbones, two seeds, some factors."""
+    for task in ("bach", "crc"):
+        (tmp_path / task).mkdir()
+        (tmp_path / task / "image.tif").write_bytes(b"ab")
+    (tmp_path / "reports.txt").write_text("one\ntwo\n")
+    return Plan(
+        seeds=(1, 2),
+        tasks={task: {"DATA_ROOT": str(tmp_path / task)} for task in ("bach", "crc")},
+        backbones={
+            "s": {"MODEL_NAME": "pathology/kaiko_vits16", "IN_FEATURES": 384},
+            "b": {"MODEL_NAME": "pathology/kaiko_vitb16", "IN_FEATURES": 768},
+        },
+        methods={"unimodal": {}, "text_only": {}, "clip_it": {}},
+        factors={
+            "no_text": Factor(environment={"DISTILL_WEIGHT": 0}),
+            "shuffled": Factor(environment={"PAIRING_POLICY": "shuffled"}),
+        },
+        environment={"REPORTS": str(tmp_path / "reports.txt")},
+    )
+
+
+def _of(grid: Grid, kind: str) -> list[Cell]:
+    return [cell for cell in grid.cells.values() if cell.kind == kind]
+
+
+def _named(grid: Grid, name: str) -> Cell:
+    (cell,) = [c for c in grid.cells.values() if name in (c.name, *c.aliases)]
+    return cell
+
+
+def test_work_that_cells_have_in_common_is_one_cell(plan: Plan, tmp_path: Path) -> None:
+    grid = expand(plan, tmp_path / "out")
+    tasks, backbones, seeds = 2, 2, 2
+    assert len(_of(grid, "unimodal")) == tasks * backbones * seeds
+    assert len(_of(grid, "clip_it")) == tasks * backbones * seeds * 3  # full, no_text, shuffled
+    assert len(_of(grid, "text_only")) == tasks * seeds  # no backbone is in it
+    assert len(_of(grid, "pairing")) == tasks * 2  # nearest and shuffled
+    (report,) = _of(grid, "report")
+    assert len(report.needs) == 8 + 24 + 4
+
+
+def test_clip_it_starts_from_its_own_unimodal_run_and_pairing(plan: Plan, tmp_path: Path) -> None:
+    grid = expand(plan, tmp_path / "out")
+    for backbone in ("s", "b"):
+        for seed in (1, 2):
+            cell = _named(grid, f"clip_it/crc/{backbone}/shuffled/seed_{seed}")
+            head = _named(grid, f"unimodal/crc/{backbone}/seed_{seed}")
+            pairing = _named(grid, "pairing/crc/shuffled")
+            assert set(cell.needs) == {head.digest, pairing.digest}
+            assert cell.environment["VISION_HEAD_CHECKPOINT"] == str(head.work)
+            assert cell.environment["PAIRING_TABLE"] == str(pairing.work / "pairs.parquet")
+            assert pairing.environment["PAIRING_TABLE"] == cell.environment["PAIRING_TABLE"]
+            assert cell.environment["EVA_GLOBAL_SEED"] == str(seed)
+            assert cell.environment["OUTPUT_ROOT"] == str(cell.work)
+
+
+def test_a_run_without_text_needs_no_pairing(plan: Plan, tmp_path: Path) -> None:
+    grid = expand(plan, tmp_path / "out")
+    cell = _named(grid, "clip_it/bach/s/no_text/seed_1")
+    assert [grid.cells[digest].kind for digest in cell.needs] == ["unimodal"]
+
+
+def test_the_head_is_trained_even_if_no_method_asks_for_it(plan: Plan, tmp_path: Path) -> None:
+    alone = dataclasses.replace(plan, methods={"clip_it": {}}, factors={})
+    assert len(_of(expand(alone, tmp_path / "out"), "unimodal")) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        ({"environment": {"LORA_RANK": 8}}, {"pairing", "unimodal", "text_only"}),
+        ({"environment": {"CLIP_MODEL": "plip"}}, {"unimodal"}),
+        ({"methods": {"unimodal": {"LR_VALUE": 0.1}}}, {"pairing", "text_only"}),
+        ({"methods": {"text_only": {"LR_VALUE": 0.1}}}, {"pairing", "unimodal", "clip_it"}),
+        # Where and how fast something runs makes no other result, nor does a batch of embeddings.
+        (
+            {"environment": {"N_DATA_WORKERS": 7, "ACCELERATOR": "gpu"}},
+            {"pairing", "unimodal", "text_only", "clip_it", "report"},
+        ),
+        ({"environment": {"BATCH_SIZE": 8}}, {"pairing"}),
+    ],
+)
+def test_a_change_runs_what_depends_on_it_and_nothing_else(
+    plan: Plan, tmp_path: Path, change: dict, stays: set[str]
+) -> None:
+    before = expand(plan, tmp_path / "out")
+    merged = {field: {**getattr(plan, field), **value} for field, value in change.items()}
+    after = expand(dataclasses.replace(plan, **merged), tmp_path / "out")
+    for kind in ("pairing", "unimodal", "text_only", "clip_it", "report"):
+        old = {cell.digest for cell in _of(before, kind)}
+        new = {cell.digest for cell in _of(after, kind)}
+        if kind in stays:
+            assert old == new, kind
+        elif kind == "clip_it" and "LORA_RANK" in str(change):
+            assert not old & new
+        else:
+            assert old != new, kind
+
+
+def test_a_value_given_as_its_default_is_the_default(plan: Plan, tmp_path: Path) -> None:
+    more = {**plan.environment, "LORA_ALPHA": 8.0, "DISTILL_WEIGHT": "1", "LORA_TEXT": False}
+    given = expand(dataclasses.replace(plan, environment=more), tmp_path / "out")
+    assert given.cells.keys() == expand(plan, tmp_path / "out").cells.keys()
+
+
+def test_inputs_count_by_what_they_hold(plan: Plan, tmp_path: Path) -> None:
+    before = expand(plan, tmp_path / "out")
+    moved = tmp_path / "moved.txt"
+    moved.write_text("one\ntwo\n")
+    renamed = dataclasses.replace(plan, environment={"REPORTS": str(moved)})
+    assert expand(renamed, tmp_path / "out").cells.keys() == before.cells.keys()
+    other = tmp_path / "other.txt"
+    other.write_text("one\nthree\n")
+    changed = expand(dataclasses.replace(plan, environment={"REPORTS": str(other)}), tmp_path / "o")
+    assert {c.digest for c in _of(changed, "unimodal")} == {
+        c.digest for c in _of(before, "unimodal")
+    }
+    assert not {c.digest for c in _of(changed, "pairing")} & before.cells.keys()
+
+
+def test_lists_make_arms_and_equal_ones_are_trained_once(plan: Plan, tmp_path: Path) -> None:
+    factor = Factor(environment={"DISTILL_WEIGHT": [0, 0.3, 1]})
+    grid = expand(dataclasses.replace(plan, factors={"lambda": factor}), tmp_path / "out")
+    assert len(_of(grid, "clip_it")) == 8 * 3  # full (= lambda_1), lambda_0 and lambda_0.3
+    full = _named(grid, "clip_it/bach/s/seed_1")
+    assert full.aliases == ("clip_it/bach/s/lambda_1/seed_1",)
+    assert _named(grid, "clip_it/bach/s/lambda_0.3/seed_1").environment["DISTILL_WEIGHT"] == "0.3"
+
+
+def test_factors_extend_each_other(plan: Plan, tmp_path: Path) -> None:
+    factors = {
+        "text_lora": Factor(environment={"LORA_TEXT": True}),
+        "rank_8": Factor(environment={"LORA_RANK": 8}, extends="text_lora"),
+    }
+    grid = expand(dataclasses.replace(plan, factors=factors), tmp_path / "out")
+    cell = _named(grid, "clip_it/bach/s/rank_8/seed_1")
+    assert cell.environment["LORA_TEXT"] == "true"
+    assert cell.environment["LORA_RANK"] == "8"
+
+
+def test_replaced_pairs_are_made_of_the_shared_pairing(plan: Plan, tmp_path: Path) -> None:
+    factors = {"replaced": Factor(environment={"REPLACED_SHARE": [0, 0.5, 1]})}
+    grid = expand(dataclasses.replace(plan, factors=factors), tmp_path / "out")
+    assert len(_of(grid, "pairing")) == 2
+    assert len(_of(grid, "replacement")) == 4
+    cell = _named(grid, "clip_it/bach/s/replaced_0.5/seed_1")
+    (replacement,) = [grid.cells[d] for d in cell.needs if grid.cells[d].kind == "replacement"]
+    assert [grid.cells[digest].kind for digest in replacement.needs] == ["pairing"]
+    assert "REPLACED_SHARE" not in cell.environment
+    assert _named(grid, "clip_it/bach/s/seed_1").aliases == ("clip_it/bach/s/replaced_0/seed_1",)
+
+
+def test_prompts_are_those_of_the_task(plan: Plan, tmp_path: Path) -> None:
+    factors = {"prompts": Factor(environment={"REPORTS": "prompts:{task}"})}
+    grid = expand(dataclasses.replace(plan, factors=factors), tmp_path / "out")
+    assert _named(grid, "pairing/crc/prompts").environment["REPORTS"] == "prompts:crc"
+    assert _named(grid, "clip_it/bach/b/prompts/seed_2").environment["REPORTS"] == "prompts:bach"
+
+
+def test_include_and_exclude(plan: Plan, tmp_path: Path) -> None:
+    changed = dataclasses.replace(
+        plan,
+        include=(("rank_8", Factor(environment={"LORA_RANK": 8}), Selection(("bach",), ("s",))),),
+        exclude=(Selection(arms=("no_text",)), Selection(tasks=("crc",), backbones=("b",))),
+    )
+    grid = expand(changed, tmp_path / "out")
+    names = {n for c in _of(grid, "clip_it") for n in (c.name, *c.aliases)}
+    assert {name for name in names if "rank_8" in name} == {
+        "clip_it/bach/s/rank_8/seed_1",
+        "clip_it/bach/s/rank_8/seed_2",
+    }
+    assert not [name for name in names if "no_text" in name or name.startswith("clip_it/crc/b")]
+    assert _named(grid, "clip_it/crc/s/seed_1")
+
+
+def test_a_drawn_cohort_counts_before_and_after_it_is_drawn(tmp_path: Path) -> None:
+    plan = Plan((1,), {"bach": {}}, {"demo": {}}, {"clip_it": {}}, cohorts={"bach": 1})
+    before = expand(plan, tmp_path)
+    (cohort,) = _of(before, "cohort")
+    (cohort.work / "bach").mkdir(parents=True)
+    (cohort.work / "bach" / "image.tif").write_bytes(b"x")
+    (cohort.work / "reports.parquet").write_bytes(b"x")
+    assert expand(plan, tmp_path).cells.keys() == before.cells.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"environment": {"LORA_RNAK": 8}}, ["LORA_RNAK", "did you mean LORA_RANK"]),
+        ({"factors": {"a": Factor(environment={"DISTIL_WEIGHT": 0})}}, ["arm a", "DISTILL_WEIGHT"]),
+        (
+            {"factors": {"a": Factor("unimodal", {"WORD_DROPOUT": 0.1})}},
+            ["arm a", "unknown factor WORD_DROPOUT"],
+        ),
+        (
+            {"factors": {"a": Factor(environment={"OUTPUT_ROOT": "x"})}},
+            ["OUTPUT_ROOT", "one folder"],
+        ),
+        ({"tasks": {"camelyon": {}}}, ["camelyon"]),
+        (
+            {"factors": {"a": Factor(extends="b"), "b": Factor(extends="a")}},
+            ["circle", "a -> b -> a"],
+        ),
+        ({"factors": {"a": Factor(extends="c")}}, ["factors.a.extends", "'c'"]),
+        (
+            {
+                "factors": {
+                    "a": Factor(environment={"LORA_RANK": [4, 8]}),
+                    "a_4": Factor(environment={"LORA_RANK": 2}),
+                }
+            },
+            ["'a_4'", "one folder"],
+        ),
+        ({"exclude": (Selection(arms=("no_txt",)),)}, ["exclude[0]", "matches no cell"]),
+        ({"exclude": (Selection(tasks=("bach", "crc")),)}, ["no cell"]),
+        (
+            {"include": (("x", Factor(environment={"LORA_RANK": 2}), Selection(("bch",))),)},
+            ["include[0].task", "'bch'"],
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused_in_one_line(
+    plan: Plan, tmp_path: Path, change: dict, words: list[str]
+) -> None:
+    with pytest.raises(InputError) as refusal:
+        expand(dataclasses.replace(plan, **change), tmp_path / "out")
+    message = str(refusal.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_thousand_cells_expand_in_two_seconds(plan: Plan, tmp_path: Path) -> None:
+    ranks = Factor(environment={"LORA_RANK": list(range(1, 13)), "LORA_ALPHA": [1, 2, 4, 16]})
+    large = dataclasses.replace(plan, seeds=tuple(range(1, 6)), factors={"lora": ranks})
+    start = time.process_time()  # other tests run beside
+    grid = expand(large, tmp_path / "out")
+    seconds = time.process_time() - start
+    assert len(grid.cells) > 1000
+    assert seconds < 2

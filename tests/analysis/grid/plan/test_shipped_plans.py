@@ -1,0 +1,227 @@
+"""The shipped plans: how many cells, what they share, and under which names reports tell them."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from clipit_eva.analysis.grid.plan.expansion import expand
+from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.plan_file import METHODS, read_plan
+from clipit_eva.analysis.reading.arms import METHOD_OF_BRANCH, resolve, traits
+from clipit_eva.pairing.policies import CONTROLS
+from clipit_eva.tasks import configs
+
+Shipped = Callable[[str], Grid]
+
+BACKBONES = {  # of the paper: name in eva, features, normalisation
+    "uni": ("pathology/mahmood_uni", 1024, "0.485"),
+    "dino_vitl14": ("pathology/kaiko_vitl14", 1024, "0.5"),
+    "vitb16": ("pathology/kaiko_vitb16", 768, "0.5"),
+    "vits16": ("pathology/kaiko_vits16", 384, "0.5"),
+    "vitb8": ("pathology/kaiko_vitb8", 768, "0.5"),
+    "vits8": ("pathology/kaiko_vits8", 384, "0.5"),
+}
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipped:
+    """Expands a shipped plan where no variable is set and no data lies about."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("REPORTS", "PCAM_ROOT", "BACH_ROOT", "CRC_ROOT", "MODEL_NAME", "IN_FEATURES"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda name: expand(read_plan(configs.path(f"ablations/{name}")), tmp_path / "out")
+
+
+def _of(grid: Grid, kind: str) -> list[Cell]:
+    return [cell for cell in grid.cells.values() if cell.kind == kind]
+
+
+def _names(cell: Cell) -> set[str]:
+    return {name.split("/")[-2] for name in (cell.name, *cell.aliases)}
+
+
+def test_every_shipped_plan_expands(shipped: Shipped) -> None:
+    names = [n.removeprefix("ablations/") for n in configs.names() if n.startswith("ablations/")]
+    assert {"paper", "table1", "controls", "lora_search", "planted_truth", "demo"} <= set(names)
+    for name in names:
+        assert shipped(name).cells, name
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        # full, no LoRA, no text, word dropout 0.3; 3 seeds
+        ("paper", {"pairing": 1, "embeddings": 1, "unimodal": 3, "clip_it": 4 * 3, "report": 1}),
+        # 6 backbones x 3 tasks x 3 seeds; a pairing a task, embeddings a task and backbone
+        (
+            "table1",
+            {"pairing": 3, "embeddings": 18, "unimodal": 54, "clip_it": 54, "report": 1},
+        ),
+        # full; 3 kinds of pairs; prompts; text LoRA with and without gradient; lambda 0, .3, 3;
+        # word dropout .1, .3, .5, .7, .9; top-k 5; 3 seeds
+        (
+            "controls",
+            {
+                "pairing": 1 + 3 + 1 + 1,
+                "embeddings": 1,
+                "unimodal": 3,
+                "clip_it": (1 + 3 + 1 + 2 + 3 + 5 + 1) * 3,
+                "report": 1,
+            },
+        ),
+        # full, no text, replaced 0.5 and 1; 5 seeds
+        (
+            "planted_truth",
+            {
+                "cohort": 1,
+                "embeddings": 1,
+                "pairing": 1,
+                "replacement": 2,
+                "unimodal": 5,
+                "clip_it": 4 * 5,
+                "report": 1,
+            },
+        ),
+        # what trials are compared with: 2 seeds
+        ("lora_search", {"pairing": 1, "embeddings": 1, "unimodal": 2, "clip_it": 2}),
+    ],
+)
+def test_plans_have_the_cells_of_the_paper(
+    shipped: Shipped, plan: str, expected: Mapping[str, int]
+) -> None:
+    assert Counter(cell.kind for cell in shipped(plan).cells.values()) == expected
+
+
+@pytest.mark.parametrize("plan", ["paper", "table1", "controls", "planted_truth", "demo"])
+def test_work_is_shared(shipped: Shipped, plan: str) -> None:
+    grid = shipped(plan)
+    heads = {cell.digest: cell for cell in _of(grid, "unimodal")}
+    places = [(cell.name.split("/")[1:3], cell.seed) for cell in heads.values()]
+    assert all(places.count(place) == 1 for place in places)
+    for cell in _of(grid, "clip_it"):
+        (head,) = [heads[digest] for digest in cell.needs if digest in heads]
+        assert (head.seed, head.name.split("/")[1:3]) == (cell.seed, cell.name.split("/")[1:3])
+        reads_text = _names(cell).isdisjoint({"no_text", "lambda_0"})
+        kinds = {grid.cells[digest].kind for digest in cell.needs}
+        assert kinds == {"unimodal"} | (kinds - {"unimodal"} if reads_text else set())
+        assert reads_text == ("PAIRING_TABLE" in cell.environment)
+
+
+def test_the_backbones_are_those_of_the_paper(shipped: Shipped) -> None:
+    found = {
+        cell.name.split("/")[2]: tuple(
+            cell.environment[v] for v in ("MODEL_NAME", "IN_FEATURES", "NORMALIZE_MEAN")
+        )
+        for cell in _of(shipped("table1"), "clip_it")
+    }
+    assert found.keys() == BACKBONES.keys()
+    for name, (model, features, mean) in BACKBONES.items():
+        assert found[name][:2] == (model, str(features))
+        assert found[name][2].startswith(f"[{mean}")
+
+
+def test_plans_that_share_a_folder_share_runs(shipped: Shipped) -> None:
+    paper, table, controls = (shipped(name) for name in ("paper", "table1", "controls"))
+    uni = {c.digest for c in _of(table, "clip_it") if "patch_camelyon/uni/" in c.name}
+    assert uni <= paper.cells.keys()
+    # No text is lambda 0, dropout 0.3 is in both; no LoRA is the paper's alone.
+    alone = paper.cells.keys() - controls.cells.keys()
+    assert Counter(paper.cells[digest].kind for digest in alone) == {"clip_it": 3, "report": 1}
+
+
+def test_paths_come_from_the_environment(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots = {"patch_camelyon": "PCAM_ROOT", "bach": "BACH_ROOT", "crc": "CRC_ROOT"}
+    for name in [*roots.values(), "REPORTS"]:
+        monkeypatch.setenv(name, f"/data/{name}")
+    for cell in _of(shipped("table1"), "clip_it"):
+        task = cell.name.split("/")[1]
+        assert cell.environment["DATA_ROOT"] == f"/data/{roots[task]}"
+        assert cell.environment["REPORTS"] == "/data/REPORTS"
+
+
+def test_the_backbone_of_the_search_comes_from_the_environment(
+    shipped: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_NAME", "pathology/kaiko_vits8")
+    monkeypatch.setenv("IN_FEATURES", "384")
+    monkeypatch.setenv("NORMALIZE_MEAN", "[0.5,0.5,0.5]")
+    for cell in _of(shipped("lora_search"), "clip_it"):
+        assert cell.environment["MODEL_NAME"] == "pathology/kaiko_vits8"
+        assert cell.environment["IN_FEATURES"] == "384"
+        assert cell.environment["NORMALIZE_MEAN"] == "[0.5,0.5,0.5]"
+
+
+def _configuration(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Returns what a predictions table's provenance would say of the cell's configuration."""
+    with monkeypatch.context() as context:
+        for name, value in cell.environment.items():
+            context.setenv(name, value)
+        loaded = OmegaConf.load(configs.path("/".join(cell.name.split("/")[:2])))
+        config = _typed(OmegaConf.to_container(loaded, resolve=True))
+    arguments = config["data"]["init_args"]
+    arguments["datasets"] = {"init_args": arguments["datasets"]}
+    return config
+
+
+def _typed(value: Any) -> Any:
+    """Returns nested values as eva parses them: those of variables are text so far."""
+    if isinstance(value, dict):
+        return {key: _typed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_typed(inner) for inner in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def _pairing(cell: Cell, grid: Grid) -> dict[str, Any]:
+    """Returns what the provenance of the pairing table that a cell reads would say."""
+    share = 0.0
+    by_kind = {grid.cells[digest].kind: grid.cells[digest] for digest in cell.needs}
+    if "replacement" in by_kind:
+        replacement = by_kind["replacement"]
+        share = float(replacement.command[replacement.command.index("--share") + 1])
+        by_kind = {grid.cells[digest].kind: grid.cells[digest] for digest in replacement.needs}
+    if "pairing" not in by_kind:
+        return {}
+    environment = by_kind["pairing"].environment
+    policy = environment.get("PAIRING_POLICY", "nearest")
+    return {
+        "policy": {"name": policy},
+        "control": policy if policy in CONTROLS else None,
+        "replaced_share": share,
+        "reports": {"source": environment["REPORTS"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ("paper", "unimodal clip_it no_lora no_text word_dropout_30"),
+        (
+            "controls",
+            "unimodal clip_it shuffled_pairs random_pairs constant_pairs class_prompts text_lora"
+            " text_lora+stop_gradient no_text lambda_0.3 lambda_3 word_dropout_10 word_dropout_30"
+            " word_dropout_50 word_dropout_70 word_dropout_90 top-k_5",
+        ),
+        ("planted_truth", "unimodal clip_it no_text replaced_pairs_50 replaced_pairs_100"),
+        ("demo", "unimodal text_only clip_it no_lora no_text word_dropout_30 shuffled_pairs"),
+    ],
+)
+def test_reports_tell_the_arms_of_a_plan(
+    shipped: Shipped, monkeypatch: pytest.MonkeyPatch, plan: str, expected: str
+) -> None:
+    grid = shipped(plan)
+    branches = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
+    cells = [cell for method in METHODS for cell in _of(grid, method) if cell.seed == 1]
+    arms = resolve(
+        [
+            traits(_configuration(cell, monkeypatch), branches[cell.kind], _pairing(cell, grid))
+            for cell in cells
+        ]
+    )
+    # Each cell of a seed is an arm of its own.
+    assert Counter(arm.name for arm in arms) == Counter(expected.split())

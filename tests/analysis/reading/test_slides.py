@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from clipit_eva.analysis.reading.runs import read_runs
+from clipit_eva.analysis.reading.study import gather
+from clipit_eva.errors import InputError
+
+TARGETS = np.arange(8) % 2
+META = "camelyonpatch_level_2_split_{}_meta.csv"
+
+
+def pcam(write_run, root, split="test"):
+    dataset = {"class_path": "eva.PatchCamelyon", "init_args": {"root": str(root), "split": split}}
+    data = {"init_args": {"datasets": {"init_args": {"test": {"init_args": {"dataset": dataset}}}}}}
+    options = {"dataset": "PatchCamelyon", "classes": 2}
+    model = {"class_path": "eva.HeadModule", "init_args": {}}
+    facts = {"config": {"model": model, "data": data}}
+    return write_run("unimodal", TARGETS, TARGETS, provenance=facts, **options)
+
+
+def slides(write_run):
+    return gather(read_runs(write_run.folder))[0].clusters
+
+
+@pytest.mark.parametrize(("split", "name"), [("test", "test"), ("val", "valid")])
+@pytest.mark.parametrize("beside", [False, True])
+def test_slides_come_from_the_meta_file(write_run, tmp_path, split, name, beside):
+    root = tmp_path / "data" / "pcam"
+    root.mkdir(parents=True)
+    folder = root.parent if beside else root
+    rows = "\n".join(f"{i},camelyon16_{i // 3}" for i in range(8))
+    (folder / META.format(name)).write_text(f"index,wsi\n{rows}\n")
+    pcam(write_run, root, split)
+    np.testing.assert_array_equal(slides(write_run), [0, 0, 0, 1, 1, 1, 2, 2])
+
+
+def test_a_relative_root_is_found_from_above_the_run(write_run, tmp_path):
+    (tmp_path / "data").mkdir()
+    rows = "\n".join(f"s{i % 4}" for i in range(8))
+    (tmp_path / "data" / META.format("test")).write_text(f"wsi\n{rows}\n")
+    pcam(write_run, "data")
+    assert slides(write_run).tolist() == [0, 1, 2, 3] * 2
+
+
+def test_without_the_file_slides_are_unknown(write_run, tmp_path):
+    pcam(write_run, tmp_path)
+    assert slides(write_run) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("index\n0\n", "lacks column 'wsi'"),
+        ("wsi\na\n", "has 1 rows, but"),
+        ("index,wsi\n" + "0,\n" * 8, "names no slide for 8 samples"),
+    ],
+)
+def test_a_wrong_meta_file_is_refused(write_run, tmp_path, content, message):
+    (tmp_path / META.format("test")).write_text(content)
+    pcam(write_run, tmp_path)
+    with pytest.raises(InputError, match=message):
+        slides(write_run)

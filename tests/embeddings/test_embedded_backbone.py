@@ -1,0 +1,54 @@
+"""The backbone whose embeddings are on disk."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from eva.vision.models import ModelFromRegistry
+
+from clipit_eva.demo import settings
+from clipit_eva.embeddings import EmbeddedBackbone
+from clipit_eva.embeddings.embedded_backbone import weights_digest
+from clipit_eva.errors import InputError
+
+
+def test_embeddings_are_handed_on(backbone: Any) -> None:
+    embeddings = torch.randn(4, 7)
+    assert copy.deepcopy(backbone)(embeddings) is embeddings
+    assert not list(backbone.parameters())
+
+
+def test_images_are_refused(backbone: Any) -> None:
+    with pytest.raises(InputError, match=r"takes embeddings \[B, d\], not \(2, 3, 8, 8\); use"):
+        backbone(torch.zeros(2, 3, 8, 8))
+
+
+def test_digest_is_that_of_the_backbone_that_embedded(
+    backbone: Any, embed: Any, tiles: Any
+) -> None:
+    embed({"train": tiles()})
+    assert weights_digest(backbone) == weights_digest(ModelFromRegistry(settings.NAME))
+    assert backbone.record()["width"] == settings.FEATURES
+
+
+def test_digest_without_embeddings(backbone: Any) -> None:
+    with pytest.raises(InputError, match=f"EMBEDDINGS_ROOT={backbone.root} has no embeddings by"):
+        weights_digest(backbone)
+
+
+def test_damaged_record_counts_as_none(backbone: Any) -> None:
+    backbone.keep_record("a", 3)
+    for text in ("", "{", "[]", '{"weights": "a"}'):
+        backbone.record_file.write_text(text)
+        assert backbone.record() is None
+
+
+def test_other_arguments_have_another_record(tmp_path: Path) -> None:
+    backbones = [
+        EmbeddedBackbone(name, kwargs, str(tmp_path))
+        for name, kwargs in (("a", None), ("b", None), ("a", {"k": 1}), ("a", {"k": 2}))
+    ]
+    assert len({backbone.record_file for backbone in backbones}) == 4
+    assert EmbeddedBackbone("a", {}, str(tmp_path)).record_file == backbones[0].record_file
