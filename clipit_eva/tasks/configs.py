@@ -62,7 +62,7 @@ def with_values(config: Path, environment: Mapping[str, str]) -> str:
     text = config.read_text()
     for name, whole, start, end in reversed(list(_mentioned(text))):
         if name in environment:
-            scalar = f"{text[whole:start]}{_argument(environment[name])}}}"
+            scalar = f"{text[whole:start]}{as_argument(environment[name])}}}"
             if ": " in scalar or " #" in scalar:
                 scalar = json.dumps(scalar)  # as YAML reads it too
             text = f"{text[:whole]}{scalar}{text[end + 1 :]}"
@@ -93,7 +93,7 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def _argument(value: str) -> str:
+def as_argument(value: str) -> str:
     """Returns a value as an argument of a resolver: OmegaConf wants some letters in quotes."""
     if re.fullmatch(r"[\w/.+@*?|-]*|\[[\w., -]*\]", value):
         return value
