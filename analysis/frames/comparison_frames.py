@@ -161,7 +161,7 @@ def ablation_frame(
         if not comparison.has(arms.CLIP_IT):
             continue
         for arm in comparison.runs:
-            if arm.name in arms.LABELS or arm.name.startswith(arms.TEXT_ONLY):
+            if arm.method != arms.CLIP_IT or arm.name == arms.CLIP_IT:
                 continue
             test = columns.primary_test(comparison, arm.name, arms.CLIP_IT)
             rows.append(

@@ -184,8 +184,9 @@ def _warnings(comparisons: Sequence[Comparison], headline: pd.DataFrame) -> tupl
         more = f" and {len(few) - 3} more" if len(few) > 3 else ""
         found.append(f"Fewer than 5 seeds: {', '.join(few[:3])}{more}.")
     runs = [run for comparison in comparisons for arm in comparison.runs.values() for run in arm]
-    lost = {run.path for run in runs if run.pairing is None and run.method != arms.UNIMODAL
-            and not any(name == arms.NO_TEXT for name, _ in run.traits.factors)}  # fmt: skip
+    read_text = [run for run in runs if run.method in (arms.TEXT_ONLY, arms.CLIP_IT)]
+    lost = {run.path for run in read_text if run.pairing is None
+            and run.settings.get("model.distill_weight") != 0}  # fmt: skip
     if lost:
         found.append(
             f"The pairing table of {len(lost)} runs is not where it was, or has changed since: "

@@ -13,7 +13,7 @@ from clipit_eva.files import atomic_path
 from ..tables.table_files import write_table
 from .content import Options, Study, make_study
 from .page import Picture, render
-from .paired_text import paired_texts
+from .paired_reports import paired_texts
 from .panels import Drawing, drawings
 from .rescued import Browser, browse
 from .thumbnails import Thumbnails

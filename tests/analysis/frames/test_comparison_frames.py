@@ -6,6 +6,7 @@ from clipit_eva.analysis.frames import comparison_frames, secondary_frame
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
 from clipit_eva.analysis.significance import adjust, crossed_test
+from clipit_eva.predictions import predictions_table
 
 
 @pytest.fixture
@@ -89,3 +90,18 @@ def test_every_run_is_listed_once_with_its_digest(comparisons, shared_study):
     assert frame["run"].is_unique
     assert frame["config_digest"].str.fullmatch("[0-9a-f]{12}").all()
     assert all(str(shared_study) in folder for folder in frame["run"])
+
+
+def test_a_baseline_is_no_ablation_of_clip_it(write_run, drawn):
+    targets = np.arange(80) % 4
+    for seed in (1, 2, 3):
+        for method, right in (("unimodal", 0.6), ("clip_it", 0.8)):
+            write_run(method, targets, drawn(targets, right, seed), seed=seed)
+        path = write_run("unimodal", targets, drawn(targets, 0.7, seed), seed=seed, name=f"b{seed}")
+        rows, provenance = predictions_table.read_predictions(path)
+        provenance["config"]["model"]["class_path"] = "my.package.Baseline"
+        predictions_table.write_predictions(rows, path, provenance)
+    (comparison,) = gather(read_runs(write_run.folder))
+    assert [arm.name for arm in comparison.runs] == ["unimodal", "clip_it", "Baseline"]
+    assert len(comparison_frames.ablation_frame([comparison])) == 0
+    assert "Baseline" in set(comparison_frames.scores_frame([comparison])["arm"])

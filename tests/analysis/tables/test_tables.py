@@ -19,6 +19,7 @@ from clipit_eva.analysis.tables import (
     table,
     table_files,
 )
+from clipit_eva.errors import InputError
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 
@@ -130,16 +131,13 @@ def test_classes_have_rows_of_their_own(tables):
     assert shown["N"].tolist() == ["30"] * 4 + ["23", "23", "22", "22"]
 
 
-def test_settings_that_differ_between_seeds_are_named(write_run):
+def test_settings_that_differ_between_seeds_are_no_seeds_of_one_arm(write_run):
     targets = np.arange(20) % 4
     for seed, weight in ((1, 0.5), (2, 0.5), (3, 0.7)):
         options = {"seed": seed, "head": {"weight": weight}, "vision_head_checkpoint": f"{seed}"}
         write_run("unimodal", targets, targets, **options)
-    comparisons = gather(read_runs(write_run.folder))
-    footer = " ".join(
-        gain_tables.table1(comparison_frames.headline_frame(comparisons), comparisons).notes
-    )
-    assert "varied: the training seed, and model.head.weight." in footer
+    with pytest.raises(InputError, match=r"unimodal \(weight 0\.5; weight 0\.7\) and none is the"):
+        gather(read_runs(write_run.folder))
 
 
 def test_refusals_are_printed_with_their_reason(write_run, drawn):
