@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from ..tables.table import STAR, Table
 from . import sentences
-from .content import Study
+from .content import Contents
 from .rescued import CAP, Browser
 
 PROBLEMATIC = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
@@ -40,7 +40,7 @@ class Picture:
 
 
 def render(
-    study: Study,
+    contents: Contents,
     pictures: Sequence[Picture],
     browser: Browser,
     extras: Mapping[tuple[int, int], Mapping[str, str]],
@@ -48,7 +48,7 @@ def render(
     """Returns the page.
 
     Args:
-        study: The results.
+        contents: The results.
         pictures: The figures.
         browser: The rescued and lost samples.
         extras: By comparison and sample index: `thumbnail` (a data URI) and `report` (text), as
@@ -60,10 +60,10 @@ def render(
     )
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
-        headline=sentences.headline(study),
-        methods=sentences.methods(study),
-        warnings=study.warnings,
-        tables=[_table(table) for table in study.tables],
+        headline=sentences.headline(contents),
+        methods=sentences.methods(contents),
+        warnings=contents.warnings,
+        tables=[_table(table) for table in contents.tables],
         pictures=pictures,
         samples=_json(_samples(browser, extras)),
         capped=[

@@ -71,7 +71,10 @@ def warnings(frame: pd.DataFrame) -> tuple[str, ...]:
             where = [row.get("backbone"), row.get("dataset")]
             words = " on ".join(str(part) for part in where if isinstance(part, str))
             found.setdefault(warning, []).append(words)
-    return tuple(f"Warning: {text} ({_few(rows, len(frame))})." for text, rows in found.items())
+    return tuple(
+        f"Warning: {text} ({'all rows' if len(rows) == len(frame) > 1 else few(rows)})."
+        for text, rows in found.items()
+    )
 
 
 def _text(value: object) -> str:
@@ -79,10 +82,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _few(rows: Sequence[str], total: int) -> str:
-    """Names up to three rows."""
-    distinct = list(dict.fromkeys(rows))
-    if len(rows) == total and total > 1:
-        return "all rows"
+def few(names: Sequence[str]) -> str:
+    """Names the first three, each once, and says how many more there are."""
+    distinct = list(dict.fromkeys(names))
     more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
     return ", ".join(distinct[:3]) + more
