@@ -28,7 +28,7 @@ class Complementarity(OfSamples):
     """Agreement in errors of one text model and one vision model on one test set.
 
     Intervals are Wilson's: these very models, independent samples. None is undefined (nothing to
-    divide by, or an empty comparison of a 2x2 table).
+    divide by, or an empty cell of a 2x2 table).
 
     Attributes:
         n: Number of samples.
@@ -281,7 +281,7 @@ def _expected_within_class(text: BoolArray, vision: BoolArray, labels: NDArray[n
 
 
 def _odds(table: NDArray[np.int64]) -> dict[str, Any]:
-    """Returns the odds ratio of a 2x2 table; None if a comparison is empty."""
+    """Returns the odds ratio of a 2x2 table; None if a cell is empty."""
     if (table == 0).any():
         return {"odds_ratio": None, "odds_ratio_ci95": None, "yule_q": None}
     odds: Any = Table2x2(table)

@@ -47,10 +47,10 @@ def gains(frame: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
     both = paired(comparisons)
     if not both:
         return
-    figure, (ax,) = _grid(1, 7.5, 1.6 + 0.55 * frame["backbone"].nunique())
+    figure, (ax,) = grid(1, 7.5, 1.6 + 0.55 * frame["backbone"].nunique())
     plot_gains(frame, ax)
     yield Drawing("gains", "Gain of CLIP-IT over unimodal, by backbone and dataset", figure)
-    figure, panels = _grid(len(both), 2.6, 2.6)
+    figure, panels = grid(len(both), 2.6, 2.6)
     for comparison, ax in zip(both, panels, strict=True):
         one, two = (
             100 * balanced_accuracy(comparison.predictions(name), comparison.targets)
@@ -64,7 +64,7 @@ def gains(frame: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
 def complementarity(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws what text has right and vision wrong, beside chance: a panel a text-only arm."""
     groups = list(frame.groupby(["dataset", "arm"], sort=False))
-    figure, panels = _grid(len(groups), 4.0, 3.6)
+    figure, panels = grid(len(groups), 4.0, 3.6)
     for (where, rows), ax in zip(groups, panels, strict=True):
         dataset, arm = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
         label = "" if arm == arms.TEXT_ONLY else f": {rows['label'].iloc[0]}"
@@ -105,7 +105,7 @@ def learning(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
         quantities = list(dict.fromkeys(mine["quantity"]))
         backbones = list(mine.groupby("backbone", sort=False))
         count = len(quantities)
-        figure, panels = _grid(count * len(backbones), 4.0, 3.0, columns=count)
+        figure, panels = grid(count * len(backbones), 4.0, 3.0, columns=count)
         pairs = [(*backbone, quantity) for backbone in backbones for quantity in quantities]
         for (backbone, rows, quantity), ax in zip(pairs, panels, strict=True):
             plot_learning(rows, quantity, ax, title=str(backbone))
@@ -115,7 +115,7 @@ def learning(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
 def alignment(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws how close images and their reports are before and after training."""
     groups = list(frame.groupby(["dataset", "backbone"], sort=False))
-    figure, panels = _grid(2 * len(groups), 4.0, 3.0, columns=2)
+    figure, panels = grid(2 * len(groups), 4.0, 3.0, columns=2)
     measures = (("cosine", "cosine similarity"), ("distance", "Euclidean distance"))
     for place, (where, rows) in enumerate(groups):
         dataset, backbone = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
@@ -132,7 +132,7 @@ def alignment(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
 def _confusion(comparisons: Comparisons) -> Figure:
     """Draws both arms' confusion and the flips, a row of panels a backbone."""
     size = 2.9 if len(comparisons[0].samples.classes) <= 4 else 3.8
-    figure, panels = _grid(3 * len(comparisons), size, size)
+    figure, panels = grid(3 * len(comparisons), size, size)
     for place, comparison in enumerate(comparisons):
         classes, backbone = comparison.samples.classes, comparison.backbone
         first, second, third = panels[3 * place : 3 * place + 3]
@@ -149,7 +149,7 @@ def _confusion(comparisons: Comparisons) -> Figure:
 
 def _calibration(comparisons: Comparisons) -> Figure:
     """Draws both arms' calibration, a panel a backbone."""
-    figure, panels = _grid(len(comparisons), 3.2, 3.2)
+    figure, panels = grid(len(comparisons), 3.2, 3.2)
     for comparison, ax in zip(comparisons, panels, strict=True):
         curves = {
             arms.LABELS[name]: calibration(comparison.probabilities(name), comparison.targets)
@@ -168,14 +168,14 @@ def _by_comparison(
 ) -> Figure:
     """Draws the rows of each dataset and backbone into a panel of their own."""
     groups = list(frame.groupby(["dataset", "backbone"], sort=False))
-    figure, panels = _grid(len(groups), width, height, columns)
+    figure, panels = grid(len(groups), width, height, columns)
     for (_, rows), ax in zip(groups, panels, strict=True):
         first = rows.iloc[0]
         plot(rows, ax, title=f"{first['backbone']} on {first['dataset']}")
     return figure
 
 
-def _grid(n: int, width: float, height: float, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
+def grid(n: int, width: float, height: float, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
     """Returns a figure of n panels of some size in inches, without pyplot's global state."""
     columns = min(columns, n)
     rows = ceil(n / columns)

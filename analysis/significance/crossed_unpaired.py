@@ -63,9 +63,8 @@ def crossed_test_unpaired(
     refused = crossed_refusal(cases, min(sizes))
     if refused is not None:
         return UnpairedCrossedTest(**described, n_seeds=sizes, refused=refused)
-    df_seeds = sum(sizes) - 2
-    pooled = sum((n - 1) * theta[g].var(ddof=1) for n, g in zip(sizes, groups, strict=True))
-    ms_r = float(pooled / df_seeds)
+    squares = [(n - 1) * theta[g].var(ddof=1) for n, g in zip(sizes, groups, strict=True)]
+    ms_r = float(sum(squares) / (sum(sizes) - 2))
     cov2 = float(np.mean([mean_off_diagonal(covariance[g, g]) for g in groups]))
     cov3 = float(covariance[groups[0], groups[1]].mean())
     numbers = crossed_numbers(
@@ -74,7 +73,7 @@ def crossed_test_unpaired(
         seeds=ms_r * (1 / sizes[0] + 1 / sizes[1]),
         shared=max(2 * (cov2 - cov3), 0.0),
         count=1,
-        df_seeds=df_seeds,
+        df_seeds=sum(sizes) - 2,
         samples_only=samples_only,
         zero=1e-12,
     )
