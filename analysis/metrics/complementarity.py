@@ -91,9 +91,9 @@ class ComplementarityOverSeeds(Result):
 
     Attributes:
         text_only_right_counts: Count of each seed; mirror_counts: of the mirror.
-        expected_counts: Chance baseline within class of each seed's count.
         mean: Mean of the counts; mirror_mean: of the mirror's.
-        expected_mean: Mean of the baselines; mirror_expected_mean: of the mirror's.
+        expected_mean: Mean of the counts' chance baselines within class.
+        mirror_expected_mean: The same for the mirror.
         sd_ddof1: Their standard deviation (None with one seed); mirror_sd_ddof1: the mirror's.
         grid_text_by_vision: Count of every text seed (rows) with every vision seed (columns).
         grid_mean: Mean of the grid, which does not depend on how seeds are paired.
@@ -105,7 +105,6 @@ class ComplementarityOverSeeds(Result):
     """
 
     text_only_right_counts: tuple[int, ...]
-    expected_counts: tuple[float, ...]
     mean: float
     expected_mean: float
     sd_ddof1: float | None
@@ -187,7 +186,6 @@ def complementarity_over_seeds(
     crossed = crossed_mean(rescued, clusters=clusters)
     return ComplementarityOverSeeds(
         text_only_right_counts=tuple(counts.tolist()),
-        expected_counts=tuple(expected),
         mean=float(counts.mean()),
         expected_mean=float(np.mean(expected)),
         sd_ddof1=float(counts.std(ddof=1)) if several else None,

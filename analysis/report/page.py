@@ -1,9 +1,8 @@
 """The report as one HTML file that needs no network."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -19,29 +18,9 @@ PROBLEMATIC = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u202
 """Characters that could end a script element from inside its JSON."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure.
-
-    Attributes:
-        name: Name of its files.
-        title: What it shows.
-        png: The image.
-    """
-
-    name: str
-    title: str
-    png: bytes
-
-    @property
-    def uri(self) -> str:
-        """The image as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
-
-
 def render(
     contents: Contents,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Mapping[str, str]],
     browser: Browser,
     extras: Mapping[tuple[int, int], Mapping[str, str]],
 ) -> str:
@@ -49,7 +28,7 @@ def render(
 
     Args:
         contents: The results.
-        pictures: The figures.
+        pictures: The figures: `name`, `title` and `uri`.
         browser: The rescued and lost samples.
         extras: By comparison and sample index: `thumbnail` (a data URI) and `report` (text), as
             far as they were asked for.
@@ -106,7 +85,7 @@ def _samples(
 ) -> dict[str, Any]:
     """Returns the browser's content as the page's script reads it."""
     rows = [
-        {**sample.as_row(), **extras.get((sample.comparison, sample.index), {})}
+        {**asdict(sample), **extras.get((sample.comparison, sample.index), {})}
         for sample in browser.samples
     ]
     return {"comparisons": list(browser.comparisons), "rows": rows}

@@ -1,5 +1,6 @@
 """Writes a report's files."""
 
+import base64
 import io
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from clipit_eva.files import atomic_path
 
 from ..tables.table_files import write_table
 from .content import Contents, make_contents
-from .page import Picture, render
+from .page import render
 from .paired_text import paired_texts
 from .panels import Drawing
 from .rescued import Browser, browse
@@ -56,7 +57,8 @@ def write_report(folder: Path, output: Path, options: Options | None = None) -> 
     pictures, files = [], {}
     with mpl.rc_context(LOOK):  # pyright: ignore[reportArgumentType]
         for drawing in contents.drawings():
-            pictures.append(Picture(drawing.name, drawing.title, _draw(drawing, files)))
+            uri = "data:image/png;base64," + base64.b64encode(_draw(drawing, files)).decode()
+            pictures.append({"name": drawing.name, "title": drawing.title, "uri": uri})
     page = render(contents, pictures, browser, extras)
     for table in contents.tables:
         write_table(table, output)

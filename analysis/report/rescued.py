@@ -1,8 +1,7 @@
 """Which samples CLIP-IT rescues and which it loses: the rows of the page's browser."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +47,6 @@ class Sample:
     net: int
     probability_before: float
     probability_after: float
-
-    def as_row(self) -> dict[str, Any]:
-        """Returns the sample as JSON-serialisable data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

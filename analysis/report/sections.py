@@ -19,8 +19,9 @@ from ..frames.scores_frame import scores_frame
 from ..frames.secondary_frame import secondary_frame
 from ..reading.study import Comparison
 from ..significance.resampling import N_RESAMPLES, check_resamples
-from ..tables import complementarity_tables, gain_tables
 from ..tables.ablation_table import ablations
+from ..tables.complementarity_tables import complementarity, complementarity_by_class
+from ..tables.gain_tables import gains, mean_gains, table1
 from ..tables.planted_table import planted
 from ..tables.runs_table import runs
 from ..tables.secondary_table import secondary
@@ -78,27 +79,20 @@ class Section:
 def sections(options: Options) -> tuple[Section, ...]:
     """Returns the sections of a report, in the order of its tables and of its figures."""
     n = options.n_resamples
-    margin = options.margin_points
+    resampled = partial(secondary_frame, n_resamples=n)
+    ablation = partial(ablation_frame, margin_points=options.margin_points)
     return (
-        Section("headline", headline_frame, gain_tables.table1),
-        Section("gains", headline_frame, gain_tables.gains, panels.gains),
-        Section("mean_gains", mean_gain_frame, gain_tables.mean_gains),
-        Section("text", complementarity_frame, figures=panels.complementarity),
-        Section(
-            "ablations", partial(ablation_frame, margin_points=margin), ablations, panels.forest
-        ),
+        Section("headline", headline_frame, table1),
+        Section("gains", headline_frame, gains, panels.gains),
+        Section("mean_gains", mean_gain_frame, mean_gains),
+        Section("complementarity_figure", complementarity_frame, None, panels.complementarity),
+        Section("ablations", ablation, ablations, panels.forest),
         Section("planted", planted_frame, planted, panels.planted),
-        Section("complementarity", complementarity_frame, complementarity_tables.complementarity),
-        Section(
-            "by_class",
-            complementarity_by_class_frame,
-            complementarity_tables.complementarity_by_class,
-        ),
-        Section("decisions", headline_frame, figures=panels.decisions),
-        Section("learning", learning_frame, figures=panels.learning),
-        Section("alignment", alignment_frame, figures=panels.alignment),
-        Section(
-            "secondary", partial(secondary_frame, n_resamples=n), partial(secondary, n_resamples=n)
-        ),
+        Section("complementarity", complementarity_frame, complementarity),
+        Section("by_class", complementarity_by_class_frame, complementarity_by_class),
+        Section("decisions", headline_frame, None, panels.decisions),
+        Section("learning", learning_frame, None, panels.learning),
+        Section("alignment", alignment_frame, None, panels.alignment),
+        Section("secondary", resampled, partial(secondary, n_resamples=n)),
         Section("runs", scores_frame, runs),
     )

@@ -4,8 +4,8 @@ from clipit_eva.analysis.frames.ablation_frame import ablation_frame
 
 
 @pytest.fixture
-def comparisons(shared_cells):
-    return shared_cells
+def comparisons(shared_comparisons):
+    return shared_comparisons
 
 
 def test_ablations_are_variant_minus_full_with_verdicts(comparisons):

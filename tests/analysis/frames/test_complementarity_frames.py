@@ -12,8 +12,8 @@ from clipit_eva.analysis.significance import crossed_mean
 
 
 @pytest.fixture
-def comparisons(shared_cells):
-    return shared_cells
+def comparisons(shared_comparisons):
+    return shared_comparisons
 
 
 def test_complementarity_counts_are_beside_chance(comparisons):

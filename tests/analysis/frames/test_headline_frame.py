@@ -8,8 +8,8 @@ from clipit_eva.analysis.significance import adjust, crossed_test
 
 
 @pytest.fixture
-def comparisons(shared_cells):
-    return shared_cells
+def comparisons(shared_comparisons):
+    return shared_comparisons
 
 
 def test_the_headline_is_the_crossed_test_of_balanced_accuracy_with_holm(comparisons):
@@ -30,7 +30,7 @@ def test_the_headline_is_the_crossed_test_of_balanced_accuracy_with_holm(compari
     np.testing.assert_allclose(frame["difference_points"], difference)
 
 
-def test_a_cell_with_one_arm_is_in_the_table_but_not_in_the_family(write_run, study_folder):
+def test_a_comparison_with_one_arm_is_in_the_table_but_not_in_the_family(write_run, study_folder):
     targets = np.arange(20) % 4
     for seed in (1, 2, 3):
         write_run("unimodal", targets, targets, seed=seed, dataset="PatchCamelyon")

@@ -4,8 +4,8 @@ from clipit_eva.analysis.frames.scores_frame import scores_frame
 
 
 @pytest.fixture
-def comparisons(shared_cells):
-    return shared_cells
+def comparisons(shared_comparisons):
+    return shared_comparisons
 
 
 def test_every_run_is_listed_once_with_its_digest(comparisons, shared_study):

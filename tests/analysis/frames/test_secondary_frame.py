@@ -8,8 +8,8 @@ from clipit_eva.analysis.reading.study import gather
 
 
 @pytest.fixture
-def comparisons(shared_cells):
-    return shared_cells
+def comparisons(shared_comparisons):
+    return shared_comparisons
 
 
 def test_secondary_tests_are_refused_one_by_one(comparisons):

@@ -41,7 +41,9 @@ def example() -> types.ModuleType:
     return module
 
 
-def test_the_guides_example_is_one_file_and_one_line(add, shared_study, shared_cells, tmp_path):
+def test_the_guides_example_is_one_file_and_one_line(
+    add, shared_study, shared_comparisons, tmp_path
+):
     seed_agreement = example()
     line = guide(r"^\+ +(Section\([^\n]*\)),$")
     add(eval(line, {"Section": Section, "seed_agreement": seed_agreement}))
@@ -53,10 +55,10 @@ def test_the_guides_example_is_one_file_and_one_line(add, shared_study, shared_c
     for name in ("seed_agreement.md", "seed_agreement.tex", "figures/seed_agreement.svg"):
         assert (tmp_path / name).is_file()
     rows = pd.read_csv(tmp_path / "seed_agreement.csv")
-    one, two, three = shared_cells[0].predictions("unimodal")
+    one, two, three = shared_comparisons[0].predictions("unimodal")
     share = 100 * ((one == two) & (two == three)).mean()
     assert rows["agreement_percent"][0] == pytest.approx(share)
-    assert len(rows) == sum(len(comparison.runs) for comparison in shared_cells)
+    assert len(rows) == sum(len(comparison.runs) for comparison in shared_comparisons)
 
 
 def test_sections_with_one_frame_compute_it_once_and_empty_ones_are_left_out(add, shared_study):

@@ -41,8 +41,8 @@ def tables_of(comparisons):
 
 
 @pytest.fixture(scope="module")
-def tables(shared_cells):
-    return tables_of(shared_cells)
+def tables(shared_comparisons):
+    return tables_of(shared_comparisons)
 
 
 def test_table_1_has_the_papers_layout_and_labels_published_numbers(tables):
