@@ -38,6 +38,7 @@ def test_layers_unknown_to_peft_are_wrapped() -> None:
     class Adapter(nn.Module, LoraLayer):
         def __init__(self, base: nn.Module, *_: object, **__: object) -> None:
             super().__init__()
+            LoraLayer.__init__(self, nn.Linear(1, 1))
             self.made_for = type(base)
 
     config = LoraConfig(target_modules="one")
