@@ -1,12 +1,12 @@
-"""The SLURM engine: one job a cell, submitted in one go; the caller need not stay.
+"""The SLURM engine: every job is submitted in one go; the caller need not stay.
 
-A job starts once the jobs of the cells that it needs have ended well (`afterok`); if one of them
-fails, SLURM removes it (`--kill-on-invalid-dep`). `max_running` holds by lanes: the jobs stand in
+A SLURM job starts once those of its dependencies have ended well (`afterok`); if one of them
+fails, SLURM removes it (`--kill-on-invalid-dep`). `max_running` holds by lanes: they stand in
 that many lines, in each of which one starts when the one before it has ended (`afterany`). An
-array would hold it too, but all its jobs would need the same ones.
+array would hold it too, but all its SLURM jobs would need the same ones.
 
 Jobs that are there already are found by the grid's registry, and by their names where that is
-lost; what is finished stands in the cells' records. So the same call, repeated, submits just what
+lost; what is finished stands in the jobs' records. So the same call, repeated, submits just what
 failed, was cancelled or got lost.
 """
 
@@ -20,31 +20,31 @@ from typing import Any
 from clipit_eva.errors import InputError
 
 from .. import store
-from ..plan.job import Cell, Grid
+from ..plan.job import Grid, Job
 from . import slurm_job, slurm_queue
-from .slurm_queue import Job
+from .slurm_queue import SlurmJob
 from .slurm_settings import Resources, SlurmSettings, check_kinds, read_settings
 
 __all__ = ["Job", "SlurmSettings", "Submitted", "cancel", "jobs_of", "read_settings", "submit"]
 
 _LOGS = "slurm"
-"""Folder of a cell for what its jobs print and what they are given to run."""
+"""Folder of a job for what its SLURM jobs print and what they are given to run."""
 
 _LOCK = "slurm.lock"
 
 
 @dataclasses.dataclass(frozen=True)
 class Submitted:
-    """A cell that has a job now.
+    """A job that has a SLURM job now.
 
     Attributes:
-        cell: The cell.
-        job: Id of its job.
+        job: The job.
+        id: That of its SLURM job.
         is_new: Whether this call has submitted it; else it was there.
     """
 
-    cell: Cell
-    job: str
+    job: Job
+    id: str
     is_new: bool
 
 
@@ -52,152 +52,165 @@ def check(grid: Grid, settings: SlurmSettings) -> None:
     """Refuses what cannot be submitted, before anything is written.
 
     Args:
-        grid: The cells.
-        settings: What jobs ask for.
+        grid: The jobs.
+        settings: What SLURM jobs ask for.
 
     Raises:
-        InputError: SLURM or submitit is not installed, or settings are given for a kind of cell
+        InputError: SLURM or submitit is not installed, or settings are given for a kind of job
             that is not there.
     """
     slurm_queue.require("sbatch", "srun", "squeue", "scancel")
     _submitit()
-    check_kinds(settings, [cell.kind for cell in grid.cells.values()])
+    check_kinds(settings, [job.kind for job in grid.jobs.values()])
 
 
 def submit(
     grid: Grid, settings: SlurmSettings, only: Collection[str] | None = None
 ) -> list[Submitted]:
-    """Submits a job for each cell that is neither finished nor has a job.
+    """Submits a SLURM job for each job that is neither finished nor has a SLURM job.
 
     Args:
-        grid: The cells, as `store.write_grid` wrote them.
-        settings: What jobs ask for, and how many run at once.
-        only: Digests of the cells to submit, together with what these need; None means all.
+        grid: The jobs, as `store.write_grid` wrote them.
+        settings: What SLURM jobs ask for, and how many run at once.
+        only: Digests of the jobs to submit, together with what these need; None means all.
 
     Returns:
-        The cells that have a job now, in the grid's order.
+        The jobs that have a SLURM job now, in the grid's order.
 
     Raises:
         InputError: SLURM or submitit is not installed, SLURM does not answer or refuses a job,
-            settings are given for a kind of cell that is not there, or another process submits
+            settings are given for a kind of job that is not there, or another process submits
             the grid. Jobs that SLURM has taken until then stay; a later call adds the others.
     """
     check(grid, settings)
     submitit = _submitit()
     with _alone(grid.folder):
-        jobs = [job for job in slurm_queue.jobs_in(grid.folder) if job.is_live]
-        finished = {d for d, cell in grid.cells.items() if store.is_finished(cell.folder)}
-        kept = _kept(grid, jobs, finished)
-        wanted = grid.with_needs(only)
-        new = [cell for d, cell in wanted.items() if d not in finished | kept.keys()]
-        replaced = {cell.digest[:12] for cell in new}
-        slurm_queue.cancel([job for job in jobs if job.name.split("-")[1] in replaced])
-        numbers = {digest: job.id for digest, job in kept.items()}
+        slurm_jobs = [queued for queued in slurm_queue.jobs_in(grid.folder) if queued.is_live]
+        finished = {d for d, job in grid.jobs.items() if store.is_finished(job.folder)}
+        kept = _kept(grid, slurm_jobs, finished)
+        wanted = grid.with_dependencies(only)
+        new = [job for d, job in wanted.items() if d not in finished | kept.keys()]
+        replaced = {job.digest[:12] for job in new}
+        slurm_queue.cancel(
+            [queued for queued in slurm_jobs if queued.name.split("-")[1] in replaced]
+        )
+        numbers = {digest: queued.id for digest, queued in kept.items()}
         slurm_queue.write_registry(grid.folder, numbers)
         lanes = _lanes(
-            [job for job in jobs if job.name.split("-")[1] not in replaced], settings.max_running
+            [queued for queued in slurm_jobs if queued.name.split("-")[1] not in replaced],
+            settings.max_running,
         )
-        for place, cell in enumerate(new):
+        for place, job in enumerate(new):
             lane = lanes[place % len(lanes)] if lanes else []
-            needs = [numbers[need] for need in cell.needs if need not in finished]
-            store.forget(cell.folder)
-            executor = _executor(submitit, cell, grid.folder, settings.of(cell.kind), needs, lane)
-            numbers[cell.digest] = _submitted(executor, cell, place, len(new))
-            lane[:] = [numbers[cell.digest]]
+            dependencies = [numbers[need] for need in job.dependencies if need not in finished]
+            store.forget(job.folder)
+            executor = _executor(
+                submitit, job, grid.folder, settings.of(job.kind), dependencies, lane
+            )
+            numbers[job.digest] = _submitted(executor, job, place, len(new))
+            lane[:] = [numbers[job.digest]]
             slurm_queue.write_registry(grid.folder, numbers)
     return [
-        Submitted(cell, numbers[digest], digest not in kept)
-        for digest, cell in grid.cells.items()
+        Submitted(job, numbers[digest], digest not in kept)
+        for digest, job in grid.jobs.items()
         if digest in numbers
     ]
 
 
-def jobs_of(grid: Grid) -> dict[str, Job]:
-    """Returns the job of each cell that has or had one, by digest.
+def jobs_of(grid: Grid) -> dict[str, SlurmJob]:
+    """Returns the SLURM job of each job that has or had one, by digest.
 
-    The state is that of squeue; for a job that it has forgotten that of sacct, or, where no
-    accounts are kept, what the cell's record tells: COMPLETED, FAILED, or GONE without a record.
+    The state is that of squeue; for a SLURM job that it has forgotten that of sacct, or, where no
+    accounts are kept, what the job's record tells: COMPLETED, FAILED, or GONE without a record.
 
     Args:
-        grid: The cells.
+        grid: The jobs.
 
     Raises:
         InputError: SLURM is absent or does not answer.
     """
-    found = slurm_queue.by_cell(grid, slurm_queue.jobs_in(grid.folder))
+    found = slurm_queue.by_job(grid, slurm_queue.jobs_in(grid.folder))
     registry = slurm_queue.read_registry(grid.folder)
-    old = {d: registry[d] for d in grid.cells if d in registry and d not in found}
+    old = {d: registry[d] for d in grid.jobs if d in registry and d not in found}
     states = slurm_queue.states_of_old(list(old.values()))
     for digest, number in old.items():
-        state = states.get(number) or _state_by_record(grid.cells[digest].folder)
-        found[digest] = Job(number, state, slurm_queue.job_name(grid.cells[digest], grid.folder))
+        state = states.get(number) or _state_by_record(grid.jobs[digest].folder)
+        found[digest] = SlurmJob(
+            number, state, slurm_queue.job_name(grid.jobs[digest], grid.folder)
+        )
     return found
 
 
-def cancel(grid: Grid) -> list[Job]:
-    """Cancels all jobs of a grid's folder, those of cells that left the plan included.
+def cancel(grid: Grid) -> list[SlurmJob]:
+    """Cancels all SLURM jobs of a grid's folder, those of jobs that left the plan included.
 
     Args:
-        grid: The cells.
+        grid: The jobs.
 
     Returns:
-        The jobs that were there.
+        The SLURM jobs that were there.
 
     Raises:
         InputError: SLURM is absent or does not answer.
     """
-    live = [job for job in slurm_queue.jobs_in(grid.folder) if job.is_live]
+    live = [queued for queued in slurm_queue.jobs_in(grid.folder) if queued.is_live]
     slurm_queue.cancel(live)
     return live
 
 
-def _kept(grid: Grid, jobs: Sequence[Job], finished: Collection[str]) -> dict[str, Job]:
-    """Returns the jobs that bring their cells to an end, by digest; others have to be replaced.
+def _kept(
+    grid: Grid, slurm_jobs: Sequence[SlurmJob], finished: Collection[str]
+) -> dict[str, SlurmJob]:
+    """Returns the SLURM jobs that end their jobs, by digest; others have to be replaced.
 
-    A job that waits for one that will not end well waits in vain; SLURM removes it only later.
+    One that waits for one that will not end well waits in vain; SLURM removes it only later.
     """
-    live = {job.id for job in jobs}
-    kept: dict[str, Job] = {}
-    for digest, job in slurm_queue.by_cell(grid, jobs).items():
-        cell = grid.cells[digest]
-        left = [need for need in cell.needs if need not in finished]
+    live = {queued.id for queued in slurm_jobs}
+    kept: dict[str, SlurmJob] = {}
+    for digest, queued in slurm_queue.by_job(grid, slurm_jobs).items():
+        job = grid.jobs[digest]
+        left = [need for need in job.dependencies if need not in finished]
         in_vain = any(need not in kept for need in left)
-        in_vain |= bool(left) and not live.issuperset(job.needs)
-        if digest in finished or (job.state == "PENDING" and in_vain):
+        in_vain |= bool(left) and not live.issuperset(queued.dependencies)
+        if digest in finished or (queued.state == "PENDING" and in_vain):
             continue
-        if _task(cell, job.id).is_file():  # else the caller was killed while it submitted the job
-            kept[digest] = job
+        if _task(
+            job, queued.id
+        ).is_file():  # else the caller was killed while it submitted the SLURM job
+            kept[digest] = queued
     return kept
 
 
-def _lanes(jobs: Sequence[Job], max_running: int | None) -> list[list[str]]:
-    """Returns the ids of the jobs that stand last in each lane, lanes with few jobs first.
+def _lanes(slurm_jobs: Sequence[SlurmJob], max_running: int | None) -> list[list[str]]:
+    """Returns the ids of the SLURM jobs that stand last in each lane, short lanes first.
 
     Args:
-        jobs: Jobs that are there.
+        slurm_jobs: SLURM jobs that are there.
         max_running: Number of lanes; None for no lanes.
     """
-    followed = {number for job in jobs for number in job.follows}
-    last = [job.id for job in jobs if job.id not in followed]
+    followed = {number for queued in slurm_jobs for number in queued.follows}
+    last = [queued.id for queued in slurm_jobs if queued.id not in followed]
     lanes = [last[lane::max_running] for lane in range(max_running or 0)]
     return sorted(lanes, key=len)
 
 
 def _executor(
     submitit: Any,
-    cell: Cell,
+    job: Job,
     folder: Path,
     resources: Resources,
-    needs: Sequence[str],
+    dependencies: Sequence[str],
     lane: Sequence[str],
 ) -> Any:
-    """Returns an executor for one cell: submitit keeps parameters from one job to the next."""
+    """Returns an executor for one job: submitit keeps parameters from one SLURM job to the next."""
     edges = [
-        f"{kind}:{':'.join(ids)}" for kind, ids in (("afterok", needs), ("afterany", lane)) if ids
+        f"{kind}:{':'.join(ids)}"
+        for kind, ids in (("afterok", dependencies), ("afterany", lane))
+        if ids
     ]
-    executor = submitit.SlurmExecutor(cell.folder / _LOGS)
+    executor = submitit.SlurmExecutor(job.folder / _LOGS)
     executor.update_parameters(
-        job_name=slurm_queue.job_name(cell, folder),
+        job_name=slurm_queue.job_name(job, folder),
         partition=resources.partition,
         account=resources.account,
         time=resources.time,  # None counts: without it submitit asks for five minutes
@@ -207,7 +220,7 @@ def _executor(
         dependency=",".join(edges) or None,
         wckey=None,
         stderr_to_stdout=True,
-        # A step of `srun` would not get all CPUs of its job, and variables of a job from which
+        # A step of `srun` would not get all CPUs of its SLURM job, and variables of one from which
         # the grid is submitted would confuse it.
         use_srun=False,
         additional_parameters={"kill-on-invalid-dep": "yes", **resources.parameters},
@@ -215,23 +228,23 @@ def _executor(
     return executor
 
 
-def _submitted(executor: Any, cell: Cell, done: int, total: int) -> str:
-    """Submits a cell's job; returns its id."""
+def _submitted(executor: Any, job: Job, done: int, total: int) -> str:
+    """Submits a job's SLURM job; returns its id."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
-        return executor.submit(slurm_job.run, str(cell.folder)).job_id
+        return executor.submit(slurm_job.run, str(job.folder)).job_id
     except (FailedJobError, FailedSubmissionError) as error:
         lines = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
         raise InputError(
-            f"SLURM refuses the job of {cell.name}: {lines[-1]}; {done} of {total} jobs are "
+            f"SLURM refuses the job of {job.name}: {lines[-1]}; {done} of {total} jobs are "
             "submitted, the same command submits the others"
         ) from error
 
 
-def _task(cell: Cell, number: str) -> Path:
-    """Returns the file that tells a job what to run; submitit writes it once the job has an id."""
-    return cell.folder / _LOGS / f"{number}_submitted.pkl"
+def _task(job: Job, number: str) -> Path:
+    """Returns the file that tells a SLURM job what to run; submitit writes it last."""
+    return job.folder / _LOGS / f"{number}_submitted.pkl"
 
 
 def _state_by_record(folder: Path) -> str:

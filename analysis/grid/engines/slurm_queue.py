@@ -13,16 +13,16 @@ from pathlib import Path
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path
 
-from ..plan.job import Cell, Grid
+from ..plan.job import Grid, Job
 
 REGISTRY = "slurm.json"
-"""File of a grid's folder: the id of each cell's job, by the cell's digest."""
+"""File of a grid's folder: the id of each job's SLURM job, by the job's digest."""
 
 _FORMAT = ("%i", "%T", "%j", "%E", "%N", "%r")
 """Columns of squeue: id, state, name, dependencies that are left, nodes, reason."""
 
 GONE = "GONE"
-"""State of a job that SLURM has forgotten and that left no record: it was killed."""
+"""State of a SLURM job that SLURM has forgotten and that left no record: it was killed."""
 
 _ENDED = frozenset(
     {
@@ -31,27 +31,27 @@ _ENDED = frozenset(
         "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "RECONFIG_FAIL", "REVOKED", "TIMEOUT",
     }
 )  # fmt: skip
-"""States in which a job's cell does not run any more, or is being killed."""
+"""States in which a SLURM job's job does not run any more, or is being killed."""
 
 _HOPELESS = "DependencyNeverSatisfied"
-"""Reason of a job that waits for a failed one, until SLURM removes it."""
+"""Reason of a SLURM job that waits for a failed one, until SLURM removes it."""
 
 _TIMEOUT = 120.0
 """Seconds that a busy controller gets to answer."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """A job as SLURM tells it.
+class SlurmJob:
+    """A SLURM job as SLURM tells it.
 
     Attributes:
         id: Its number.
         state: SLURM's word, such as PENDING or RUNNING.
-        name: Its name, which tells cell and grid.
+        name: Its name, which tells job and grid.
         reason: Why it waits, SLURM's word.
         nodes: Where it runs.
-        needs: Ids of jobs that it waits for to succeed.
-        follows: Ids of jobs that it waits for to end.
+        dependencies: Ids of SLURM jobs that it waits for to succeed.
+        follows: Ids of SLURM jobs that it waits for to end.
     """
 
     id: str
@@ -59,12 +59,12 @@ class Job:
     name: str = ""
     reason: str = ""
     nodes: str = ""
-    needs: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:
-        """Whether the job runs or may run yet."""
+        """Whether the SLURM job runs or may run yet."""
         return self.state not in _ENDED and self.reason != _HOPELESS
 
 
@@ -85,21 +85,21 @@ def require(*programs: str) -> None:
             )
 
 
-def job_name(cell: Cell, folder: Path) -> str:
-    """Returns the name of a cell's job: the same for the same cell of the same grid.
+def job_name(job: Job, folder: Path) -> str:
+    """Returns the name of a job's SLURM job: the same for the same job of the same grid.
 
     Args:
-        cell: The cell.
-        folder: The grid's folder: another grid may have the same cell.
+        job: The job.
+        folder: The grid's folder: another grid may have the same job.
     """
-    return f"clipit-{cell.digest[:12]}-{_mark(folder)}"
+    return f"clipit-{job.digest[:12]}-{_mark(folder)}"
 
 
-def jobs_in(folder: Path) -> list[Job]:
-    """Returns the caller's jobs of a grid that SLURM has not forgotten, in their order.
+def jobs_in(folder: Path) -> list[SlurmJob]:
+    """Returns the caller's SLURM jobs of a grid that SLURM has not forgotten, in their order.
 
     Args:
-        folder: The grid's folder. Jobs of cells that are no longer in the plan count too.
+        folder: The grid's folder. SLURM jobs of jobs that are no longer in the plan count too.
 
     Raises:
         InputError: SLURM is absent or does not answer.
@@ -111,37 +111,38 @@ def jobs_in(folder: Path) -> list[Job]:
     lines = _answer(
         ["squeue", "--noheader", "--all", "--states=all", f"--user={os.getuid()}", "-o", columns]
     ).splitlines()
-    jobs = [_job(line) for line in lines if "|clipit-" in line]
+    slurm_jobs = [_job(line) for line in lines if "|clipit-" in line]
     # By its number too: the folder may have been reached by another path.
     names = {number: f"clipit-{digest[:12]}-" for digest, number in known.items()}
     own = [
-        job
-        for job in jobs
-        if pattern.fullmatch(job.name) or job.name.startswith(names.get(job.id, "\0"))
+        slurm_job
+        for slurm_job in slurm_jobs
+        if pattern.fullmatch(slurm_job.name)
+        or slurm_job.name.startswith(names.get(slurm_job.id, "\0"))
     ]
-    return sorted(own, key=lambda job: int(job.id))
+    return sorted(own, key=lambda slurm_job: int(slurm_job.id))
 
 
-def by_cell(grid: Grid, jobs: Iterable[Job]) -> dict[str, Job]:
-    """Returns the job of each cell that has one, by digest: the last one, live ones first.
+def by_job(grid: Grid, slurm_jobs: Iterable[SlurmJob]) -> dict[str, SlurmJob]:
+    """Returns the SLURM job of each job that has one, by digest: the last one, live ones first.
 
     Args:
-        grid: The cells.
-        jobs: Jobs in their order.
+        grid: The jobs.
+        slurm_jobs: SLURM jobs in their order.
     """
-    last: dict[str, Job] = {}
-    for job in sorted(jobs, key=lambda job: job.is_live):
-        last[job.name.split("-")[1]] = job
-    return {digest: last[digest[:12]] for digest in grid.cells if digest[:12] in last}
+    last: dict[str, SlurmJob] = {}
+    for slurm_job in sorted(slurm_jobs, key=lambda slurm_job: slurm_job.is_live):
+        last[slurm_job.name.split("-")[1]] = slurm_job
+    return {digest: last[digest[:12]] for digest in grid.jobs if digest[:12] in last}
 
 
 def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
     """Returns the states of jobs that squeue has forgotten, by id, as far as sacct knows them.
 
-    Accounts may say of a lost job that it still runs; that is left out.
+    Accounts may say of a lost SLURM job that it still runs; that is left out.
 
     Args:
-        numbers: Ids of jobs.
+        numbers: Ids of SLURM jobs.
     """
     if not numbers or shutil.which("sacct") is None:
         return {}
@@ -156,35 +157,35 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
     return {number: state for number, state in states.items() if state in _ENDED}
 
 
-def cancel(jobs: Sequence[Job]) -> None:
-    """Cancels jobs.
+def cancel(slurm_jobs: Sequence[SlurmJob]) -> None:
+    """Cancels SLURM jobs.
 
     Args:
-        jobs: Jobs; those that have ended meanwhile are no error.
+        slurm_jobs: SLURM jobs; those that have ended meanwhile are no error.
 
     Raises:
         InputError: SLURM is absent or does not answer.
     """
-    if jobs:
+    if slurm_jobs:
         require("scancel")
-        _answer(["scancel", "--quiet", *(job.id for job in jobs)])
+        _answer(["scancel", "--quiet", *(slurm_job.id for slurm_job in slurm_jobs)])
 
 
 def read_registry(folder: Path) -> dict[str, str]:
-    """Returns the job ids of a grid's cells by digest; none where the file is lost or damaged.
+    """Returns the SLURM job ids of a grid's jobs by digest; none where the file is lost or damaged.
 
     Args:
         folder: The grid's folder.
     """
     try:
         content = json.loads((folder / REGISTRY).read_text())
-    except (OSError, ValueError):  # jobs are found by their names then
+    except (OSError, ValueError):  # SLURM jobs are found by their names then
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def write_registry(folder: Path, numbers: Mapping[str, str]) -> None:
-    """Writes the job ids of a grid's cells.
+    """Writes the SLURM job ids of a grid's jobs.
 
     Args:
         folder: The grid's folder.
@@ -194,15 +195,15 @@ def write_registry(folder: Path, numbers: Mapping[str, str]) -> None:
         temporary.write_text(json.dumps(numbers, indent=1))
 
 
-def _job(line: str) -> Job:
+def _job(line: str) -> SlurmJob:
     number, state, name, dependencies, nodes, reason = line.split("|", len(_FORMAT) - 1)
-    return Job(
+    return SlurmJob(
         number,
         state,
         name,
         reason,
         nodes,
-        needs=_waits(dependencies, "afterok"),
+        dependencies=_waits(dependencies, "afterok"),
         follows=_waits(dependencies, "afterany"),
     )
 

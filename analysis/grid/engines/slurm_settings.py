@@ -1,4 +1,4 @@
-"""What jobs on SLURM ask for: the settings of a plan's `slurm` section."""
+"""What SLURM jobs ask for: the settings of a plan's `slurm` section."""
 
 import dataclasses
 import re
@@ -12,7 +12,7 @@ from ..plan.fields import check_keys, integer, mapping
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What one job asks for; None leaves it to the cluster.
+    """What one SLURM job asks for; None leaves it to the cluster.
 
     Attributes:
         partition: The partition, or several, split by commas.
@@ -39,9 +39,9 @@ class SlurmSettings:
     """Settings of the SLURM engine.
 
     Attributes:
-        resources: What jobs ask for.
-        kinds: What the jobs of some kinds of cells ask for instead.
-        max_running: Largest number of jobs of the grid that run at once; None for no limit.
+        resources: What SLURM jobs ask for.
+        kinds: What the SLURM jobs of some kinds of jobs ask for instead.
+        max_running: Largest number of SLURM jobs of the grid that run at once; None for no limit.
     """
 
     resources: Resources = dataclasses.field(default_factory=Resources)
@@ -49,7 +49,7 @@ class SlurmSettings:
     max_running: int | None = None
 
     def of(self, kind: str) -> Resources:
-        """Returns what the job of a cell of some kind asks for."""
+        """Returns what the SLURM job of a job of some kind asks for."""
         return self.kinds.get(kind, self.resources)
 
 
@@ -58,8 +58,8 @@ def read_settings(content: Mapping[str, Any]) -> SlurmSettings:
 
     Args:
         content: A plan's `slurm` section, values of flags put in: the fields of `Resources`,
-            `max_running`, and `kinds`, a mapping from kinds of cells (`pairing`) to the fields in
-            which their jobs differ. `time` is text as SLURM takes it (`30` minutes, `MM:SS`,
+            `max_running`, and `kinds`, a mapping from kinds of jobs (`pairing`) to the fields in
+            which their SLURM jobs differ. `time` is text as SLURM takes it (`30` minutes, `MM:SS`,
             `HH:MM:SS`, `D-HH`, `D-HH:MM:SS`).
 
     Raises:
@@ -82,11 +82,11 @@ def read_settings(content: Mapping[str, Any]) -> SlurmSettings:
 
 
 def check_kinds(settings: SlurmSettings, kinds: Collection[str]) -> None:
-    """Refuses settings for a kind of cell that a grid does not have.
+    """Refuses settings for a kind of job that a grid does not have.
 
     Args:
         settings: The settings.
-        kinds: The kinds of the grid's cells.
+        kinds: The kinds of the grid's jobs.
 
     Raises:
         InputError: There are settings for another kind; most likely its name is misspelt.
@@ -103,16 +103,16 @@ _FIELD_OF = {
 """Options of sbatch that have a field of their own."""
 
 _OF_THE_GRID = {
-    "job-name": "jobs are found by their names",
-    "dependency": "it follows from the cells",
-    "kill-on-invalid-dep": "a job that cannot start must not stay",
-    "output": "logs lie in the cells' folders",
-    "error": "logs lie in the cells' folders",
-    "array": "each cell is a job of its own; max_running limits them",
-    "export": "jobs inherit the environment, and none of it is written to a file",
-    "chdir": "jobs start where they are submitted",
-    "wrap": "the job runs its cell",
-    "ntasks": "a cell is one process; use cpus and gpus",
+    "job-name": "SLURM jobs are found by their names",
+    "dependency": "it follows from the jobs",
+    "kill-on-invalid-dep": "a SLURM job that cannot start must not stay",
+    "output": "logs lie in the jobs' folders",
+    "error": "logs lie in the jobs' folders",
+    "array": "each job is a SLURM job of its own; max_running limits them",
+    "export": "SLURM jobs inherit the environment, and none of it is written to a file",
+    "chdir": "SLURM jobs start where they are submitted",
+    "wrap": "the SLURM job runs its job",
+    "ntasks": "a job is one process; use cpus and gpus",
     "test-only": "nothing would run",
     "wait": "the call would not return",
 }
