@@ -4,6 +4,7 @@ import datetime
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..reading.arms import Arm
 from . import store
 from .plan.job import Grid, Job
 from .store import State
@@ -60,11 +61,12 @@ def failures(jobs: Iterable[Job]) -> list[str]:
     return lines
 
 
-def render_plan(grid: Grid) -> str:
-    """Returns a table of all jobs, their commands and what is there already.
+def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
+    """Returns a table of all jobs, their arms and commands, and what is there already.
 
     Args:
         grid: The jobs.
+        arms: The arm of each training run, by digest.
     """
     names = {digest: job.name for digest, job in grid.jobs.items()}
     lines = []
@@ -72,6 +74,7 @@ def render_plan(grid: Grid) -> str:
         state = store.state_of(job.folder)
         lines.append(f"{job.name} ({'finished: reused' if state is State.FINISHED else 'to run'})")
         lines += [f"  also {alias}" for alias in job.aliases]
+        lines += [f"  arm: {arms[job.digest].label}"] if job.digest in arms else []
         lines += [f"  after {names[digest]}" for digest in job.dependencies if job.kind != "report"]
         if job.kind == "report":
             lines.append(f"  after all {len(job.dependencies)} training runs")

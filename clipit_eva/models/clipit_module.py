@@ -168,6 +168,7 @@ class CLIPITModule(module.ModelModule):
             self.input_files["vision_head"] = load_vision_head(self.heads.vision, path, run)
             self._vision_head_loaded = True
         if self._distill_weight > 0 and self.reports is None:
+            self._check_reports()
             self.reports = self._build_reports()
 
     @override
@@ -277,6 +278,14 @@ class CLIPITModule(module.ModelModule):
         """Whether the module is asked to predict before any training."""
         trainer = self._trainer
         return trainer is not None and trainer.state.fn == TrainerFn.PREDICTING
+
+    def _check_reports(self) -> None:
+        """Raises InputError if the training data name rows of other reports than the model's."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        train = getattr(getattr(datamodule, "datasets", None), "train", None)
+        paired = getattr(train, "reports", None)
+        if isinstance(paired, ReportSource) and self._report_source is not None:
+            self._report_source.check_same(paired)
 
     def _build_reports(self) -> CachedReports | EncodedReports:
         """Builds the text side of training."""

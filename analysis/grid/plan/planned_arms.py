@@ -1,0 +1,87 @@
+"""Which arm each training run of a plan will be, told before anything runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
+from clipit_eva.pairing.pairing_table import CONTROLS
+from clipit_eva.tasks import configs
+
+from ...reading.arms import Arm, resolve
+from ...reading.settings import METHOD_OF_BRANCH, settings_of
+from .identity import fingerprint
+from .job import Grid, Job
+
+_BRANCHES = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
+
+
+def planned_arms(grid: Grid) -> dict[str, Arm]:
+    """Returns the arm of each training run, by digest.
+
+    Args:
+        grid: The jobs of a plan.
+
+    Raises:
+        InputError: Two runs of one task, backbone and seed would be one arm: a report could not
+            tell them apart.
+    """
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in grid.jobs.values():
+        if job.kind in _BRANCHES:
+            groups.setdefault(_place(job), []).append(job)
+    found: dict[str, Arm] = {}
+    for jobs in groups.values():
+        runs = [(job.kind, _settings(job, grid)) for job in jobs]
+        arms = resolve(runs, [is_plain(job) for job in jobs])
+        seen: dict[tuple[Arm, int | None], Job] = {}
+        for job, arm in zip(jobs, arms, strict=True):
+            twin = seen.setdefault((arm, job.seed), job)
+            if twin is not job:
+                raise InputError(
+                    f"{twin.name} and {job.name} would both be the arm {arm.name!r}: nothing that "
+                    "they differ in has an effect on results; leave one out"
+                )
+            found[job.digest] = arm
+    return found
+
+
+def is_plain(job: Job) -> bool:
+    """Whether a plan trains a run as the method itself: METHOD/TASK/BACKBONE/seed_N.
+
+    A variation's name stands before the seed.
+    """
+    return any(name.count("/") == 3 for name in (job.name, *job.aliases))
+
+
+def _place(job: Job) -> tuple[str, ...]:
+    """Returns a run's task and backbone."""
+    return tuple(job.name.split("/")[1:3])
+
+
+def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
+    """Returns the settings that a run's table will tell."""
+    config = RecordedConfig(configs.resolved(Path(job.command[-1]), job.environment))
+    return settings_of(config, _BRANCHES[job.kind], _pairing(job, grid))
+
+
+def _pairing(job: Job, grid: Grid) -> dict[str, Any]:
+    """Returns what the provenance of the pairing table that a run reads will say."""
+    share = 0.0
+    by_kind = {grid.jobs[digest].kind: grid.jobs[digest] for digest in job.dependencies}
+    if "replacement" in by_kind:
+        replacement = by_kind["replacement"]
+        share = float(replacement.command[replacement.command.index("--share") + 1])
+        by_kind = {grid.jobs[digest].kind: grid.jobs[digest] for digest in replacement.dependencies}
+    if "pairing" not in by_kind:
+        return {}
+    environment = by_kind["pairing"].environment
+    policy = environment.get("PAIRING_POLICY", "nearest")
+    reports = environment.get("REPORTS", "")
+    return {
+        "policy": {"name": policy},
+        "control": policy if policy in CONTROLS else None,
+        "replaced_share": share,
+        "reports": {"source": reports, "sha256": fingerprint(Path(reports)) or reports},
+    }
