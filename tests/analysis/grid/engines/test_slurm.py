@@ -1,7 +1,6 @@
 """The SLURM engine where there is no SLURM, or only its programs' names."""
 
 import fcntl
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from clipit_eva.analysis.grid.engines import slurm, slurm_queue
 from clipit_eva.analysis.grid.store import Record
 from clipit_eva.errors import InputError
 
-ANSWERS = {"sbatch": "exit 1", "srun": "exit 1", "squeue": "exit 0", "scancel": "exit 0"}
+ANSWERS = {"sbatch": "exit 1", "squeue": "exit 0", "scancel": "exit 0"}
 
 
 @pytest.fixture
@@ -41,16 +40,6 @@ def test_without_slurm_nothing_is_started(make: Any, programs: Any) -> None:
             call()
         assert "\n" not in str(error.value)
     assert sorted(grid.folder.rglob("*")) == before
-
-
-def test_without_submitit_the_extra_is_named(
-    make: Any, programs: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make.job("job")
-    programs(ANSWERS)
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(InputError, match=r'pip install "clipit-eva\[slurm\]"'):
-        slurm.submit(make.grid(), slurm.read_settings({}))
 
 
 def test_two_processes_do_not_submit_one_grid_at_once(make: Any, programs: Any) -> None:
@@ -114,6 +103,6 @@ def test_a_job_that_took_the_number_of_a_forgotten_one_is_no_job_of_the_grid(
     job = make.job("job")
     grid = make.grid()
     slurm_queue.write_registry(grid.folder, {job.digest: "7"})
-    programs({**ANSWERS, "squeue": "echo '7|RUNNING|clipit-0123456789ab-01234567|(null)|n1|None'"})
+    programs({**ANSWERS, "squeue": "echo '7|RUNNING|clipit-0123456789ab-01234567|(null)|None'"})
     assert slurm.jobs_of(grid)[job.digest].state == "GONE"
     assert slurm.cancel(grid) == []

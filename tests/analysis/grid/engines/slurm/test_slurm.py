@@ -141,7 +141,7 @@ def test_driver_may_exit_and_the_same_call_attaches(
     digest = hashlib.sha256(secret.encode()).hexdigest()
     assert (second.work / "token").read_text() == digest  # the job had it
     files = [path for path in grid.folder.rglob("*") if path.is_file()]
-    assert any(path.name.endswith("_log.out") for path in files)
+    assert any(path.parent.name == "slurm" for path in files)
     assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
@@ -291,22 +291,6 @@ def test_settings_reach_slurm(make: Any) -> None:
     changed = {"TimeLimit": "01:30:00", "TresPerNode": None, "Nice": "8", "NumCPUs": "3"}
     assert {name: second.get(name) for name in changed} == changed
     assert len(slurm.cancel(grid)) == 2
-
-
-def test_a_call_killed_while_it_submits_leaves_no_job_behind_that_has_nothing_to_run(
-    make: Any,
-) -> None:
-    """submitit tells a SLURM job what to run after the SLURM job has its number."""
-    job = make.job("job")
-    grid = make.grid()
-    held = slurm.read_settings({"memory": "50M", "parameters": {"hold": True}})
-    (old,) = slurm.submit(grid, held)
-    (job.folder / "slurm" / f"{old.id}_submitted.pkl").unlink()
-    (new,) = slurm.submit(grid, PLAIN)
-    assert new.is_new
-    wait_for_end(grid)
-    assert store.is_finished(job.folder)
-    assert facts(old.id)["JobState"] == "CANCELLED"
 
 
 def test_a_driver_killed_at_any_moment_repeats_and_loses_nothing(make: Any) -> None:
