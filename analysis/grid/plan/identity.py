@@ -1,4 +1,4 @@
-"""What makes two cells the same work: digests of settings, inputs and code."""
+"""What makes two jobs the same work: digests of settings, inputs and code."""
 
 import functools
 import hashlib
@@ -24,7 +24,7 @@ def digest(**parts: Any) -> str:
 
 @functools.cache
 def code_version(of_analysis: bool = False) -> str:
-    """Returns the package's version and a digest of the modules that a cell uses.
+    """Returns the package's version and a digest of the modules that a job uses.
 
     Args:
         of_analysis: Count the analysis; runs do not depend on it: a better table is no reason to
