@@ -114,8 +114,8 @@ def submit(
             except InputError as error:
                 reason = str(error).rpartition("error: ")[2]
                 raise InputError(
-                    f"SLURM refuses the job of {job.name}: {reason}; {place} of {len(new)} jobs are "
-                    "submitted, the same command submits the others"
+                    f"SLURM refuses the job of {job.name}: {reason}; {place} of {len(new)} jobs "
+                    "are submitted, the same command submits the others"
                 ) from error
             numbers[job.digest] = number
             lane[:] = [number]
