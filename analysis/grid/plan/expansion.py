@@ -112,7 +112,7 @@ class _Builder:
             kind=REPORT,
             needs=sorted(self.trained),
             options=options,
-            code=identity.code_version(of_analysis=True),
+            versions=identity.result_versions(REPORT),
         )
         product = self._output / REPORT / "report.html"
         self._add(
@@ -147,7 +147,8 @@ class _Builder:
     def _cohort(self, task: str, environment: dict[str, str]) -> Cell:
         """Adds the drawing of the synthetic cohort, and names its files."""
         seed = self._plan.cohorts[task]
-        digest = identity.digest(kind="cohort", seed=seed, code=identity.code_version())
+        versions = identity.result_versions("cohort")
+        digest = identity.digest(kind="cohort", seed=seed, versions=versions)
         cell = self._cell(
             digest, "cohort", f"cohort/{task}", [], {}, [], ["bach", "reports.parquet"], seed
         )
@@ -187,7 +188,7 @@ class _Builder:
             pairing=pairing.digest,
             share=share,
             seed=seed,
-            code=identity.code_version(),
+            versions=identity.result_versions("replacement"),
         )
         name = f"replacement/{task}/{share:g}"
         cell = self._cell(digest, "replacement", name, [], {}, [pairing.digest], [_PAIRS], None)
@@ -223,7 +224,7 @@ class _Builder:
             files=identity.inputs(environment, read - made),
             needs={variable: cell.digest for variable, cell in needs.items()},
             seed=seed,
-            code=identity.code_version(),
+            versions=identity.result_versions(kind),
         )
         needed = [cell.digest for cell in needs.values()]
         cell = self._cell(
