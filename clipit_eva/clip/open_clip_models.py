@@ -32,13 +32,13 @@ WEIGHT_FILES = (
 )
 """open_clip's names of a model's weights, the preferred one first."""
 
+_OF_OPENAI = {"input_resolution", "context_length", "vocab_size"}
+"""Sizes that OpenAI's own archives carry beside the weights, and no others."""
+
 _NOT_OF_THE_TOWERS = (
     "logit_scale",
     "logit_bias",
-    # Sizes that OpenAI's own archives carry beside the weights:
-    "input_resolution",
-    "context_length",
-    "vocab_size",
+    *_OF_OPENAI,
 )
 
 
@@ -221,6 +221,11 @@ def _load_towers(source: Source) -> Any:
     path = source.find_weights()
     state = weights.read_state_dict(path)
     architecture = copy.deepcopy(dict(source.architecture))
+    if state.keys() >= _OF_OPENAI and not architecture.get("quick_gelu"):
+        raise InputError(
+            f"checkpoint {path} holds OpenAI's weights, which were trained with QuickGELU, but "
+            f"{source.name} has GELU; name the architecture {source.name}-quickgelu"
+        )
     architecture.pop("custom_text", None)
     decoder = architecture.pop("multimodal_cfg", None)  # CoCa's captions: not needed to embed
     architecture["vision_cfg"]["timm_model_pretrained"] = False
