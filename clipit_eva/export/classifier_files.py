@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from clipit_eva.errors import InputError
-from clipit_eva.export.architecture import build_backbone
-from clipit_eva.export.heads import build_head
+from clipit_eva.export.fused_heads import build_head
 from clipit_eva.export.preprocessing import image_size
+from clipit_eva.export.timm_backbone import build_backbone
 
 METADATA_KEY = "clipit_eva"
 """Key of the metadata, JSON, in either format."""

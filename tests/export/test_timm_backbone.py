@@ -17,7 +17,7 @@ from torch import nn
 
 from clipit_eva.demo.demo_backbone import untrained
 from clipit_eva.errors import InputError
-from clipit_eva.export.architecture import build_backbone, describe_backbone, unwrap
+from clipit_eva.export.timm_backbone import build_backbone, describe_backbone, unwrap
 
 SMALL: dict[str, Any] = {"img_size": 32, "embed_dim": 48, "depth": 2, "num_heads": 3}
 SWIGLU: dict[str, Any] = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU, "init_values": 1e-5}
