@@ -50,7 +50,7 @@ def export_run(
 ) -> Exported:
     """Writes a trained run as one plain vision classifier, and an eva config beside it.
 
-    LoRA is merged in float32 and the heads are fused (see `fused_heads`). The file holds no text weights;
+    LoRA is merged in float32 and the heads are fused. The file holds no text weights;
     its metadata tells timm's arguments, the head's layers, preprocessing, class names and origin.
 
     Args:

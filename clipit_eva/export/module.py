@@ -67,7 +67,8 @@ class ExportedModule(module.ModelModule):
 
     def _evaluate(self, batch: INPUT_BATCH) -> STEP_OUTPUT:
         """Returns a step's output in eva's form."""
-        images, targets, metadata = _unpack(batch)
+        parts: Any = INPUT_BATCH(*batch)
+        images, targets, metadata = parts
         predictions = self(images)
         # Classes are indices, one logit's targets numbers: eva's datasets have either.
         targets = targets.long() if predictions.ndim > 1 else targets.to(predictions.dtype)
@@ -77,9 +78,3 @@ class ExportedModule(module.ModelModule):
             "predictions": predictions,
             "metadata": metadata,
         }
-
-
-def _unpack(batch: Any) -> tuple[Any, Any, Any]:
-    """Returns the images, targets and metadata of an eva batch."""
-    images, targets, metadata = INPUT_BATCH(*batch)
-    return images, targets, metadata

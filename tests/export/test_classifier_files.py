@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 import pytest
+import timm
 import torch
 from safetensors import safe_open
 from torch import nn
@@ -15,7 +16,6 @@ from torch import nn
 from clipit_eva.errors import InputError
 from clipit_eva.export import classifier_files
 from clipit_eva.export.fused_heads import build_head
-from clipit_eva.export.timm_backbone import build_backbone
 
 ABOUT: dict[str, Any] = {
     "backbone": {
@@ -34,7 +34,7 @@ ABOUT: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def classifier() -> nn.Sequential:
     torch.manual_seed(0)
-    parts = {"backbone": build_backbone(ABOUT["backbone"]), "head": build_head(ABOUT["head"])}
+    parts = {"backbone": timm.create_model(**ABOUT["backbone"]), "head": build_head(ABOUT["head"])}
     model = nn.Sequential(OrderedDict(parts)).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
