@@ -6,7 +6,6 @@ import pandas as pd
 
 from ..frames.columns import paired
 from ..frames.headline_frame import ALL_DATASETS
-from ..reading.varied import varied
 from ..tables.planted_table import sentences as sentences_on_replaced
 from ..tables.table import difference, records
 from .content import Contents
@@ -60,9 +59,6 @@ def methods(contents: Contents) -> str:
         f"{' or '.join(map(str, seeds))} training seeds per arm; both arms of a comparison share "
         "seeds and test samples."
     ]
-    others = varied(comparisons)
-    if others:
-        sentences.append(f"Runs of one arm also differ in {', '.join(others)}.")
     if paired(comparisons):
         sentences += _primary(contents)
     if len(results["ablations"]):
