@@ -33,13 +33,17 @@ _CANNOT_WRITE = {
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
     errno.EROFS: "choose a folder that can be written to",
+    errno.ENOTDIR: "a part of its path is a file; give another path",
+    errno.EEXIST: "a part of its path is a file; give another path",
+    errno.EISDIR: "it is a folder; give a file",
+    errno.ENAMETOOLONG: "give a shorter path",
 }
 """Reasons why a file cannot be written that the user can mend, and how."""
 
 
 @contextlib.contextmanager
 def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns a full disk, a quota or missing permissions into an InputError that names a file.
+    """Turns a full disk, missing permissions or a bad path into an InputError that names a file.
 
     Args:
         path: The file that the block writes.
@@ -89,6 +93,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             _fsync(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuses a path that no file can be written to, before the work for it is done.
+
+    Args:
+        path: The file that will be written. Missing parent folders are made.
+
+    Raises:
+        InputError: It is a folder, or its folder cannot be made or written to.
+    """
+    target = Path(path)
+    with one_line_errors(target):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
+            pass
 
 
 def write_table(

@@ -13,7 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
-from clipit_eva.files import PROVENANCE_KEY, atomic_path, read_table, sha256_file, write_table
+from clipit_eva.files import (
+    PROVENANCE_KEY,
+    atomic_path,
+    check_writable,
+    read_table,
+    sha256_file,
+    write_table,
+)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -174,3 +181,25 @@ def test_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     (tmp_path / "file").write_bytes(content)
     assert sha256_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_what_is_in_the_way_is_named_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.parquet").mkdir()
+    for name in ("file/pairs.parquet", "folder.parquet", "n" * 300 + ".parquet"):
+        for write in (
+            check_writable,
+            lambda path: write_table(pd.DataFrame(), path, provenance={}),
+        ):
+            with pytest.raises(InputError, match="cannot be written") as caught:
+                write(tmp_path / name)
+            assert str(tmp_path / name) in str(caught.value)
+    assert files_in(tmp_path) == ["file", "folder.parquet"]
+
+
+def test_a_path_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "old.parquet").write_text("old")
+    for name in ("old.parquet", "new/folder/pairs.parquet"):
+        check_writable(tmp_path / name)
+    assert (tmp_path / "old.parquet").read_text() == "old"
+    assert files_in(tmp_path / "new/folder") == []

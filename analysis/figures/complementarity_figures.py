@@ -12,7 +12,7 @@ def plot_complementarity(frame: pd.DataFrame, ax: Axes | None = None, title: str
 
     Args:
         frame: One row a backbone, of one dataset: columns `backbone`, `count_mean`, `count_sd`
-            (NaN with one seed), `count_by_chance`; see `comparisons.complementarity_frame`.
+            (NaN with one seed), `count_by_chance`, as of `complementarity_frame`.
         ax: Where to draw; None means a new figure.
         title: Title.
     """

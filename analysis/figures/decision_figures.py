@@ -13,7 +13,7 @@ from .style import LINES, MARKERS, PALETTE, TITLE_WIDTH, axes, clean, short, wra
 def plot_confusion(
     matrix: ArrayLike, classes: Sequence[str], ax: Axes | None = None, title: str = ""
 ) -> Axes:
-    """Draws a confusion matrix, in percent of each true class, with the numbers in its comparisons.
+    """Draws a confusion matrix, in percent of each true class, with the numbers in its squares.
 
     Args:
         matrix: Samples by true class (rows) and predicted class, see `scores.confusion`.

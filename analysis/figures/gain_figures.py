@@ -8,7 +8,19 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from ..reading import arms
-from .style import COLORS, GREY, LINES, MARKERS, PALETTE, VERDICTS, axes, clean, short, wrapped
+from .style import (
+    COLORS,
+    GREY,
+    LINES,
+    MARKERS,
+    PALETTE,
+    VERDICTS,
+    axes,
+    clean,
+    points,
+    short,
+    wrapped,
+)
 
 
 def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
@@ -18,7 +30,7 @@ def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> 
 
     Args:
         frame: One row a dataset and backbone: columns `dataset`, `backbone`, `difference_points`,
-            `low_points`, `high_points`, `p_holm`; see `comparisons.headline_frame`.
+            `low_points`, `high_points`, `p_holm`; see `headline_frame.headline_frame`.
         ax: Where to draw; None means a new figure.
         title: Title.
     """
@@ -33,17 +45,9 @@ def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> 
         y = np.array([backbones.index(name) for name in mine["backbone"]]) + offset
         color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
         ax.hlines(y, mine["low_points"], mine["high_points"], color=color, linewidth=1.5)
-        for significant, fill in ((True, color), (False, "white")):
-            chosen = ((mine["p_holm"] < 0.05) == significant).to_numpy()
-            ax.plot(
-                mine["difference_points"][chosen],
-                y[chosen],
-                linestyle="",
-                marker=marker,
-                markersize=6,
-                color=color,
-                markerfacecolor=fill,
-            )
+        significant, x = np.asarray(mine["p_holm"] < 0.05), mine["difference_points"]
+        points(ax, x, y, significant, marker=marker, markersize=6, color=color)
+        points(ax, x, y, ~significant, False, marker=marker, markersize=6, color=color)
         ax.plot([], [], marker=marker, color=color, markerfacecolor="white", label=short(dataset))
     ax.plot([], [], marker="o", linestyle="", color="black", label="filled: Holm p < 0.05")
     ax.set_yticks(range(len(backbones)), [short(name) for name in backbones])
@@ -92,7 +96,7 @@ def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") ->
 
     Args:
         frame: One row a variant: columns `label`, `difference_points`, `low_points`,
-            `high_points`, `verdict`, `margin_points`; see `comparisons.ablation_frame`.
+            `high_points`, `verdict`, `margin_points`; see `ablation_frame.ablation_frame`.
         ax: Where to draw; None means a new figure.
         title: Title.
     """
@@ -105,16 +109,9 @@ def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") ->
     for name, marker in VERDICTS.items():
         chosen = (frame["verdict"] == name).to_numpy()
         if chosen.any():
-            ax.plot(
-                frame["difference_points"][chosen],
-                y[chosen],
-                linestyle="",
-                marker=marker,
-                markersize=7,
-                color="black",
-                markerfacecolor="white" if name == "inconclusive" else "black",
-                label=name,
-            )
+            x, filled = frame["difference_points"], name != "inconclusive"
+            style = {"marker": marker, "markersize": 7, "color": "black", "label": name}
+            points(ax, x, y, chosen, filled, **style)
     rows = zip(frame["label"], frame["verdict"], strict=True)
     ax.set_yticks(y, [wrapped(f"{label}: {verdict}") for label, verdict in rows])
     ax.set_ylim(len(frame) - 0.5, -0.5)
@@ -129,7 +126,7 @@ def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") 
 
     Args:
         frame: One row a share: columns `replaced_share`, `difference_points`, `low_points`,
-            `high_points`, `covers_zero`; see `planted.planted_frame`.
+            `high_points`, `covers_zero`; see `planted_frame.planted_frame`.
         ax: Where to draw; None means a new figure.
         title: Title.
     """
@@ -141,21 +138,13 @@ def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") 
     ax.vlines(x, frame["low_points"].astype(float), frame["high_points"].astype(float), color=color)
     ax.plot(x, gain, color=color, linestyle=LINES[1], linewidth=1)
     clear = (frame["covers_zero"] == False).to_numpy()  # noqa: E712 (None: no interval)
-    for chosen, fill, words in (
-        (clear, color, "95% interval without 0"),
-        (~clear, "white", "interval covers 0, or is refused"),
+    for chosen, words in (
+        (clear, "95% interval without 0"),
+        (~clear, "interval covers 0, or is refused"),
     ):
         if chosen.any():
-            ax.plot(
-                x[chosen],
-                gain[chosen],
-                linestyle="",
-                marker="o",
-                markersize=7,
-                color=color,
-                markerfacecolor=fill,
-                label=words,
-            )
+            style = {"marker": "o", "markersize": 7, "color": color, "label": words}
+            points(ax, x, gain, chosen, chosen is clear, **style)
     ax.set_xlim(-5, 105)
     ax.legend(frameon=False, fontsize="small")
     return clean(

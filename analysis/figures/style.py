@@ -44,6 +44,21 @@ def clean(ax: Axes, title: str = "", **labels: Any) -> Axes:
     return ax
 
 
+def points(ax: Axes, x: Any, y: Any, chosen: Any, filled: bool = True, **style: Any) -> None:
+    """Draws those of the points [n] that are chosen, boolean [n], as markers full or hollow.
+
+    Args:
+        ax: Where to draw.
+        x: Their x.
+        y: Their y.
+        chosen: Which are drawn.
+        filled: Whether a marker has its edge's colour inside, or white.
+        style: As for `Axes.plot`; `color` is the edge's.
+    """
+    fill = style["color"] if filled else "white"
+    ax.plot(x[chosen], y[chosen], linestyle="", markerfacecolor=fill, **style)
+
+
 def wrapped(label: str, width: int = 36, lines: int = 3) -> str:
     """Returns a name from the data as a label: on few lines, and no formula to matplotlib."""
     rows = textwrap.wrap(label, width) or [""]

@@ -20,7 +20,7 @@ def plot_learning(
 
     Args:
         frame: Columns `arm`, `label`, `replicate`, `quantity`, `step`, `value`, see
-            `learning.learning_frame`.
+            `learning_frame.learning_frame`.
         quantity: `loss` or `balanced accuracy`.
         ax: Where to draw; None means a new figure.
         title: Title.
@@ -54,7 +54,7 @@ def plot_alignment(
 
     Args:
         before: Closeness of each image's projected embedding and its report's before training,
-            [samples]; see `alignment.alignment_frame`.
+            [samples]; see `alignment_frame.alignment_frame`.
         after: The same after training, [samples].
         measure: What is measured, in words: `cosine similarity` or `Euclidean distance`.
         ax: Where to draw; None means a new figure.

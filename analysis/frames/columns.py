@@ -1,12 +1,23 @@
 """Columns that the rows of several tables share."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from ..metrics.scores import balanced_accuracy
+from ..reading import arms
 from ..reading.study import Comparison
 from ..significance.crossed import CrossedTest, crossed_test
+from ..significance.multiplicity import Method, adjust
 from ..significance.paired_t import seed_summary
 from ..significance.results import Result
+
+
+def paired(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Returns the comparisons with both unimodal and CLIP-IT runs."""
+    return [one for one in comparisons if one.has(arms.UNIMODAL, arms.CLIP_IT)]
 
 
 def primary_test(comparison: Comparison, first: str, second: str) -> CrossedTest:
@@ -37,21 +48,18 @@ def arm_scores(
     comparison: Comparison, name: str, column: str | None = None
 ) -> dict[str, float | None]:
     """Returns an arm's mean and SD over seeds, in percent; None where there is no such arm."""
-    column = column or name
-    if not comparison.has(name):
-        return {f"{column}_mean_percent": None, f"{column}_sd_points": None}
-    scores = 100 * balanced_accuracy(comparison.predictions(name), comparison.targets)
-    summary = seed_summary(scores)
-    return {f"{column}_mean_percent": summary.mean, f"{column}_sd_points": summary.sd}
+    mean = sd = None
+    if comparison.has(name):
+        scores = 100 * balanced_accuracy(comparison.predictions(name), comparison.targets)
+        summary = seed_summary(scores)
+        mean, sd = summary.mean, summary.sd
+    return {f"{column or name}_mean_percent": mean, f"{column or name}_sd_points": sd}
 
 
 def crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
     """Returns what is printed of a crossed test, in points."""
-    low, high = test.ci95_floor or (None, None)
     numbers = {
-        "difference_points": 100 * test.estimate,
-        "low_points": None if low is None else 100 * low,
-        "high_points": None if high is None else 100 * high,
+        **points(test.estimate, test.ci95_floor),
         "p": test.p_floor,
         "df": test.df,
         "wins": test.wins,
@@ -61,12 +69,31 @@ def crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
     return {**numbers, **remarks(test), "mark": test.mark or ""}
 
 
+def points(estimate: float | None, interval: tuple[float, float] | None) -> dict[str, Any]:
+    """Returns a difference and its interval in points; None where there is none."""
+    names = ("difference_points", "low_points", "high_points")
+    values = (estimate, *(interval or (None, None)))
+    scaled = (None if value is None else 100 * value for value in values)
+    return dict(zip(names, scaled, strict=True))
+
+
 def untested(reason: str) -> dict[str, Any]:
     """Returns what is printed where there is no test."""
-    names = ("difference_points", "low_points", "high_points", "p", "df", "wins")
-    return {**dict.fromkeys(names), "refused": reason, "warnings": "", "mark": ""}
+    numbers = {**points(None, None), **dict.fromkeys(("p", "df", "wins"))}
+    return {**numbers, "refused": reason, "warnings": "", "mark": ""}
 
 
 def remarks(result: Result) -> dict[str, str]:
     """Returns why a result is refused, and its warnings, as text."""
     return {"refused": result.refused or "", "warnings": "; ".join(result.warnings)}
+
+
+def adjusted(
+    frame: pd.DataFrame, tests: Sequence[CrossedTest | None], column: str, method: Method
+) -> pd.DataFrame:
+    """Adds the p-values adjusted for the family, and its size."""
+    if not len(frame):
+        return frame
+    family = adjust([None if test is None else test.p_floor for test in tests], method)
+    p = np.array(family.adjusted, dtype=np.float64)
+    return frame.assign(**{column: p, "family_size": family.size})

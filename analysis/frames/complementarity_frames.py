@@ -1,4 +1,4 @@
-"""Complementarity of the comparisons of a study: one row a comparison, unrounded."""
+"""Complementarity of text and vision: one row a comparison (or one of its classes), unrounded."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +13,17 @@ from ..reading.arms import Arm
 from ..reading.study import Comparison
 from . import columns
 
+MEANS = {
+    "rescue_rate": "rescue_rate_percent",
+    "mirror_rescue_rate": "mirror_rescue_rate_percent",
+    "oracle_accuracy": "oracle_accuracy_percent",
+    "oracle_gain_over_best": "oracle_gain_points",
+    "observed_over_expected": "observed_over_expected",
+    "mantel_haenszel_odds_ratio": "mantel_haenszel_odds_ratio",
+    "mantel_haenszel_p": "mantel_haenszel_largest_p",
+}
+"""Measures of each seed that are averaged (of p-values the largest is taken), and their column."""
+
 
 def complementarity_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Counts what the text model has right and the vision model wrong, beside chance.
@@ -21,13 +32,11 @@ def complementarity_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     of the rate (in percent of samples). Text-only runs of other pairs (such as a control's) have
     rows of their own: column `arm`.
     """
-    rows = []
-    for comparison, arm in _text_arms(comparisons):
-        text, vision = comparison.predictions(arm.name), comparison.predictions(arms.UNIMODAL)
-        measures = _complementarity(comparison.targets, text, vision, comparison.clusters)
-        where = {**columns.where(comparison), "arm": arm.name, "label": arm.label}
-        rows.append({**where, **columns.size(comparison), **measures})
-    return pd.DataFrame(rows)
+    everything = [
+        (comparison, arm, np.ones(len(comparison.samples), dtype=bool))
+        for comparison, arm in _text_arms(comparisons)
+    ]
+    return pd.DataFrame([_row(*one, {}) for one in everything])
 
 
 def complementarity_by_class_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -37,26 +46,10 @@ def complementarity_by_class_frame(comparisons: Sequence[Comparison]) -> pd.Data
     """
     rows = []
     for comparison, arm in _text_arms(comparisons):
-        text, vision = comparison.predictions(arm.name), comparison.predictions(arms.UNIMODAL)
         for label, name in enumerate(comparison.samples.classes):
             of = comparison.targets == label
-            if not of.any():
-                continue
-            clusters = None if comparison.clusters is None else comparison.clusters[of]
-            rows.append(
-                {
-                    **columns.where(comparison),
-                    "arm": arm.name,
-                    "label": arm.label,
-                    "class": name,
-                    **columns.size(comparison),
-                    "n_samples": int(of.sum()),
-                    "n_slides": None if clusters is None else len(np.unique(clusters)),
-                    **_complementarity(
-                        comparison.targets[of], text[:, of], vision[:, of], clusters
-                    ),
-                }
-            )
+            if of.any():
+                rows.append(_row(comparison, arm, of, {"class": name}))
     return pd.DataFrame(rows)
 
 
@@ -69,17 +62,24 @@ def _text_arms(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, 
                     yield comparison, arm
 
 
-def _complementarity(
-    targets: NDArray[np.int16],
-    text: NDArray[np.int16],
-    vision: NDArray[np.int16],
-    clusters: NDArray[np.int64] | None,
+def _row(
+    comparison: Comparison, arm: Arm, of: NDArray[np.bool_], more: dict[str, str]
 ) -> dict[str, Any]:
-    """Returns the measures of complementarity over seeds, as they are printed."""
+    """Returns the measures of an arm over seeds, among some of the samples."""
+    targets = comparison.targets[of]
+    text = comparison.predictions(arm.name)[:, of]
+    vision = comparison.predictions(arms.UNIMODAL)[:, of]
+    clusters = None if comparison.clusters is None else comparison.clusters[of]
     seeds = complementarity_over_seeds(targets, text, vision, clusters)
-    mirror = complementarity_over_seeds(targets, vision, text, clusters)
-    rate = columns.crossed(seeds.rate_crossed, "rate_")
+    rate = columns.points(seeds.rate_crossed.estimate, seeds.rate_crossed.ci95_floor)
     return {
+        **columns.where(comparison),
+        "arm": arm.name,
+        "label": arm.label,
+        **more,
+        **columns.size(comparison),
+        "n_samples": len(targets),
+        "n_slides": None if clusters is None else len(np.unique(clusters)),
         "count_mean": seeds.mean,
         "count_sd": seeds.sd_ddof1,
         "count_by_chance": seeds.expected_mean,
@@ -87,10 +87,10 @@ def _complementarity(
         "count_all_seeds": seeds.text_only_right_all_seeds,
         "mirror_mean": seeds.mirror_mean,
         "mirror_sd": seeds.mirror_sd_ddof1,
-        "mirror_by_chance": mirror.expected_mean,
-        "rate_percent": rate["rate_difference_points"],
-        "rate_low_percent": rate["rate_low_points"],
-        "rate_high_percent": rate["rate_high_points"],
+        "mirror_by_chance": seeds.mirror_expected_mean,
+        "rate_percent": rate["difference_points"],
+        "rate_low_percent": rate["low_points"],
+        "rate_high_percent": rate["high_points"],
         **_means(complementarity_by_seed(targets, text, vision)),
         "mark": seeds.rate_crossed.mark or "",
         **columns.remarks(seeds),
@@ -99,17 +99,8 @@ def _complementarity(
 
 def _means(each: Sequence[Any]) -> dict[str, float]:
     """Returns means over seeds of the measures that may be undefined for a seed."""
-    names = {
-        "rescue_rate": "rescue_rate_percent",
-        "mirror_rescue_rate": "mirror_rescue_rate_percent",
-        "oracle_accuracy": "oracle_accuracy_percent",
-        "oracle_gain_over_best": "oracle_gain_points",
-        "observed_over_expected": "observed_over_expected",
-        "mantel_haenszel_odds_ratio": "mantel_haenszel_odds_ratio",
-        "mantel_haenszel_p": "mantel_haenszel_largest_p",
-    }
     means = {}
-    for name, column in names.items():
+    for name, column in MEANS.items():
         values = np.array([getattr(one, name) for one in each], dtype=np.float64)
         defined = values[~np.isnan(values)]
         scale = 100 if column.endswith(("percent", "points")) else 1

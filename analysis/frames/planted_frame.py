@@ -1,13 +1,11 @@
 """Planted truth: what remains of the gain when more and more pairs are replaced at random."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from ..reading import arms
 from ..reading.study import Comparison
-from ..significance.crossed import CrossedTest
 from . import columns
 
 
@@ -26,6 +24,7 @@ def planted_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             continue
         for share in sorted(share for share in shares if share is not None):
             test = columns.primary_test(comparison, shares[share], arms.NO_TEXT)
+            ends = test.ci95_floor
             rows.append(
                 {
                     **columns.where(comparison),
@@ -34,20 +33,8 @@ def planted_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                     **columns.size(comparison),
                     **columns.arm_scores(comparison, shares[share], "clip_it"),
                     **columns.arm_scores(comparison, arms.NO_TEXT),
-                    **_without_p(columns.crossed(test)),
-                    "covers_zero": _covers_zero(test),
+                    **columns.crossed(test),
+                    "covers_zero": None if ends is None else ends[0] <= 0 <= ends[1],
                 }
             )
-    return pd.DataFrame(rows)
-
-
-def _without_p(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in numbers.items() if name != "p"}
-
-
-def _covers_zero(test: CrossedTest) -> bool | None:
-    """Returns whether the interval covers zero; None where there is none."""
-    if test.ci95_floor is None:
-        return None
-    low, high = test.ci95_floor
-    return low <= 0 <= high
+    return pd.DataFrame(rows).drop(columns="p", errors="ignore")

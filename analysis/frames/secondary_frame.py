@@ -13,6 +13,7 @@ from ..significance.auc import auc_cluster_bootstrap
 from ..significance.delong import delong_test
 from ..significance.resampling import N_RESAMPLES
 from ..significance.results import Result
+from . import columns
 
 
 def secondary_frame(
@@ -31,14 +32,12 @@ def secondary_frame(
         `mark`, `refused`, `warnings`. p-values are not adjusted: these tests are secondary.
     """
     rows = []
-    for comparison in comparisons:
-        if comparison.has(arms.UNIMODAL, arms.CLIP_IT):
-            where = {"dataset": comparison.dataset, "backbone": comparison.backbone}
-            for row in [
-                *_compared(comparison, n_resamples, seed),
-                *_auc(comparison, n_resamples, seed),
-            ]:
-                rows.append({**where, **row})
+    for comparison in columns.paired(comparisons):
+        tests = (
+            *_compared(comparison, n_resamples, seed),
+            *_auc(comparison, n_resamples, seed),
+        )
+        rows.extend({**columns.where(comparison), **row} for row in tests)
     return pd.DataFrame(rows)
 
 
@@ -53,32 +52,28 @@ def _compared(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[
         seed=seed,
     )
     unit = "samples" if comparison.clusters is None else "slides"
+    models, seeds = f"these models, new {unit}", "new seeds, this test set"
     rows = [
         _row(
-            "crossed, accuracy", "new seeds and samples", result.accuracy, "ci95_floor", "p_floor",
+            "crossed, accuracy", "new seeds and samples", result.accuracy, "ci95_floor", "p_floor"
         ),
-        _row("samples only", f"these models, new {unit}", result.samples_only, "ci95", "p"),
-        _row("paired t over seeds", "new seeds, this test set", result.seeds_only, "ci95", "p"),
-        _row("signed rank over seeds", "new seeds, this test set", result.signed_rank, None, "p"),
+        _row("samples only", models, result.samples_only, "ci95", "p"),
+        _row("paired t over seeds", seeds, result.seeds_only, "ci95", "p"),
+        _row("signed rank over seeds", seeds, result.signed_rank, p="p"),
         _row(
-            f"bootstrap of {unit}, balanced accuracy", f"these models, new {unit}",
-            result.bootstrap, "percentile_ci95", None,
+            f"bootstrap of {unit}, balanced accuracy", models, result.bootstrap, "percentile_ci95"
         ),
-    ]  # fmt: skip
+    ]
     if result.clustered is not None:
-        rows.append(
-            _row("slide-clustered OLS", "these models, new slides", result.clustered, "ci95", "p")
-        )
-    mcnemar = _row("McNemar mid-p, each seed", "each pair of models", result.mcnemar, None, None)
-    low, high = result.mcnemar.midp_range
-    mcnemar["p"] = f"{low:.2g} to {high:.2g}"
-    wins = _row("P(CLIP-IT above)", "seeds, descriptive", result.outperforming, None, None)
-    ends = result.outperforming.paired_ci95
-    wins["estimate_text"] = f"{result.outperforming.paired:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]"
-    effect = _row("effect size over seeds (Hedges g_z)", "seeds", result.seeds_only, None, None)
-    effect["estimate_points"] = None
+        rows.append(_row("slide-clustered OLS", models, result.clustered, "ci95", "p"))
     g = result.seeds_only.hedges_g_z
-    effect["estimate_text"] = "" if g is None else f"{g:.2f}"
+    effect = _row("effect size over seeds (Hedges g_z)", "seeds", result.seeds_only)
+    effect.update(estimate_points=None, estimate_text="" if g is None else f"{g:.2f}")
+    mcnemar = _row("McNemar mid-p, each seed", "each pair of models", result.mcnemar)
+    mcnemar["p"] = "{:.2g} to {:.2g}".format(*result.mcnemar.midp_range)
+    wins = _row("P(CLIP-IT above)", "seeds, descriptive", result.outperforming)
+    low, high = result.outperforming.paired_ci95
+    wins["estimate_text"] = f"{result.outperforming.paired:.2f} [{low:.2f}, {high:.2f}]"
     return [*rows, effect, mcnemar, wins]
 
 
@@ -89,7 +84,7 @@ def _auc(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, 
         return []
     if np.bincount(comparison.targets).min() < 2:
         why = Result(refused="AUC: a class has only one test sample")
-        return [_row("AUC", "these models, new samples", why, None, None)]
+        return [_row("AUC", "these models, new samples", why)]
     first, second = one[:, :, 1], two[:, :, 1]
     if comparison.clusters is not None:
         result = auc_cluster_bootstrap(
@@ -101,9 +96,9 @@ def _auc(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, 
             seed=seed,
         )
         question = "these models, new slides"
-        return [_row("AUC, bootstrap of slides", question, result, "percentile_ci95", None)]
+        return [_row("AUC, bootstrap of slides", question, result, "percentile_ci95")]
     each = [delong_test(comparison.targets, a, b) for a, b in zip(first, second, strict=True)]
-    row = _row("AUC, DeLong, each seed", "each pair of models", each[0], None, None)
+    row = _row("AUC, DeLong, each seed", "each pair of models", each[0])
     row["estimate_points"] = 100 * float(np.mean([test.estimate for test in each]))
     found = [test.p for test in each if test.p is not None]
     row["p"] = f"{min(found):.2g} to {max(found):.2g}" if found else ""
@@ -111,22 +106,20 @@ def _auc(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, 
 
 
 def _row(
-    test: str, answers: str, result: Any, interval: str | None, p: str | None
+    test: str, answers: str, result: Any, interval: str | None = None, p: str | None = None
 ) -> dict[str, Any]:
     """Returns one test's row; fields that a result does not have stay empty."""
     estimate = getattr(result, "estimate", getattr(result, "mean_diff", None))
-    ends = None if interval is None else getattr(result, interval)
-    low, high = (None, None) if ends is None else (100 * ends[0], 100 * ends[1])
+    numbers = columns.points(estimate, None if interval is None else getattr(result, interval))
     value = None if p is None else getattr(result, p)
     return {
         "test": test,
         "answers": answers,
-        "estimate_points": None if estimate is None else 100 * estimate,
+        "estimate_points": numbers["difference_points"],
         "estimate_text": "",
-        "low_points": low,
-        "high_points": high,
+        "low_points": numbers["low_points"],
+        "high_points": numbers["high_points"],
         "p": "" if value is None else f"{value:.2g}",
         "mark": getattr(result, "mark", None) or "",
-        "refused": result.refused or "",
-        "warnings": "; ".join(result.warnings),
+        **columns.remarks(result),
     }

@@ -14,6 +14,7 @@ from .plan.checks import check_inputs
 from .plan.expansion import expand
 from .plan.job import Grid
 from .plan.plan_file import Plan, read_plan
+from .plan.planned_arms import planned_arms
 from .status import failures, render_plan, render_status
 from .store import State
 
@@ -65,12 +66,13 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
     grid = expand(plan, output)
     chosen = _chosen(grid, options.only)
     if options.dry_run:
-        show(render_plan(grid))
+        show(render_plan(grid, planned_arms(grid)))
     elif options.status:
         show(render_status(grid, _jobs(grid, options)))
     elif options.cancel:
         show(_cancel(grid, options))
     else:
+        planned_arms(grid)  # refuses runs that a report could not tell apart
         return _run(plan, grid, chosen, options, show)
     return True
 

@@ -4,6 +4,7 @@ import datetime
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..reading.arms import Arm
 from . import store
 from .plan.job import Cell, Grid
 from .store import State
@@ -58,11 +59,12 @@ def failures(cells: Iterable[Cell]) -> list[str]:
     return lines
 
 
-def render_plan(grid: Grid) -> str:
-    """Returns a table of all cells, their commands and what is there already.
+def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
+    """Returns a table of all cells, their arms and commands, and what is there already.
 
     Args:
         grid: The cells.
+        arms: The arm of each training run, by digest.
     """
     names = {digest: cell.name for digest, cell in grid.cells.items()}
     lines = []
@@ -70,6 +72,7 @@ def render_plan(grid: Grid) -> str:
         state = store.state_of(cell.folder)
         lines.append(f"{cell.name} ({'finished: reused' if state is State.FINISHED else 'to run'})")
         lines += [f"  also {alias}" for alias in cell.aliases]
+        lines += [f"  arm: {arms[cell.digest].label}"] if cell.digest in arms else []
         lines += [f"  after {names[digest]}" for digest in cell.needs if cell.kind != "report"]
         if cell.kind == "report":
             lines.append(f"  after all {len(cell.needs)} training runs")

@@ -15,6 +15,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path, one_line_errors
 
 from .plan.job import Cell, Grid
+from .plan.planned_arms import is_plain
 
 GRID = "grid.json"
 """Name of the file that says which folders hold the runs of the plan as it is now."""
@@ -74,12 +75,14 @@ def write_grid(grid: Grid, retries: int) -> None:
         grid: The cells.
         retries: How often a failed cell is tried again.
     """
-    runs = [
-        cell.folder.relative_to(grid.folder).as_posix()
+    trained = {
+        cell.folder.relative_to(grid.folder).as_posix(): cell
         for cell in grid.cells.values()
         if cell.kind in ("unimodal", "text_only", "clip_it")
-    ]
-    _write(grid.folder / GRID, {"runs": runs})  # first: it tells that the folder is a grid's
+    }
+    plain = [folder for folder, cell in trained.items() if is_plain(cell)]
+    # First: it tells that the folder is a grid's.
+    _write(grid.folder / GRID, {"runs": list(trained), "plain": plain})
     write_cells(grid, retries)
 
 

@@ -5,11 +5,10 @@ has right and the vision model wrong. Alone it is no evidence: on a binary task 
 on half of the vision errors. Every count here therefore comes with what independence would give.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
@@ -19,18 +18,17 @@ from ..significance.arrays import codes, correctness
 from ..significance.crossed import CrossedTest, crossed_mean
 from ..significance.effect_size import wilson_interval
 from ..significance.mcnemar import paired_table
-from ..significance.results import OPTIMISTIC, Result, finite_or_none
+from ..significance.results import Interval, OfSamples, Result
 
-Interval = tuple[float, float]
 BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complementarity(Result):
+class Complementarity(OfSamples):
     """Agreement in errors of one text model and one vision model on one test set.
 
     Intervals are Wilson's: these very models, independent samples. None is undefined (nothing to
-    divide by, or an empty comparison of a 2x2 table).
+    divide by, or an empty cell of a 2x2 table).
 
     Attributes:
         n: Number of samples.
@@ -86,17 +84,6 @@ class Complementarity(Result):
     mantel_haenszel_p: float | None
     mantel_haenszel_ci95: Interval | None
 
-    @property
-    def count_with_baseline(self) -> str:
-        """The count as it may be printed: beside what independence within classes gives."""
-        expected = self.expected_text_only_right_if_independent_within_class
-        return f"{self.text_only_right} ({expected:.1f} by chance)"
-
-    @property
-    def mark(self) -> str:
-        """The mark to print beside Wilson intervals."""
-        return OPTIMISTIC
-
 
 @dataclass(frozen=True, kw_only=True)
 class ComplementarityOverSeeds(Result):
@@ -104,8 +91,9 @@ class ComplementarityOverSeeds(Result):
 
     Attributes:
         text_only_right_counts: Count of each seed; mirror_counts: of the mirror.
-        expected_counts: Chance baseline within class of each seed's count.
-        mean: Mean of the counts; mirror_mean: of the mirror's; expected_mean: of the baselines.
+        mean: Mean of the counts; mirror_mean: of the mirror's.
+        expected_mean: Mean of the counts' chance baselines within class.
+        mirror_expected_mean: The same for the mirror.
         sd_ddof1: Their standard deviation (None with one seed); mirror_sd_ddof1: the mirror's.
         grid_text_by_vision: Count of every text seed (rows) with every vision seed (columns).
         grid_mean: Mean of the grid, which does not depend on how seeds are paired.
@@ -117,12 +105,12 @@ class ComplementarityOverSeeds(Result):
     """
 
     text_only_right_counts: tuple[int, ...]
-    expected_counts: tuple[float, ...]
     mean: float
     expected_mean: float
     sd_ddof1: float | None
     mirror_counts: tuple[int, ...]
     mirror_mean: float
+    mirror_expected_mean: float
     mirror_sd_ddof1: float | None
     grid_text_by_vision: tuple[tuple[int, ...], ...]
     grid_mean: float
@@ -132,12 +120,6 @@ class ComplementarityOverSeeds(Result):
     text_only_right_all_seeds: int
     rate_crossed: CrossedTest
     mirror_rate_crossed: CrossedTest
-
-    @property
-    def count_with_baseline(self) -> str:
-        """Mean and SD of the count as they may be printed: beside the mean chance baseline."""
-        sd = "" if self.sd_ddof1 is None else f" +- {self.sd_ddof1:.1f}"
-        return f"{self.mean:.1f}{sd} ({self.expected_mean:.1f} by chance)"
 
 
 def complementarity(
@@ -153,32 +135,10 @@ def complementarity(
     Raises:
         InputError: Shapes that do not fit, or missing values.
     """
-    text, vision, labels = _one_run(targets, text_predictions, vision_predictions)
-    return _complementarity(text, vision, labels)
-
-
-def complementarity_by_class(
-    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
-) -> pd.DataFrame:
-    """Returns one row of `complementarity` per true class, indexed by the class.
-
-    Args:
-        targets: As for `complementarity`.
-        text_predictions: As for `complementarity`.
-        vision_predictions: As for `complementarity`.
-
-    Raises:
-        InputError: As `complementarity`.
-    """
-    text, vision, labels = _one_run(targets, text_predictions, vision_predictions)
-    names = np.asarray(targets)
-    classes = np.unique(names)
-    rows = []
-    for name in classes:
-        member = names == name
-        row = _complementarity(text[member], vision[member], np.zeros_like(labels[member]))
-        rows.append(_as_row(row))
-    return pd.DataFrame(rows, index=pd.Index(classes, name="class"))
+    text, vision, labels = _runs(targets, text_predictions, vision_predictions)
+    if len(text) != 1:
+        raise InputError(f"predictions of {len(text)} seeds: use complementarity_over_seeds")
+    return _complementarity(text[0], vision[0], labels)
 
 
 def complementarity_by_seed(
@@ -220,17 +180,20 @@ def complementarity_over_seeds(
     grid = text.astype(np.int64) @ (~vision).T.astype(np.int64)
     mirror_grid = (~text).astype(np.int64) @ vision.T.astype(np.int64)
     counts, mirror = rescued.sum(axis=1), lost.sum(axis=1)
-    expected = [_expected_within_class(t, v, labels) for t, v in zip(text, vision, strict=True)]
+    pairs = list(zip(text, vision, strict=True))
+    expected = [_expected_within_class(t, v, labels) for t, v in pairs]
     several = len(text) > 1
     crossed = crossed_mean(rescued, clusters=clusters)
     return ComplementarityOverSeeds(
         text_only_right_counts=tuple(counts.tolist()),
-        expected_counts=tuple(expected),
         mean=float(counts.mean()),
         expected_mean=float(np.mean(expected)),
         sd_ddof1=float(counts.std(ddof=1)) if several else None,
         mirror_counts=tuple(mirror.tolist()),
         mirror_mean=float(mirror.mean()),
+        mirror_expected_mean=float(
+            np.mean([_expected_within_class(v, t, labels) for t, v in pairs])
+        ),
         mirror_sd_ddof1=float(mirror.std(ddof=1)) if several else None,
         grid_text_by_vision=tuple(tuple(row) for row in grid.tolist()),
         grid_mean=float(grid.mean()),
@@ -257,16 +220,6 @@ def _runs(
         )
     labels, _ = codes(targets, text.shape[1], "targets")
     return text, vision, labels
-
-
-def _one_run(
-    targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
-) -> tuple[BoolArray, BoolArray, NDArray[np.int64]]:
-    """Returns correctness of both models [samples] and integer labels [samples]."""
-    text, vision, labels = _runs(targets, text_predictions, vision_predictions)
-    if len(text) != 1:
-        raise InputError(f"predictions of {len(text)} seeds: use complementarity_over_seeds")
-    return text[0], vision[0], labels
 
 
 def _complementarity(
@@ -326,7 +279,7 @@ def _expected_within_class(text: BoolArray, vision: BoolArray, labels: NDArray[n
 
 
 def _odds(table: NDArray[np.int64]) -> dict[str, Any]:
-    """Returns the odds ratio of a 2x2 table; None if a comparison is empty."""
+    """Returns the odds ratio of a 2x2 table; None if a cell is empty."""
     if (table == 0).any():
         return {"odds_ratio": None, "odds_ratio_ci95": None, "yule_q": None}
     odds: Any = Table2x2(table)
@@ -351,21 +304,14 @@ def _mantel_haenszel(
     strata = [table for table in strata if table.sum() > 1]
     agree = sum(t[0, 0] * t[1, 1] / t.sum() for t in strata)
     differ = sum(t[0, 1] * t[1, 0] / t.sum() for t in strata)
-    if agree == 0 or differ == 0:
-        return {
-            "mantel_haenszel_odds_ratio": None,
-            "mantel_haenszel_p": None,
-            "mantel_haenszel_ci95": None,
-        }
-    pooled: Any = StratifiedTable(np.stack(strata, axis=2).astype(np.float64))
-    low, high = (finite_or_none(limit) for limit in pooled.oddsratio_pooled_confint())
+    ratio = p = low = high = None
+    if agree != 0 and differ != 0:
+        pooled: Any = StratifiedTable(np.stack(strata, axis=2).astype(np.float64))
+        ratio, p = pooled.oddsratio_pooled, pooled.test_null_odds(correction=False).pvalue
+        low, high = pooled.oddsratio_pooled_confint()
+        ratio, p, low, high = (float(x) if np.isfinite(x) else None for x in (ratio, p, low, high))
     return {
-        "mantel_haenszel_odds_ratio": finite_or_none(pooled.oddsratio_pooled),
-        "mantel_haenszel_p": finite_or_none(pooled.test_null_odds(correction=False).pvalue),
+        "mantel_haenszel_odds_ratio": ratio,
+        "mantel_haenszel_p": p,
         "mantel_haenszel_ci95": None if low is None or high is None else (low, high),
     }
-
-
-def _as_row(result: Complementarity) -> dict[str, Any]:
-    """Returns a result's measures as a row of a table."""
-    return {field.name: getattr(result, field.name) for field in fields(result)}

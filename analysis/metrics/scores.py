@@ -45,8 +45,8 @@ def confusion(predictions: ArrayLike, targets: ArrayLike, n_classes: int) -> NDA
         n_classes: Number of classes.
     """
     predicted = np.atleast_2d(np.asarray(predictions)).astype(np.int64)
-    comparisons = np.asarray(targets).astype(np.int64) * n_classes + predicted
-    counts = np.bincount(comparisons.ravel(), minlength=n_classes**2)
+    places = np.asarray(targets).astype(np.int64) * n_classes + predicted
+    counts = np.bincount(places.ravel(), minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes) / len(predicted)
 
 

@@ -47,25 +47,22 @@ def inspect_tables(
     if gallery and not (output and images and reports):
         raise InputError("--gallery needs --output, --images and --reports")
     read = [read_pairs(path) for path in paths]
-    names = _names(paths, [made for _, made in read])
-    tables = {name: pairs for name, (pairs, _) in zip(names, read, strict=True)}
-    made = {name: provenance for name, (_, provenance) in zip(names, read, strict=True)}
+    tables = dict(zip(_names(paths, [made for _, made in read]), read, strict=True))
     rows, purity = [], []
-    for name, pairs in tables.items():
+    for name, (pairs, made) in tables.items():
         for split, part in pairs.groupby("split", sort=False):
             labels = None
             if images is not None and split == LABELLED:
-                labels = _labels(made[name], str(split), images, part)
+                labels = _labels(made, str(split), images, part)
                 best = part.loc[part["rank"] == 0]
                 purity.append(diagnostics.purity_of_reports(best, labels).assign(table=name))
-            count = _report_count(made[name], part)
-            numbers = diagnostics.summarize(part, count, labels)
+            numbers = diagnostics.summarize(part, _report_count(made, part), labels)
             rows.append({"table": name, "split": split, **numbers})
     summary = pd.DataFrame(rows)
     if output is not None:
-        _write(output, summary, tables, purity)
+        _write(output, summary, {name: pairs for name, (pairs, _) in tables.items()}, purity)
     if gallery and output and images and reports:
-        _gallery(tables[names[0]], made[names[0]], output, images, reports, column)
+        _gallery(*read[0], output, images, reports, column)
     return summary
 
 

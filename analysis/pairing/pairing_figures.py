@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ..figures.style import LINES
 from .diagnostics import TOP_REPORTS
 
 _BINS = 50
-_LINES = ("-", "--", ":", "-.")
 
 
 def plot_similarities(tables: Mapping[str, pd.DataFrame], ax: Axes) -> None:
@@ -26,7 +26,7 @@ def plot_similarities(tables: Mapping[str, pd.DataFrame], ax: Axes) -> None:
     if shown:
         bins = np.histogram_bin_edges(np.concatenate(list(shown.values())), _BINS)
         for position, (name, value) in enumerate(shown.items()):
-            line = _LINES[position % len(_LINES)]
+            line = LINES[position % len(LINES)]
             ax.hist(value, bins.tolist(), histtype="step", density=True, label=name, linestyle=line)
         ax.legend(frameon=False)
     ax.set_xlabel("cosine similarity of image and best report")
@@ -42,7 +42,9 @@ def plot_occurrences(counts: Mapping[str, pd.Series], ax: Axes) -> None:
     """
     for position, (name, count) in enumerate(counts.items()):
         used = np.asarray(count[count > 0])
-        ax.plot(np.arange(1, len(used) + 1), used, label=name, linestyle=_LINES[position % 4])
+        ax.plot(
+            np.arange(1, len(used) + 1), used, label=name, linestyle=LINES[position % len(LINES)]
+        )
     ax.axvline(TOP_REPORTS, color="grey", linewidth=0.8, linestyle=":")
     ax.set_xscale("log")
     ax.set_yscale("log")

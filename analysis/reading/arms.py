@@ -1,46 +1,28 @@
-"""Which arm of an experiment a run belongs to, read off the configuration that it ran with."""
+"""Which arm of an experiment a run belongs to: what its settings differ in from the base."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import collections
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.pairing_table import CONTROLS
-from clipit_eva.reports.prompts import PREFIX as PROMPTS
+from clipit_eva.eva.recorded_config import RecordedConfig
+from clipit_eva.tasks import configs
 
-UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"
-
-METHOD_OF_BRANCH = {"vision": UNIMODAL, "text": TEXT_ONLY, "fused": CLIP_IT}
-"""Method of a run, by the branch that its prediction rests on."""
+from .run_settings import (
+    CLIP_IT,
+    METHOD_OF_BRANCH,
+    OF_TEXT,
+    TEXT_ONLY,
+    UNIMODAL,
+    Settings,
+    idle,
+    settings_of,
+)
 
 LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
 """Names of the methods in print."""
-
-TEXT_RECIPE = {
-    "top-k": 1,
-    "pairing": "nearest",
-    "CLIP model": "conch",
-    "report policy": "truncate",
-    "reports": "unprepared",
-}
-"""The settings of the pairs, which text-only runs share with CLIP-IT."""
-
-RECIPE = {
-    "rank": 16,
-    "alpha": 8,
-    "LoRA dropout": 0,
-    "targets": "Linear",
-    "lambda": 1,
-    "learning rate": 0.001,
-    "criterion": "cross_entropy",
-    "vision head": "from unimodal",
-    "vision head LoRA": False,
-    **TEXT_RECIPE,
-}
-"""The settings that "CLIP-IT" without further words stands for, where runs differ in them."""
-
-CROSS_ENTROPIES = (None, "cross_entropy", "binary_cross_entropy")
-"""The default criterion of multiclass and binary tasks: one setting."""
 
 NO_TEXT = "no_text"
 """Name of the ablation with the same layers that reads no report."""
@@ -49,23 +31,7 @@ REPLACED = "replaced_pairs_"
 """Begins the names of arms with a share of the pairs replaced; the percentage follows."""
 
 Part = tuple[str, str]
-"""A factor's name in files, and in print."""
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What a run's configuration says about its arm.
-
-    Attributes:
-        method: `unimodal`, `text_only` or `clip_it`.
-        factors: What the run ablates or controls; empty for the full method.
-        settings: Settings that have an effect here, by name: of CLIP-IT those of `RECIPE`, of
-            text-only runs those of `TEXT_RECIPE`.
-    """
-
-    method: str
-    factors: tuple[Part, ...] = ()
-    settings: tuple[tuple[str, Any], ...] = ()
+"""A difference's name in files, and in print."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +41,12 @@ class Arm:
     Attributes:
         name: Name in files and columns, such as `no_text`.
         label: Name in print.
+        method: What it is or varies: a key of `LABELS`, or the class of a baseline's model.
     """
 
     name: str
     label: str
+    method: str = CLIP_IT
 
     @property
     def order(self) -> tuple[int, str]:
@@ -95,199 +63,195 @@ class Arm:
         return None if percent == self.name or "+" in percent else float(percent) / 100
 
 
-def traits(
-    config: Mapping[str, Any], branch: str, pairing: Mapping[str, Any] | None = None
-) -> Traits:
-    """Reads a run's traits off its configuration.
-
-    Args:
-        config: `config` of a predictions table's provenance.
-        branch: The branch that the run's prediction rests on.
-        pairing: Provenance of the run's pairing table, if known: tells controls (`control`, a
-            word such as `shuffled`; `replaced_share`, in [0, 1]) and policies from plain pairs.
-    """
-    method = METHOD_OF_BRANCH[branch]
-    model, pairing = _part(config, "model"), pairing or {}
-    arguments, reports = _part(model, "init_args"), _reports(config)
-    if method == UNIMODAL:
-        return Traits(method, tuple(_other_model(model)))
-    factors = [*_texts(reports, pairing), *_pairs(pairing)]
-    settings = list(_text_settings(config, reports, pairing))
-    if method == TEXT_ONLY:
-        return Traits(method, tuple(factors), tuple(settings))
-    lora = _unfolded(arguments, "lora")
-    if float(arguments.get("distill_weight", 1)) == 0:
-        factors, settings = [(NO_TEXT, "no text (same layers)")], []
-    else:
-        factors += _text_factors(arguments, lora)
-    if lora.get("vision") is False:
-        factors.append(("no_lora", "no LoRA (frozen backbone)"))
-    return Traits(method, tuple(factors), (*_settings(arguments, lora), *settings))
+def _percent(name: str, words: str) -> Callable[[Any], Part]:
+    """Names a difference by a share."""
+    return lambda share: (f"{name}{100 * share:g}", words.format(f"{100 * share:g}%"))
 
 
-def resolve(runs: Sequence[Traits]) -> list[Arm]:
+def _value(words: str) -> Callable[[Any], Part]:
+    """Names a difference by words and its value."""
+
+    def part(value: Any) -> Part:
+        shown = f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+        return shown.replace(" ", "_").replace("+", "_").lower(), shown
+
+    return part
+
+
+def _either(yes: Part, no: Part) -> Callable[[Any], Part]:
+    """Names a difference that is on or off."""
+    return lambda on: yes if on else no
+
+
+NO_TEXT_PART = (NO_TEXT, "no text (same layers)")
+_HEAD = _value("vision head")
+_LABELS: dict[str, Callable[[Any], Part]] = {
+    "no_text": lambda _: NO_TEXT_PART,
+    "pairing.prompts": lambda _: ("class_prompts", "class prompts instead of reports"),
+    "pairing.control": lambda control: (f"{control}_pairs", f"{control} pairs"),
+    "pairing.replaced_share": _percent(REPLACED, "{} of pairs replaced at random"),
+    "model.word_dropout": _percent("word_dropout_", "{} of report words dropped"),
+    "model.lora.text": _either(("text_lora", "text LoRA"), ("no_text_lora", "no text LoRA")),
+    "model.text_gradient": _either(
+        ("text_gradient", "text gradient"),
+        ("stop_gradient", "stop-gradient (the text encoder gets none)"),
+    ),
+    "model.lora.vision": _either(("lora", "LoRA"), ("no_lora", "no LoRA (frozen backbone)")),
+    "model.lora.rank": _value("rank"),
+    "model.lora.alpha": _value("alpha"),
+    "model.lora.dropout": _value("LoRA dropout"),
+    "model.lora.targets": _value("targets"),
+    "model.distill_weight": _value("lambda"),
+    "model.optimizer.lr": _value("learning rate"),
+    "model.criterion": _value("criterion"),
+    "model.criterion.class": _value("criterion"),
+    "model.vision_head_checkpoint": _either(_HEAD("from unimodal"), _HEAD("from scratch")),
+    "model.vision_head_lora": _value("vision head LoRA"),
+    "top_k": _value("top-k"),
+    "pairing.policy": _value("pairing"),
+    "reports.clip_model": _value("CLIP model"),
+    "reports.policy": _value("report policy"),
+    "data.dataloaders.train.batch_size": _value("batch size"),
+    "trainer.max_steps": _value("steps"),
+}
+"""How differences are named, in this order; others by the last words of the setting."""
+
+_FULL: Settings = {
+    "no_text": False,
+    "pairing.prompts": False,
+    "pairing.control": None,
+    "pairing.replaced_share": 0,
+    "model.word_dropout": 0,
+    "model.text_gradient": True,
+}
+"""What the methods are by definition: another value ablates or controls them, however many runs
+share it."""
+
+
+def resolve(runs: Sequence[tuple[str, Settings]], plain: Sequence[bool] | None = None) -> list[Arm]:
     """Names the arm of each run of one dataset and backbone.
 
-    Settings that all runs of CLIP-IT share name no arm. Its full arm has the recipe's values of the
-    others; if no run has them, the one combination that is there. Other settings are named after
-    what differs from the full arm: those of text-only runs too, unless there is no CLIP-IT.
+    A method's base are the settings of the plain runs of its plan, or else of each setting the
+    value that most of its arms have; where two values are as frequent, the shipped config's.
+    Settings that all runs share name no arm. Text-only runs are named after what differs from full
+    CLIP-IT in what both read.
 
     Args:
-        runs: Traits of all runs of one dataset and backbone.
+        runs: Method and settings of all runs of one dataset and backbone.
+        plain: Which of them a plan trains as the methods themselves; `None` if nothing tells.
 
     Raises:
-        InputError: Several combinations of settings and none is the recipe's: which of them is
+        InputError: Several combinations of settings and none is the shipped one: which of them is
             the headline must not be decided by looking at results.
     """
-    full = [run for run in runs if run.method == CLIP_IT]
-    base = _base(full or [run for run in runs if run.method == TEXT_ONLY])
-    arms = []
-    for run in runs:
-        parts = list(run.factors)
-        for name, value in run.settings:
-            if value != base[name]:
-                words = _words([(name, value)])
-                parts.append((words.replace(" ", "_").replace("+", "_").lower(), words))
-        arms.append(_arm(run.method, parts))
-    return arms
+    completed = [(method, _completed(method, settings)) for method, settings in runs]
+    plain = plain or [False] * len(runs)
+    bases: dict[str, Settings] = {}
+    for method in sorted({name for name, _ in runs}, key=lambda name: name != CLIP_IT):
+        mine = [(own, is_plain) for (name, own), is_plain in zip(completed, plain, strict=True)
+                if name == method]  # fmt: skip
+        known = [own for own, is_plain in mine if is_plain] or [own for own, _ in mine]
+        bases[method] = _base(method, known)
+        if method == TEXT_ONLY:
+            read = {k: v for k, v in bases.get(CLIP_IT, {}).items() if k.startswith(_OF_PAIRS)}
+            bases[method] = {**bases[method], **read}
+    return [_arm(method, settings, bases[method]) for method, settings in completed]
 
 
-def _arm(method: str, parts: Sequence[Part]) -> Arm:
-    """Returns the arm of a method with some factors."""
-    if not parts:
-        return Arm(method, LABELS[method])
-    names = [name for name, _ in parts]
-    labels = [label for _, label in parts]
+_OF_PAIRS = ("pairing.", "reports.", "top_k")
+
+
+def _completed(method: str, settings: Settings) -> Settings:
+    """Returns settings with those of the model and the pairs that they do not name as shipped."""
+    no_text = method == CLIP_IT and settings.get("model.distill_weight") == 0
+    shipped = {k: v for k, v in _shipped(method).items() if k.startswith(("model.", *_OF_PAIRS))}
+    completed = {**shipped, **settings, "no_text": no_text}
+    if no_text:
+        del completed["model.distill_weight"]
+    skipped = idle(settings)
+    return {key: value for key, value in completed.items() if not key.startswith(skipped)}
+
+
+def _arm(method: str, settings: Settings, base: Settings) -> Arm:
+    """Returns the arm of a run."""
+    parts = _parts(_differences(settings, base))
     if method == CLIP_IT:
-        return Arm("+".join(names), ", ".join(labels))
-    return Arm("+".join([method, *names]), ", ".join([LABELS[method], *labels]))
+        parts = parts or [(CLIP_IT, LABELS[CLIP_IT])]
+    else:
+        parts = [(method, LABELS.get(method, method)), *parts]
+    name = "+".join(name for name, _ in parts)
+    return Arm(name, ", ".join(label for _, label in parts), method)
 
 
-def _base(runs: Sequence[Traits]) -> dict[str, Any]:
-    """Returns the settings of the full arm of runs of one method."""
-    values: dict[str, set[Any]] = {}
-    for run in runs:
-        for name, value in run.settings:
-            values.setdefault(name, set()).add(value)
-    shared = {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
-    base = {**RECIPE, **shared}
-    full = {
-        tuple((name, value) for name, value in run.settings if value != base[name])
-        for run in runs
-        if not run.factors
+def _differences(settings: Settings, base: Settings) -> dict[str, Any]:
+    """Returns the settings that are other than the base's, and have an effect in both."""
+    different = {
+        key: settings.get(key)
+        for key in settings.keys() | base.keys()
+        if settings.get(key) != base.get(key) and not key.startswith(_skipped(settings))
     }
-    if not full or () in full:
+    if any(key.startswith(("reports.preparation.", "pairing.prompts")) for key in different):
+        different.pop("pairing.reports", None)  # other texts, as that says already
+    return different
+
+
+def _skipped(settings: Settings) -> tuple[str, ...]:
+    """Returns the beginnings of the names of settings in which a run differs from no other."""
+    return idle(settings) + (("model.distill_weight", *OF_TEXT) if settings["no_text"] else ())
+
+
+def _parts(different: Mapping[str, Any]) -> list[Part]:
+    """Names differences, each once: a transform of three datasets differs in one setting."""
+    known = list(_LABELS)
+    values: dict[str, set[Any]] = {}
+    for key, value in different.items():
+        values.setdefault(key.rpartition(".")[2], set()).add(value)
+    parts, prepared = [], {}
+    for key in sorted(different, key=lambda k: (known.index(k) if k in known else len(known), k)):
+        short = key.rpartition(".")[2]
+        if key.startswith("reports.preparation."):
+            prepared[short] = different[key]
+        else:
+            words = (short if len(values[short]) == 1 else key).replace("_", " ")
+            parts.append(_LABELS.get(key, _value(words))(different[key]))
+    if prepared:
+        shown = " ".join(f"{name} {str(value).lower()}" for name, value in prepared.items())
+        parts.append(_value("reports")(shown))
+    return list(dict.fromkeys(parts))
+
+
+def _base(method: str, runs: Sequence[Settings]) -> Settings:
+    """Returns the settings of a method's full arm."""
+    shipped = {**_shipped(method), "no_text": False}
+    arms = list({tuple(sorted(run.items())): run for run in runs}.values())
+    base = {}
+    for key in {key for arm in arms for key in arm}:
+        counted = [arm.get(key) for arm in arms if not key.startswith(_skipped(arm))]
+        values = collections.Counter(counted)
+        most = [value for value, count in values.most_common() if count == max(values.values())]
+        base[key] = most[0] if len(most) == 1 else shipped.get(key)
+    base |= {key: value for key, value in _FULL.items() if value is not None and key in base}
+    base.pop("pairing.control", None)
+    full = [arm for arm in arms if all(arm.get(key, off) == off for key, off in _FULL.items())]
+    others = [_differences(arm, base) for arm in full]
+    if not others or {} in others:
         return base
-    if len(full) > 1:
-        listed = "; ".join(sorted(_words(deviations) for deviations in full))
+    if len(others) > 1:
+        listed = "; ".join(sorted(", ".join(label for _, label in _parts(one)) for one in others))
         raise InputError(
-            f"several settings of {LABELS[runs[0].method]} ({listed}) and none is the default: "
+            f"several settings of {LABELS.get(method, method)} ({listed}) and none is the default: "
             "which one is the headline must be fixed beforehand; report each in a folder of its own"
         )
-    return {**base, **dict(full.pop())}
+    return {**base, **others[0]}
 
 
-def _words(settings: Sequence[tuple[str, Any]]) -> str:
-    """Returns settings in words, such as "rank 8, learning rate 0.0003"."""
-    shown = [(n, f"{v:g}" if isinstance(v, float) else v) for n, v in settings]
-    return ", ".join(f"{name} {value}" for name, value in shown)
-
-
-def _reports(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the arguments of the reports that a run read in training."""
-    own = _part(config, "model", "init_args", "reports", "init_args")
-    return own or _part(_train(config), "reports", "init_args")
-
-
-def _train(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the arguments of the training data."""
-    return _part(config, "data", "init_args", "datasets", "init_args", "train", "init_args")
-
-
-def _texts(reports: Mapping[str, Any], pairing: Mapping[str, Any]) -> Iterator[Part]:
-    """Yields that class prompts were read instead of reports."""
-    sources = (reports.get("path"), _part(pairing, "reports").get("source"))
-    if any(isinstance(source, str) and source.startswith(PROMPTS) for source in sources):
-        yield "class_prompts", "class prompts instead of reports"
-
-
-def _pairs(pairing: Mapping[str, Any]) -> Iterator[Part]:
-    """Yields the control that a pairing table's provenance declares."""
-    control = pairing.get("control")
-    if isinstance(control, str) and control:
-        yield f"{control}_pairs", f"{control} pairs"
-    share = float(pairing.get("replaced_share") or 0)
-    if share:
-        percent = f"{100 * share:g}"
-        yield f"{REPLACED}{percent}", f"{percent}% of pairs replaced at random"
-
-
-def _text_factors(arguments: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[Part]:
-    """Yields what a run that reads reports does otherwise in training."""
-    dropped = float(arguments.get("word_dropout") or 0)
-    if dropped:
-        percent = f"{100 * dropped:g}"
-        yield f"word_dropout_{percent}", f"{percent}% of report words dropped"
-    if lora.get("text") is True:
-        yield "text_lora", "text LoRA"
-    if arguments.get("text_gradient") is False:
-        yield "stop_gradient", "stop-gradient (the text encoder gets none)"
-
-
-def _other_model(model: Mapping[str, Any]) -> Iterator[Part]:
-    """Yields the class of a vision model that is not eva's linear probe."""
-    name = str(model.get("class_path", "HeadModule")).rpartition(".")[2]
-    if name != "HeadModule":
-        yield name, name
-
-
-def _settings(arguments: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields CLIP-IT's settings that have an effect; missing ones are the recipe's."""
-    if lora.get("vision") is not False or lora.get("text") is True:
-        yield "rank", int(lora.get("rank", RECIPE["rank"]))
-        yield "alpha", float(lora.get("alpha", RECIPE["alpha"]))
-        yield "LoRA dropout", float(lora.get("dropout", RECIPE["LoRA dropout"]))
-        targets = lora.get("targets") or RECIPE["targets"]
-        yield "targets", targets if isinstance(targets, str) else "+".join(map(str, targets))
-    weight = float(arguments.get("distill_weight", 1))
-    if weight:
-        yield "lambda", weight
-    optimizer = _part(arguments, "optimizer", "init_args")
-    yield "learning rate", float(optimizer.get("lr", RECIPE["learning rate"]))
-    criterion = arguments.get("criterion")
-    if isinstance(criterion, Mapping):
-        criterion = str(criterion.get("class_path")).rpartition(".")[2]
-    yield "criterion", RECIPE["criterion"] if criterion in CROSS_ENTROPIES else criterion
-    scratch = arguments.get("vision_head_checkpoint") is None
-    yield "vision head", "from scratch" if scratch else RECIPE["vision head"]
-    yield "vision head LoRA", bool(arguments.get("vision_head_lora", False))
-
-
-def _text_settings(
-    config: Mapping[str, Any], reports: Mapping[str, Any], pairing: Mapping[str, Any]
-) -> Iterator[tuple[str, Any]]:
-    """Yields the settings of the pairs; missing ones are the recipe's."""
-    yield "top-k", int(_train(config).get("top_k") or RECIPE["top-k"])
-    policy = dict(_part(pairing, "policy"))
-    name = policy.pop("name", RECIPE["pairing"])
-    if name in CONTROLS:  # a factor, not a setting
-        name, policy = RECIPE["pairing"], {}
-    yield "pairing", _words([("", name), *sorted(policy.items())]).strip().replace(",", "")
-    yield "CLIP model", str(reports.get("clip_model") or RECIPE["CLIP model"]).rpartition("/")[2]
-    yield "report policy", str(reports.get("policy") or RECIPE["report policy"])
-    done = _unfolded(reports, "preparation").items()
-    kept = [(name, value) for name, value in done if value not in (None, False, "keep")]
-    yield "reports", _words(sorted(kept)).replace(",", "") or RECIPE["reports"]
-
-
-def _unfolded(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Returns nested arguments, given with or without their class."""
-    return _part(mapping, key, "init_args") or _part(mapping, key)
-
-
-def _part(mapping: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """Returns a nested mapping, empty where there is none."""
-    value: Any = mapping
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
+@functools.cache
+def _shipped(method: str) -> Settings:
+    """Returns a method's settings as shipped; CLIP-IT's vision head starts from a unimodal run."""
+    if method not in LABELS:
+        return {}
+    branch = next(branch for branch, name in METHOD_OF_BRANCH.items() if name == method)
+    config = RecordedConfig(configs.resolved(configs.path(f"{method}/bach"), {}))
+    settings = {**settings_of(config, branch)}
+    settings["model.vision_head_checkpoint"] = method == CLIP_IT
+    return settings

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipit_eva import files
+from clipit_eva.eva.recorded_config import RecordedConfig
 
 
 def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | None:
@@ -28,7 +29,7 @@ def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | 
     if isinstance(own, Mapping):
         return own
     digest = (provenance.get("inputs") or {}).get("pairing_table")
-    path = _find(provenance.get("config"), "pairing_table")
+    path = RecordedConfig(provenance.get("config") or {}).first("pairing_table")
     if digest is None or path is None:
         return None
     for folder in (Path(), *run.absolute().parents):
@@ -48,14 +49,3 @@ def _read(path: Path, _: int) -> tuple[Mapping[str, Any], str]:
     except (pa.ArrowException, OSError):
         return {}, ""
     return json.loads(metadata.get(files.PROVENANCE_KEY, b"{}")), files.sha256_file(path)
-
-
-def _find(value: Any, key: str) -> str | None:
-    """Returns the first string under a key, anywhere in nested configuration."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get(key), str):
-            return value[key]
-        value = list(value.values())
-    if isinstance(value, list):
-        return next((found for item in value if (found := _find(item, key)) is not None), None)
-    return None

@@ -15,17 +15,17 @@ Jobs of an older plan may lie beside them and must not be read.
 """
 
 
-def find_tables(folder: Path) -> list[Path]:
-    """Returns the predictions tables below a folder, sorted.
+def find_tables(folder: Path) -> dict[Path, bool]:
+    """Returns the predictions tables below a folder, sorted, and which a plan has as methods.
 
     Args:
         folder: Any folder. In it and below, folders with a `grid.json` hold the runs that it lists
-            and no others.
+            and no others; those in its `plain` are the methods themselves.
 
     Raises:
         InputError: A `grid.json` is not as it should be.
     """
-    return sorted(dict.fromkeys(_below(folder)))
+    return dict(sorted(_below(folder)))
 
 
 def missing_runs(folder: Path) -> list[Path]:
@@ -42,22 +42,22 @@ def missing_runs(folder: Path) -> list[Path]:
     return [run for run in _listed(folder) if next(_below(run), None) is None]
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, plain: bool = False) -> Iterator[tuple[Path, bool]]:
     """Yields the tables in a folder and below; links to folders are not followed."""
     if (folder / GRID).is_file():
-        for run in _listed(folder):
-            yield from _below(run)
+        for run, is_plain in _listed(folder).items():
+            yield from _below(run, is_plain)
         return
     if (folder / FILENAME).is_file():
-        yield folder / FILENAME
+        yield folder / FILENAME, plain
     if folder.is_dir():
         for child in sorted(folder.iterdir()):
             if child.is_dir() and not child.is_symlink():
-                yield from _below(child)
+                yield from _below(child, plain)
 
 
-def _listed(folder: Path) -> list[Path]:
-    """Returns the folders of a grid's runs."""
+def _listed(folder: Path) -> dict[Path, bool]:
+    """Returns the folders of a grid's runs, and which are the methods themselves."""
     path = folder / GRID
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -74,4 +74,5 @@ def _listed(folder: Path) -> list[Path]:
         raise InputError(
             f"{path} lists {outside[0]}, which is no folder below it; run the grid again"
         )
-    return [folder / name for name in names]
+    plain = {os.path.normpath(str(run)) for run in content.get("plain") or ()}
+    return {folder / name: name in plain for name in names}

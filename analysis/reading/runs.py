@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.predictions import predictions_table
 
-from . import arms
 from .pairing_facts import pairing_of
 from .run_files import find_tables
+from .run_settings import METHOD_OF_BRANCH, Settings, method_of, settings_of
 from .samples import Samples
 
 TEST = "test"
@@ -32,7 +33,8 @@ class Run:
 
     Attributes:
         path: The predictions table.
-        traits: What its configuration says about its arm.
+        method: `unimodal`, `text_only`, `clip_it`, or the class of a baseline's model.
+        settings: What of its configuration has an effect on results.
         backbone: Name of the vision backbone in eva's registry; None without one.
         dataset: Class name of the eva dataset.
         seed: The global seed of the session; None if it was not recorded.
@@ -43,10 +45,12 @@ class Run:
         provenance: Everything that the table says about its making.
         pairing: What the pairing table says about its own making; None if there is none, or it
             is gone or has changed since.
+        plain: Whether a grid's plan trained it as the method itself.
     """
 
     path: Path
-    traits: arms.Traits
+    method: str
+    settings: Settings
     backbone: str | None
     dataset: str
     seed: int | None
@@ -56,16 +60,17 @@ class Run:
     probabilities: NDArray[np.float32]
     provenance: Mapping[str, Any]
     pairing: Mapping[str, Any] | None = None
-
-    @property
-    def method(self) -> str:
-        """`unimodal`, `text_only` or `clip_it`."""
-        return self.traits.method
+    plain: bool = False
 
     @property
     def replicate(self) -> tuple[int | None, str]:
         """What tells runs of one arm apart: the seed and the number in its session."""
         return self.seed, self.number
+
+    @property
+    def config(self) -> RecordedConfig:
+        """The configuration that it ran with."""
+        return RecordedConfig(self.provenance["config"])
 
     @property
     def config_digest(self) -> str:
@@ -88,11 +93,11 @@ def read_runs(folder: Path) -> list[Run]:
         raise InputError(f"{folder} is no folder; give the folder of some runs")
     known: dict[str, Samples] = {}
     runs = []
-    for path in find_tables(folder):
+    for path, plain in find_tables(folder).items():
         run = read_run(path)
         if run is not None:
             shared = known.setdefault(run.test_set.digest, run.test_set)
-            runs.append(dataclasses.replace(run, test_set=shared))
+            runs.append(dataclasses.replace(run, test_set=shared, plain=plain))
     if not runs:
         raise InputError(
             f"{folder} holds no {predictions_table.FILENAME} of a test; finish a run first"
@@ -112,16 +117,16 @@ def read_run(path: Path) -> Run | None:
     if not len(rows):
         return None
     present = set(rows["branch"].unique().to_pylist())
-    branch = next((b for b in reversed(arms.METHOD_OF_BRANCH) if b in present), None)
+    branch = next((b for b in reversed(METHOD_OF_BRANCH) if b in present), None)
     if branch is None:
-        listed = ", ".join(arms.METHOD_OF_BRANCH)
+        listed = ", ".join(METHOD_OF_BRANCH)
         raise InputError(f"predictions table {path} has none of the branches {listed}")
     rows = rows.filter(pc.field("branch") == branch)
     index = _integers(rows, "index", path)
     if (np.diff(index) <= 0).any():
         rows = rows.take(np.argsort(index, kind="stable"))
         index = _integers(rows, "index", path)
-    config = provenance["config"]
+    config = RecordedConfig(provenance["config"])
     pairing = pairing_of(provenance, path)
     dataset = provenance["datasets"][0]
     test_set = Samples.make(
@@ -132,8 +137,9 @@ def read_run(path: Path) -> Run | None:
     _check_classes(path, probabilities.shape[1], predictions, test_set)
     return Run(
         path=path,
-        traits=arms.traits(config, branch, pairing),
-        backbone=_backbone(config),
+        method=method_of(config, branch),
+        settings=settings_of(config, branch, pairing),
+        backbone=config.backbone,
         dataset=dataset["class"].rpartition(".")[2],
         seed=provenance.get("seed"),
         number=Path(provenance["run"]).name,
@@ -223,10 +229,3 @@ def _check_classes(
 def _order(run: Run) -> tuple[str, str, str, int, str]:
     """Returns what runs are ordered by."""
     return run.dataset, run.backbone or "", run.method, run.seed or 0, run.number
-
-
-def _backbone(config: Mapping[str, Any]) -> str | None:
-    """Returns the backbone's name as the run's configuration has it."""
-    model = config.get("model", {}).get("init_args", {})
-    backbone = model.get("backbone") or {}
-    return backbone.get("init_args", {}).get("model_name") or backbone.get("class_path")

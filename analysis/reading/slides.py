@@ -76,21 +76,5 @@ def data_roots(run: Run) -> list[Path]:
 
 def dataset_arguments(run: Run) -> Mapping[str, Any]:
     """Returns the arguments of the eva dataset that a run was tested on; empty if unknown."""
-    class_path = run.provenance["datasets"][0]["class"]
-    name = class_path.rpartition(".")[2]
-    data = run.provenance["config"].get("data") or {}
-    datasets = (data.get("init_args") or {}).get("datasets") or {}
-    test = (datasets.get("init_args") or {}).get("test")
-    return _arguments(test, name) or {}
-
-
-def _arguments(value: Any, class_name: str) -> Mapping[str, Any] | None:
-    """Finds the arguments of a class in nested configuration."""
-    if isinstance(value, Mapping):
-        if str(value.get("class_path", "")).rpartition(".")[2] == class_name:
-            return value.get("init_args") or {}
-        value = list(value.values())
-    if isinstance(value, list):
-        found = (_arguments(item, class_name) for item in value)
-        return next((arguments for arguments in found if arguments is not None), None)
-    return None
+    name = run.provenance["datasets"][0]["class"].rpartition(".")[2]
+    return run.config.arguments_of(name, "data", "datasets", "test")

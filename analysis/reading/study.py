@@ -123,7 +123,9 @@ def _cell(
     dataset: str, backbone: str | None, runs: Sequence[Run], clusters: NDArray[np.int64] | None
 ) -> Comparison:
     """Gathers the runs of one dataset and backbone."""
-    resolved = arms.resolve([run.traits for run in runs])
+    resolved = arms.resolve(
+        [(run.method, run.settings) for run in runs], [run.plain for run in runs]
+    )
     by_arm: dict[Arm, dict[Replicate, Run]] = {}
     for arm, run in zip(resolved, runs, strict=True):
         seen = by_arm.setdefault(arm, {})

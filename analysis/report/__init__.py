@@ -5,9 +5,10 @@ from clipit_eva import _lazy
 __getattr__ = _lazy.attach(
     __name__,
     {
-        "Options": f"{__name__}.content",
-        "Study": f"{__name__}.content",
-        "make_study": f"{__name__}.content",
+        "Contents": f"{__name__}.content",
+        "Options": f"{__name__}.sections",
+        "Section": f"{__name__}.sections",
+        "make_contents": f"{__name__}.content",
         "write_report": f"{__name__}.report_files",
     },
 )

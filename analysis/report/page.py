@@ -1,9 +1,8 @@
 """The report as one HTML file that needs no network."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -12,44 +11,24 @@ from markupsafe import Markup
 
 from ..tables.table import STAR, Table
 from . import sentences
-from .content import Study
+from .content import Contents
 from .rescued import CAP, Browser
 
 PROBLEMATIC = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
 """Characters that could end a script element from inside its JSON."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure.
-
-    Attributes:
-        name: Name of its files.
-        title: What it shows.
-        png: The image.
-    """
-
-    name: str
-    title: str
-    png: bytes
-
-    @property
-    def uri(self) -> str:
-        """The image as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
-
-
 def render(
-    study: Study,
-    pictures: Sequence[Picture],
+    contents: Contents,
+    pictures: Sequence[Mapping[str, str]],
     browser: Browser,
     extras: Mapping[tuple[int, int], Mapping[str, str]],
 ) -> str:
     """Returns the page.
 
     Args:
-        study: The results.
-        pictures: The figures.
+        contents: The results.
+        pictures: The figures: `name`, `title` and `uri`.
         browser: The rescued and lost samples.
         extras: By comparison and sample index: `thumbnail` (a data URI) and `report` (text), as
             far as they were asked for.
@@ -60,10 +39,10 @@ def render(
     )
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
-        headline=sentences.headline(study),
-        methods=sentences.methods(study),
-        warnings=study.warnings,
-        tables=[_table(table) for table in study.tables],
+        headline=sentences.headline(contents),
+        methods=sentences.methods(contents),
+        warnings=contents.warnings,
+        tables=[_table(table) for table in contents.tables],
         pictures=pictures,
         samples=_json(_samples(browser, extras)),
         capped=[
@@ -106,7 +85,7 @@ def _samples(
 ) -> dict[str, Any]:
     """Returns the browser's content as the page's script reads it."""
     rows = [
-        {**sample.as_row(), **extras.get((sample.comparison, sample.index), {})}
+        {**asdict(sample), **extras.get((sample.comparison, sample.index), {})}
         for sample in browser.samples
     ]
     return {"comparisons": list(browser.comparisons), "rows": rows}

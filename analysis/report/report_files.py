@@ -1,5 +1,6 @@
 """Writes a report's files."""
 
+import base64
 import io
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from PIL import Image
 from clipit_eva.files import atomic_path
 
 from ..tables.table_files import write_table
-from .content import Options, Study, make_study
-from .page import Picture, render
-from .paired_text import paired_texts
-from .panels import Drawing, drawings
+from .content import Contents, make_contents
+from .page import render
+from .paired_reports import paired_texts
+from .panels import Drawing
 from .rescued import Browser, browse
+from .sections import Options
 from .thumbnails import Thumbnails
 
 PAGE = "report.html"
@@ -47,17 +49,18 @@ def write_report(folder: Path, output: Path, options: Options | None = None) -> 
         The page.
 
     Raises:
-        InputError: See `study.make_study`; or report text was asked for and is not found.
+        InputError: See `content.make_contents`; or report text was asked for and is not found.
     """
-    study = make_study(folder, options or Options())
-    browser = browse(study.comparisons)
-    extras = _extras(study, browser)
+    contents = make_contents(folder, options or Options())
+    browser = browse(contents.comparisons)
+    extras = _extras(contents, browser)
     pictures, files = [], {}
     with mpl.rc_context(LOOK):  # pyright: ignore[reportArgumentType]
-        for drawing in drawings(study):
-            pictures.append(Picture(drawing.name, drawing.title, _draw(drawing, files)))
-    page = render(study, pictures, browser, extras)
-    for table in study.tables:
+        for drawing in contents.drawings():
+            uri = "data:image/png;base64," + base64.b64encode(_draw(drawing, files)).decode()
+            pictures.append({"name": drawing.name, "title": drawing.title, "uri": uri})
+    page = render(contents, pictures, browser, extras)
+    for table in contents.tables:
         write_table(table, output)
     for name, content in files.items():
         _write(output / "figures" / name, content)
@@ -96,19 +99,19 @@ def _write(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _extras(study: Study, browser: Browser) -> dict[tuple[int, int], dict[str, str]]:
+def _extras(contents: Contents, browser: Browser) -> dict[tuple[int, int], dict[str, str]]:
     """Returns thumbnails and reports of the samples shown, as far as they were asked for."""
     extras: dict[tuple[int, int], dict[str, str]] = {}
     for place, name in enumerate(browser.comparisons):
-        comparison = next(comparison for comparison in study.comparisons if comparison.name == name)
+        comparison = next(one for one in contents.comparisons if one.name == name)
         mine = {s.index: s.filename for s in browser.samples if s.comparison == place}
-        if study.options.thumbnails:
+        if contents.options.thumbnails:
             images = Thumbnails(next(iter(comparison.runs.values()))[0])
             for index, filename in mine.items():
                 uri = images.uri(filename)
                 if uri is not None:
                     extras.setdefault((place, index), {})["thumbnail"] = uri
-        if study.options.report_text:
+        if contents.options.report_text:
             for index, text in paired_texts(comparison, list(mine)).items():
                 extras.setdefault((place, index), {})["report"] = text
     return extras

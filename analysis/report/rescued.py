@@ -1,17 +1,20 @@
 """Which samples CLIP-IT rescues and which it loses: the rows of the page's browser."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..frames.columns import paired
 from ..reading import arms
 from ..reading.study import Comparison
 
 CAP = 100
 """Most samples shown of each kind in each comparison; the page says how many there are."""
+
+SHOWN = (arms.UNIMODAL, arms.CLIP_IT, arms.TEXT_ONLY)
+"""Arms whose decisions are shown; text only where there are such runs."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,6 @@ class Sample:
     probability_before: float
     probability_after: float
 
-    def as_row(self) -> dict[str, Any]:
-        """Returns the sample as JSON-serialisable data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Browser:
@@ -72,22 +71,20 @@ def browse(comparisons: Sequence[Comparison], cap: int = CAP) -> Browser:
         comparisons: The comparisons; those without both arms are left out.
         cap: Most samples of each kind in each comparison.
     """
-    paired = [
-        comparison for comparison in comparisons if comparison.has(arms.UNIMODAL, arms.CLIP_IT)
-    ]
+    both = paired(comparisons)
     samples, totals = [], []
-    for place, comparison in enumerate(paired):
-        net = _wins(comparison, arms.CLIP_IT) - _wins(comparison, arms.UNIMODAL)
-        before, after = _sure(comparison, arms.UNIMODAL), _sure(comparison, arms.CLIP_IT)
+    for place, comparison in enumerate(both):
+        wins = {name: _wins(comparison, name) for name in SHOWN if comparison.has(name)}
+        sure = {name: _sure(comparison, name) for name in (arms.UNIMODAL, arms.CLIP_IT)}
+        net, change = (of[arms.CLIP_IT] - of[arms.UNIMODAL] for of in (wins, sure))
         counts = {}
         for kind, sign in (("rescued", 1), ("lost", -1)):
             found = np.flatnonzero(sign * net > 0)
             counts[kind] = len(found)
-            order = np.lexsort((-sign * (after - before)[found], -sign * net[found]))
-            chosen = found[order[:cap]]
-            samples += _samples(comparison, place, kind, chosen, net, before, after)
+            order = np.lexsort((-sign * change[found], -sign * net[found]))
+            samples += _samples(comparison, place, kind, found[order[:cap]], wins, sure)
         totals.append(counts)
-    return Browser(tuple(samples), tuple(comparison.name for comparison in paired), tuple(totals))
+    return Browser(tuple(samples), tuple(comparison.name for comparison in both), tuple(totals))
 
 
 def _samples(
@@ -95,19 +92,16 @@ def _samples(
     place: int,
     kind: str,
     chosen: NDArray[np.int64],
-    net: NDArray[np.int64],
-    before: NDArray[np.float32],
-    after: NDArray[np.float32],
+    wins: Mapping[str, NDArray[np.int64]],
+    sure: Mapping[str, NDArray[np.float32]],
 ) -> list[Sample]:
-    """Returns the chosen samples of a comparison."""
-    names = comparison.samples.names(chosen)
-    classes, n = comparison.samples.classes, len(comparison.replicates)
-    shown = [name for name in (arms.UNIMODAL, arms.CLIP_IT, arms.TEXT_ONLY) if comparison.has(name)]
-    usual = {name: _usual(comparison, name, chosen) for name in shown}
-    wins = [_wins(comparison, name)[chosen] for name in shown]
+    """Returns the chosen samples of a comparison, given each arm's `_wins` and `_sure`."""
+    names, classes = comparison.samples.names(chosen), comparison.samples.classes
+    usual = {name: _usual(comparison, name, chosen) for name in wins}
     rows = []
     for row, position in enumerate(chosen):
-        decided = {name: classes[usual[name][row]] for name in shown}
+        decided = {name: classes[usual[name][row]] for name in wins}
+        right = {name: int(of[position]) for name, of in wins.items()}
         rows.append(
             Sample(
                 comparison=place,
@@ -118,10 +112,10 @@ def _samples(
                 unimodal=decided[arms.UNIMODAL],
                 clip_it=decided[arms.CLIP_IT],
                 text=decided.get(arms.TEXT_ONLY, ""),
-                right=tuple(f"{int(one[row])}/{n}" for one in wins),
-                net=int(net[position]),
-                probability_before=round(float(before[position]), 3),
-                probability_after=round(float(after[position]), 3),
+                right=tuple(f"{of}/{len(comparison.replicates)}" for of in right.values()),
+                net=right[arms.CLIP_IT] - right[arms.UNIMODAL],
+                probability_before=round(float(sure[arms.UNIMODAL][position]), 3),
+                probability_after=round(float(sure[arms.CLIP_IT][position]), 3),
             )
         )
     return rows

@@ -3,25 +3,23 @@
 Arms are correctness arrays [seeds, samples] (`correctness` makes them from predictions); a
 difference is always first - second, as a fraction. The primary test is `crossed_test`; `compare`
 runs it with all secondary ones. Names are resolved on first use.
+
+`clipit-eva report` rests on the names in `REPORTED`; those in `NOTEBOOK` are for notebooks alone,
+no command reaches them.
 """
 
-import importlib
-from typing import Any
+from clipit_eva import _lazy
 
-_EXPORTS = {
-    "same_samples": ("check_aligned",),
+REPORTED = {
+    "all_tests": ("AllTests", "compare"),
     "arrays": ("correctness",),
     "auc": ("AucDifference", "auc_cluster_bootstrap"),
     "bootstrap": ("BootstrapDifference", "cluster_bootstrap", "stratified_bootstrap"),
     "clustered": ("ClusteredDifference", "clustered_difference"),
-    "all_tests": ("AllTests", "compare"),
     "crossed": ("CrossedTest", "crossed_mean", "crossed_test"),
-    "crossed_unpaired": ("UnpairedCrossedTest", "crossed_test_unpaired"),
     "datasets": (
-        "Friedman",
         "MacroDifference",
         "Nemenyi",
-        "friedman_test",
         "macro_difference",
         "nemenyi_critical_difference",
         "nemenyi_p",
@@ -35,40 +33,35 @@ _EXPORTS = {
         "probability_of_outperforming",
         "wilson_interval",
     ),
-    "equivalence": (
-        "Equivalence",
-        "Verdict",
-        "planned_ci90",
-        "tost_crossed",
-        "tost_paired",
-        "verdict",
-        "within_margin",
-    ),
-    "logit": ("LogitDifference", "gee_logit"),
+    "equivalence": ("Equivalence", "Verdict", "tost_crossed", "verdict"),
     "mcnemar": ("McNemar", "McNemarRange", "mcnemar_per_seed", "mcnemar_test", "paired_table"),
     "multiplicity": ("AdjustedFamily", "adjust"),
     "paired_t": ("PairedT", "SeedSummary", "paired_t_test", "seed_summary"),
-    "power": (
-        "Attainable",
-        "attainable",
-        "min_two_sided_p",
-        "paired_t_power",
-        "reaches_holm",
-        "smallest_d_z",
-    ),
+    "power": ("min_two_sided_p",),
     "samples_only": ("SamplesOnlyTest", "samples_only_test"),
     "wilcoxon": ("SignedRank", "WilcoxonTest", "signed_rank", "wilcoxon_test"),
 }
-_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+"""Public names of each module that the report rests on."""
 
-__all__ = sorted(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+NOTEBOOK = {
+    "crossed_unpaired": ("UnpairedCrossedTest", "crossed_test_unpaired"),
+    "datasets": ("Friedman", "friedman_test"),
+    "equivalence": ("planned_ci90", "tost_paired", "within_margin"),
+    "logit": ("LogitDifference", "gee_logit"),
+    "power": ("Attainable", "attainable", "paired_t_power", "reaches_holm", "smallest_d_z"),
+}
+"""Public names that no command reaches."""
 
+_EXPORTS = {
+    name: f"{__name__}.{module}"
+    for group in (REPORTED, NOTEBOOK)
+    for module, names in group.items()
+    for name in names
+}
 
-def __getattr__(name: str) -> Any:
-    """Imports a public name on first use (PEP 562)."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
+
+__getattr__ = _lazy.attach(__name__, _EXPORTS)
 
 
 def __dir__() -> list[str]:

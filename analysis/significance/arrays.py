@@ -20,9 +20,7 @@ def seeds_by_samples(values: ArrayLike, name: str) -> FloatArray:
         array = array[np.newaxis]
     if array.ndim != 2 or array.size == 0:
         raise InputError(f"{name} has shape {array.shape}: give [seeds, samples], not empty")
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} contains NaN or infinite values: remove or repair those runs")
-    return array
+    return _finite(array, name, "runs")
 
 
 def vector(values: ArrayLike, name: str) -> FloatArray:
@@ -34,8 +32,13 @@ def vector(values: ArrayLike, name: str) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise InputError(f"{name} has shape {array.shape}: give one value per entry, not empty")
+    return _finite(array, name, "entries")
+
+
+def _finite(array: FloatArray, name: str, what: str) -> FloatArray:
+    """Returns an array without NaN and infinite values; raises InputError for others."""
     if not np.isfinite(array).all():
-        raise InputError(f"{name} contains NaN or infinite values: remove or repair those entries")
+        raise InputError(f"{name} contains NaN or infinite values: remove or repair those {what}")
     return array
 
 

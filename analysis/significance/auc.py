@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arrays import FloatArray, codes, pair_of_arms
 from .delong import two_classes
 from .resampling import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
-from .results import Result
+from .results import Interval, Result
 from .rules import cluster_refusal, cluster_warnings
 
 _BLOCK_POSITIVES = 4_096
@@ -33,7 +33,7 @@ class AucDifference(Result):
     estimate: float
     n_clusters: int
     n_resamples: int
-    percentile_ci95: tuple[float, float] | None = None
+    percentile_ci95: Interval | None = None
     bootstrap_se: float | None = None
 
 

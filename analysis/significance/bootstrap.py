@@ -10,20 +10,19 @@ from clipit_eva.errors import InputError
 
 from .arrays import FloatArray, codes, pair_of_arms
 from .resampling import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
-from .results import OPTIMISTIC, Result
+from .results import Interval, OfSamples
 from .rules import cluster_refusal, cluster_warnings
 
 Metric = Literal["accuracy", "balanced_accuracy"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BootstrapDifference(Result):
+class BootstrapDifference(OfSamples):
     """Bootstrap of a seed-averaged difference: these very models, new samples (or slides).
 
     Attributes:
         estimate: Difference first - second.
         n_resamples: Number of resamples that entered the interval.
-        n_clusters: Number of slides; None if samples were resampled.
         percentile_ci95: 95% percentile interval.
         bootstrap_se: Standard deviation of the resampled differences.
         exact_plugin_se: What `bootstrap_se` tends to with more resamples; None for slides.
@@ -32,16 +31,10 @@ class BootstrapDifference(Result):
 
     estimate: float
     n_resamples: int
-    n_clusters: int | None = None
-    percentile_ci95: tuple[float, float] | None = None
+    percentile_ci95: Interval | None = None
     bootstrap_se: float | None = None
     exact_plugin_se: float | None = None
     analytic_se_ddof1: float | None = None
-
-    @property
-    def mark(self) -> str | None:
-        """The mark to print beside the interval, or None."""
-        return OPTIMISTIC if self.n_clusters is None else None
 
 
 def stratified_bootstrap(
@@ -178,8 +171,8 @@ def _by_cluster_and_class(
 ) -> tuple[FloatArray, FloatArray]:
     """Returns sums of values and numbers of samples, both [clusters, classes]."""
     n_classes = int(labels.max()) + 1
-    cells = groups * n_classes + labels
-    shape, n_cells = (n_clusters, n_classes), n_clusters * n_classes
-    sums = np.bincount(cells, weights=values, minlength=n_cells).astype(np.float64)
-    sizes = np.bincount(cells, minlength=n_cells).astype(np.float64)
+    strata = groups * n_classes + labels
+    shape, size = (n_clusters, n_classes), n_clusters * n_classes
+    sums = np.bincount(strata, weights=values, minlength=size).astype(np.float64)
+    sizes = np.bincount(strata, minlength=size).astype(np.float64)
     return sums.reshape(shape), sizes.reshape(shape)

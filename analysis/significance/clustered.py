@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from numpy.typing import ArrayLike
 
 from .arrays import codes, pair_of_arms
-from .results import Result
+from .results import Interval, Result
 from .rules import cluster_refusal, cluster_warnings
 
 
@@ -36,7 +36,7 @@ class ClusteredDifference(Result):
     t: float | None = None
     df: int | None = None
     p: float | None = None
-    ci95: tuple[float, float] | None = None
+    ci95: Interval | None = None
     design_effect: float | None = None
     effective_n: float | None = None
 

@@ -77,6 +77,12 @@ def case_covariance(
     return CaseCovariance(theta, shares @ shares.T, n_samples - n_classes, n_samples, None, refused)
 
 
+def mean_off_diagonal(matrix: FloatArray) -> float:
+    """Returns the mean of a square matrix's entries off the diagonal."""
+    size = len(matrix)
+    return float((matrix.sum() - np.trace(matrix)) / (size * (size - 1)))
+
+
 def _sums(values: FloatArray, labels: NDArray[np.int64], n_labels: int) -> FloatArray:
     """Returns the sums of values [rows, samples] over the samples of each label, [rows, labels]."""
     sums = [np.bincount(labels, weights=row, minlength=n_labels) for row in values]

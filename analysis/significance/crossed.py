@@ -7,29 +7,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from .arrays import FloatArray, pair_of_arms, seeds_by_samples
-from .covariance import CaseCovariance, case_covariance
-from .results import OPTIMISTIC, Result, interval
+from .arrays import pair_of_arms, seeds_by_samples
+from .covariance import CaseCovariance, case_covariance, mean_off_diagonal
+from .results import Interval, OfSamples, interval
 from .rules import cluster_warnings, seed_refusal, seed_warnings
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossedTest(Result):
-    """A mean over seeds and samples, both taken as draws from a population.
+class Crossed(OfSamples):
+    """An estimate for new seeds and new samples, both taken as draws from a population.
 
     Print `estimate`, `ci95_floor` and `p_floor`. All rates are fractions, not points.
 
     Attributes:
-        estimate: Mean over seeds (of the difference first - second, for a test of two arms).
-        per_seed: The estimate of each seed.
-        n_seeds: Number of seeds.
+        estimate: The estimate (first - second, for a test of two arms).
         n_samples: Number of test samples.
-        n_clusters: Number of slides or patients; None if their ids were not given.
         se_samples_only: Standard error for these very models on new samples (or slides).
-        ms_seed: Variance of `per_seed` (ddof 1).
-        cov_cases: Mean covariance, over samples, of the estimates of two seeds.
         se: Standard error over new seeds and new samples.
         se_floor: The larger of `se` and `se_samples_only`.
         df: Degrees of freedom, with a term for the samples.
@@ -40,18 +33,13 @@ class CrossedTest(Result):
             to 8% at a nominal 5% with three seeds; `p_floor` stays below, and rejects as little
             as 1.5% where seeds hardly vary or the test set is small.
         p_hillis: Two-sided p of `t` at `df_hillis`.
-        ci90: 90% interval with `se`; ci95 likewise.
+        ci90: 90% interval with `se` at `df`; ci95 likewise.
         ci90_floor: 90% interval with `se_floor` (for equivalence); ci95_floor likewise.
     """
 
     estimate: float
-    per_seed: tuple[float, ...]
-    n_seeds: int
     n_samples: int
-    n_clusters: int | None
     se_samples_only: float | None = None
-    ms_seed: float | None = None
-    cov_cases: float | None = None
     se: float | None = None
     se_floor: float | None = None
     df: float | None = None
@@ -65,15 +53,27 @@ class CrossedTest(Result):
     ci95: Interval | None = None
     ci95_floor: Interval | None = None
 
+
+@dataclass(frozen=True, kw_only=True)
+class CrossedTest(Crossed):
+    """A mean over seeds and samples, where both arms of a difference share the seeds.
+
+    Attributes:
+        per_seed: The estimate of each seed.
+        n_seeds: Number of seeds.
+        ms_seed: Variance of `per_seed` (ddof 1).
+        cov_cases: Mean covariance, over samples, of the estimates of two seeds.
+    """
+
+    per_seed: tuple[float, ...]
+    n_seeds: int
+    ms_seed: float | None = None
+    cov_cases: float | None = None
+
     @property
     def wins(self) -> str:
         """Seeds with a positive estimate, as "k/n"."""
         return f"{sum(value > 0 for value in self.per_seed)}/{self.n_seeds}"
-
-    @property
-    def mark(self) -> str | None:
-        """The mark to print beside the interval, or None."""
-        return OPTIMISTIC if self.n_clusters is None else None
 
 
 def crossed_test(
@@ -122,42 +122,82 @@ def crossed_mean(
     """
     array = seeds_by_samples(values, "values")
     cases = case_covariance(array, classes, clusters)
-    n_seeds = len(array)
-    common: dict[str, Any] = {
-        "estimate": float(cases.theta.mean()),
+    estimate, n_seeds = float(cases.theta.mean()), len(array)
+    described = {
+        **described_samples(cases, estimate, cases.se_of_mean, n_seeds),
         "per_seed": tuple(cases.theta.tolist()),
         "n_seeds": n_seeds,
+    }
+    refused = crossed_refusal(cases, n_seeds)
+    if refused is not None:
+        return CrossedTest(**described, refused=refused)
+    ms_seed = float(cases.theta.var(ddof=1))
+    cov_cases = mean_off_diagonal(cases.covariance)
+    numbers = crossed_numbers(
+        estimate,
+        cases,
+        seeds=ms_seed,
+        shared=max(n_seeds * cov_cases, 0.0),
+        count=n_seeds,
+        df_seeds=n_seeds - 1,
+        samples_only=cases.se_of_mean,
+        zero=1e-12 * max(float(np.abs(array).max()), 1e-300),
+    )
+    terms = {} if "refused" in numbers else {"ms_seed": ms_seed, "cov_cases": cov_cases}
+    return CrossedTest(**described, **terms, **numbers)
+
+
+def crossed_refusal(cases: CaseCovariance, n_seeds: int) -> str | None:
+    """Returns why seeds (the fewer of two arms) or samples allow no crossed test, or None."""
+    return seed_refusal(n_seeds, "the crossed test") or cases.refused
+
+
+def described_samples(
+    cases: CaseCovariance, estimate: float, samples_only: float, n_seeds: int
+) -> dict[str, Any]:
+    """Returns the fields of a `Crossed` that need no inference over seeds."""
+    return {
+        "estimate": estimate,
         "n_samples": cases.n_samples,
         "n_clusters": cases.n_clusters,
-        "se_samples_only": None if cases.refused else cases.se_of_mean,
+        "se_samples_only": None if cases.refused else samples_only,
+        "warnings": seed_warnings(n_seeds) + cluster_warnings(cases.n_clusters),
     }
-    warnings = seed_warnings(n_seeds) + cluster_warnings(cases.n_clusters)
-    refused = seed_refusal(n_seeds, "the crossed test") or cases.refused
-    if refused is None:
-        numbers, refused = _inference(cases, zero=1e-12 * max(float(np.abs(array).max()), 1e-300))
-        if refused is None:
-            return CrossedTest(**common, **numbers, warnings=warnings)
-    return CrossedTest(**common, refused=refused, warnings=warnings)
 
 
-def _inference(cases: CaseCovariance, zero: float) -> tuple[dict, str | None]:
-    """Returns the test's numbers, or the reason why there are none."""
-    n_seeds = len(cases.theta)
-    estimate, samples_only = float(cases.theta.mean()), cases.se_of_mean
-    ms_seed = float(cases.theta.var(ddof=1))
-    cov_cases = _mean_off_diagonal(cases.covariance)
-    shared = max(n_seeds * cov_cases, 0.0)
-    denominator = ms_seed + shared
-    if denominator <= zero**2:
-        return {}, "zero variance: the seeds' estimates are all equal and share no sample variance"
-    se = float(np.sqrt(denominator / n_seeds))
+def crossed_numbers(
+    estimate: float,
+    cases: CaseCovariance,
+    *,
+    seeds: float,
+    shared: float,
+    count: int,
+    df_seeds: int,
+    samples_only: float,
+    zero: float,
+) -> dict[str, Any]:
+    """Returns a crossed test's numbers from its two variance terms, or why there are none.
+
+    Args:
+        estimate: The estimate.
+        cases: Covariance over samples or slides.
+        seeds: `count` times the variance of the estimate that is due to seeds.
+        shared: `count` times the variance that is due to the samples which seeds share.
+        count: What both terms are divided by.
+        df_seeds: Degrees of freedom of `seeds`.
+        samples_only: Standard error over new samples alone, the floor.
+        zero: Standard error that counts as none.
+    """
+    variance = seeds + shared
+    if variance <= zero**2:
+        reason = "zero variance: the seeds' estimates are all equal and share no sample variance"
+        return {"refused": reason}
+    se = float(np.sqrt(variance / count))
     floor = max(se, samples_only)
-    seed_term = ms_seed**2 / (n_seeds - 1)
-    df = denominator**2 / (seed_term + shared**2 / cases.df_cases)
-    df_hillis = denominator**2 / seed_term if ms_seed > zero**2 else np.inf
+    seed_term = seeds**2 / df_seeds
+    df = variance**2 / (seed_term + shared**2 / cases.df_cases)
+    df_hillis = variance**2 / seed_term if seeds > zero**2 else np.inf
     numbers: dict[str, Any] = {
-        "ms_seed": ms_seed,
-        "cov_cases": cov_cases,
         "se": se,
         "se_floor": floor,
         "df": float(df),
@@ -171,15 +211,9 @@ def _inference(cases: CaseCovariance, zero: float) -> tuple[dict, str | None]:
         critical = float(stats.t.ppf(0.5 + level / 200, df))
         numbers[f"ci{level}"] = interval(estimate, se, critical)
         numbers[f"ci{level}_floor"] = interval(estimate, floor, critical)
-    return numbers, None
+    return numbers
 
 
 def two_sided_p(t: float, df: float) -> float:
     """Returns the two-sided p of a t statistic; infinite `df` gives the normal's."""
     return float(2 * stats.t.sf(abs(t), df))
-
-
-def _mean_off_diagonal(matrix: FloatArray) -> float:
-    """Returns the mean of a square matrix's entries off the diagonal."""
-    size = len(matrix)
-    return float((matrix.sum() - np.trace(matrix)) / (size * (size - 1)))

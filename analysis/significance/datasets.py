@@ -1,7 +1,9 @@
 """Across datasets: the macro difference over fixed datasets, and why rank tests rarely apply."""
 
 from dataclasses import dataclass
+from itertools import permutations
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +12,8 @@ from scipy import stats
 from clipit_eva.errors import InputError
 
 from .arrays import FloatArray
-from .results import Result, interval
+from .crossed import two_sided_p
+from .results import Interval, Result, interval
 from .rules import MIN_DATASETS
 
 ENUMERATED = 5_000_000
@@ -37,7 +40,7 @@ class MacroDifference(Result):
     se: float | None = None
     z: float | None = None
     p: float | None = None
-    ci95: tuple[float, float] | None = None
+    ci95: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +100,14 @@ def macro_difference(estimates: ArrayLike, standard_errors: ArrayLike) -> MacroD
         return MacroDifference(n_datasets=n, refused="a dataset has no estimate or standard error")
     estimate, se = float(values.mean()), float(np.sqrt((errors**2).sum()) / n)
     wins = f"{int((values > 0).sum())}/{n}"
+    described: dict[str, Any] = {"n_datasets": n, "estimate": estimate, "wins": wins}
     if se == 0:
-        return MacroDifference(
-            n_datasets=n, estimate=estimate, wins=wins, refused="zero variance: se is 0"
-        )
+        return MacroDifference(**described, refused="zero variance: se is 0")
     return MacroDifference(
-        n_datasets=n,
-        estimate=estimate,
-        wins=wins,
+        **described,
         se=se,
         z=estimate / se,
-        p=float(2 * stats.norm.sf(abs(estimate) / se)),
+        p=two_sided_p(estimate / se, np.inf),
         ci95=interval(estimate, se, float(stats.norm.ppf(0.975))),
     )
 
@@ -161,11 +161,9 @@ def nemenyi_test(scores: ArrayLike, alpha: float = 0.05) -> Nemenyi:
     n, k = ranks.shape
     mean_ranks = tuple(ranks.mean(axis=0).tolist())
     critical = nemenyi_critical_difference(k, n, alpha)
-    reason = None
     if n < MIN_DATASETS:
         reason = f"{n} datasets: a critical-difference diagram needs at least {MIN_DATASETS}"
         reason += f" (it would be {critical:.2f} of at most {k - 1})"
-    if reason is not None:
         return Nemenyi(mean_ranks=mean_ranks, refused=reason)
     return Nemenyi(
         mean_ranks=mean_ranks,
@@ -215,19 +213,10 @@ def _exact_p(ranks: FloatArray) -> float | None:
     n, k = ranks.shape
     if factorial(k) ** (n - 1) > ENUMERATED:
         return None
-    orders = _permutations(k)
+    orders = np.array(list(permutations(range(k))))
     sums = ranks[:1]
     for row in ranks[1:]:
         sums = (sums[:, np.newaxis] + row[orders]).reshape(-1, k)
     statistic = (sums**2).sum(axis=1)
     observed = (ranks.sum(axis=0) ** 2).sum()
     return float((statistic >= observed - 1e-9).mean())
-
-
-def _permutations(k: int) -> np.ndarray:
-    """Returns all orders of 0..k-1, [k!, k]."""
-    orders = np.zeros((1, 0), dtype=np.int64)
-    for size in range(1, k + 1):
-        inserted = [np.insert(orders, place, size - 1, axis=1) for place in range(size)]
-        orders = np.concatenate(inserted)
-    return orders

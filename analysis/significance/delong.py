@@ -10,11 +10,11 @@ from scipy import stats
 from clipit_eva.errors import InputError
 
 from .arrays import FloatArray, pair_of_vectors
-from .results import OPTIMISTIC, Result, interval
+from .results import Interval, OfSamples, interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeLong(Result):
+class DeLong(OfSamples):
     """Two correlated AUCs of one seed, samples taken as independent.
 
     Anticonservative for patches of few slides: use `auc_cluster_bootstrap` where slides are known.
@@ -35,16 +35,11 @@ class DeLong(Result):
     var_a: float
     var_b: float
     cov: float
-    auc_a_ci95: tuple[float, float]
-    auc_b_ci95: tuple[float, float]
+    auc_a_ci95: Interval
+    auc_b_ci95: Interval
     z: float | None = None
     p: float | None = None
-    diff_ci95: tuple[float, float] | None = None
-
-    @property
-    def mark(self) -> str:
-        """The mark to print beside the interval."""
-        return OPTIMISTIC
+    diff_ci95: Interval | None = None
 
 
 def delong_test(targets: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> DeLong:
@@ -117,7 +112,7 @@ def _auc_covariance(
     return v10.mean(axis=1), covariance
 
 
-def _unit_interval(auc: float, variance: float) -> tuple[float, float]:
+def _unit_interval(auc: float, variance: float) -> Interval:
     """Returns the 95% interval of an AUC, cut to [0, 1]."""
     low, high = interval(auc, float(np.sqrt(max(variance, 0.0))), float(stats.norm.ppf(0.975)))
     return (max(low, 0.0), min(high, 1.0))

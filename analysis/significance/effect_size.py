@@ -10,7 +10,7 @@ from scipy.special import gammaln
 from statsmodels.stats.proportion import proportion_confint
 
 from .arrays import pair_of_vectors, vector
-from .results import Result
+from .results import Interval, Result
 
 MEANINGFUL_RUNS = 29
 """Paired runs that Bouthillier et al. (2021) find necessary for P(A > B) at gamma = .75."""
@@ -34,7 +34,7 @@ class Outperforming(Result):
     ties: int
     paired: float
     unpaired_mann_whitney: float
-    paired_ci95: tuple[float, float]
+    paired_ci95: Interval
 
 
 def probability_of_outperforming(first: ArrayLike, second: ArrayLike) -> Outperforming:
@@ -68,7 +68,7 @@ def probability_of_outperforming(first: ArrayLike, second: ArrayLike) -> Outperf
     )
 
 
-def wilson_interval(count: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(count: float, n: int, level: float = 0.95) -> Interval:
     """Returns Wilson's score interval of the proportion count / n, within [0, 1]."""
     bounds: Any = proportion_confint(count, n, alpha=1 - level, method="wilson")
     return (max(float(bounds[0]), 0.0), min(float(bounds[1]), 1.0))

@@ -13,7 +13,7 @@ from clipit_eva.errors import InputError
 from .arrays import pair_of_vectors
 from .crossed import CrossedTest
 from .paired_t import zero_variance
-from .results import Result, interval
+from .results import Interval, Result, interval
 from .rules import seed_refusal, seed_warnings
 
 Label = Literal["better", "worse", "equivalent", "inconclusive"]
@@ -39,7 +39,7 @@ class Equivalence(Result):
     p: float | None = None
     p_lower: float | None = None
     p_upper: float | None = None
-    ci90: tuple[float, float] | None = None
+    ci90: Interval | None = None
     equivalent: bool | None = None
     ci_inside_margin: bool | None = None
 
@@ -78,19 +78,9 @@ def tost_paired(first: ArrayLike, second: ArrayLike, margin: float) -> Equivalen
         return Equivalence(
             margin=margin, estimate=float(d.mean()), refused=refused, warnings=warnings
         )
-    p, (_, p_lower, _), (_, p_upper, _) = ttost_paired(one, two, -margin, margin)
-    low, high = DescrStatsW(d).tconfint_mean(alpha=0.1)
-    return Equivalence(
-        margin=margin,
-        estimate=float(d.mean()),
-        p=float(p),
-        p_lower=float(p_lower),
-        p_upper=float(p_upper),
-        ci90=(float(low), float(high)),
-        equivalent=bool(p < 0.05),
-        ci_inside_margin=_inside((float(low), float(high)), margin),
-        warnings=warnings,
-    )
+    _, (_, p_lower, _), (_, p_upper, _) = ttost_paired(one, two, -margin, margin)
+    ci90 = DescrStatsW(d).tconfint_mean(alpha=0.1)
+    return _equivalence(margin, float(d.mean()), (float(p_lower), float(p_upper)), ci90, warnings)
 
 
 def tost_crossed(test: CrossedTest, margin: float) -> Equivalence:
@@ -110,17 +100,8 @@ def tost_crossed(test: CrossedTest, margin: float) -> Equivalence:
         )
     p_lower = float(stats.t.sf((test.estimate + margin) / test.se_floor, test.df))
     p_upper = float(stats.t.cdf((test.estimate - margin) / test.se_floor, test.df))
-    return Equivalence(
-        margin=margin,
-        estimate=test.estimate,
-        p=max(p_lower, p_upper),
-        p_lower=p_lower,
-        p_upper=p_upper,
-        ci90=test.ci90_floor,
-        equivalent=bool(max(p_lower, p_upper) < 0.05),
-        ci_inside_margin=_inside(test.ci90_floor, margin),
-        warnings=test.warnings,
-    )
+    ci90 = test.ci90_floor
+    return _equivalence(margin, test.estimate, (p_lower, p_upper), ci90, test.warnings)
 
 
 def verdict(test: CrossedTest, margin: float, p_adjusted: float | None) -> Verdict:
@@ -149,7 +130,7 @@ def verdict(test: CrossedTest, margin: float, p_adjusted: float | None) -> Verdi
 
 def planned_ci90(
     difference: float, discordance: float, n_samples: int, design_effect: float = 1.0
-) -> tuple[float, float]:
+) -> Interval:
     """Returns the 90% interval to expect of an accuracy difference of two fixed models.
 
     The variance of a paired difference of proportions, (discordance - difference^2) / n, times
@@ -172,18 +153,37 @@ def planned_ci90(
     return interval(difference, se, float(stats.norm.ppf(0.95)))
 
 
-def within_margin(ci90: tuple[float, float], margin: float) -> bool:
+def within_margin(ci90: Interval, margin: float) -> bool:
     """Returns whether a 90% interval lies inside -+margin.
 
     Raises:
         InputError: A margin not above 0.
     """
     _check(margin)
-    return _inside(ci90, margin)
-
-
-def _inside(ci90: tuple[float, float], margin: float) -> bool:
     return bool(-margin < ci90[0] and ci90[1] < margin)
+
+
+def _equivalence(
+    margin: float,
+    estimate: float,
+    p: tuple[float, float],
+    ci90: Interval,
+    warnings: tuple[str, ...],
+) -> Equivalence:
+    """Returns the outcome of the lower and the upper one-sided test."""
+    lower, upper = p
+    low, high = map(float, ci90)
+    return Equivalence(
+        margin=margin,
+        estimate=estimate,
+        p=max(lower, upper),
+        p_lower=lower,
+        p_upper=upper,
+        ci90=(low, high),
+        equivalent=max(lower, upper) < 0.05,
+        ci_inside_margin=within_margin((low, high), margin),
+        warnings=warnings,
+    )
 
 
 def _check(margin: float) -> None:

@@ -1,4 +1,7 @@
-"""Log-odds ratio of being right, first arm against second, with clustered standard errors."""
+"""Log-odds ratio of being right, first arm against second, with clustered standard errors.
+
+For notebooks: no command reaches it.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -73,28 +73,18 @@ def mcnemar_test(table: ArrayLike) -> McNemar:
     if total == 0:
         raise InputError("table is empty: McNemar's test needs samples")
     b, c = int(counts[0, 1]), int(counts[1, 0])
-    difference = (b - c) / total
-    if b + c == 0:
-        return McNemar(
-            b=0,
-            c=0,
-            risk_difference=0.0,
-            exact=1.0,
-            midp=1.0,
-            asymptotic=None,
-            asymptotic_cc=None,
-            note="identical correctness",
-        )
-    exact = _p(counts, exact=True)
+    identical, exact = b + c == 0, _p(counts, exact=True)
     pmf = float(stats.binom.pmf(b, b + c, 0.5))
+    midp = 1 - pmf / 2 if b == c else exact - pmf
     return McNemar(
         b=b,
         c=c,
-        risk_difference=difference,
+        risk_difference=(b - c) / total,
         exact=exact,
-        midp=1 - pmf / 2 if b == c else exact - pmf,
-        asymptotic=_p(counts, exact=False, correction=False),
-        asymptotic_cc=_p(counts, exact=False, correction=True),
+        midp=1.0 if identical else midp,
+        asymptotic=None if identical else _p(counts, exact=False, correction=False),
+        asymptotic_cc=None if identical else _p(counts, exact=False, correction=True),
+        note="identical correctness" if identical else None,
     )
 
 

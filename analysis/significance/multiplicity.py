@@ -23,9 +23,9 @@ class AdjustedFamily(Result):
         method: Name of the adjustment.
         alpha: Level of `reject`.
         size: Number of p-values adjusted for: print it.
-        adjusted: Adjusted p of each cell; None where the cell had none.
-        reject: Whether the adjusted p is at most alpha; None where the cell had none.
-        left_out: Positions of the cells without a p-value.
+        adjusted: Adjusted p of each test; None where it had none.
+        reject: Whether the adjusted p is at most alpha; None where it had none.
+        left_out: Positions of the tests without a p-value.
     """
 
     method: Method
@@ -39,7 +39,7 @@ class AdjustedFamily(Result):
 def adjust(
     pvalues: Sequence[float | None] | ArrayLike, method: Method = "holm", alpha: float = 0.05
 ) -> AdjustedFamily:
-    """Adjusts the p-values of a family; refused cells (None or NaN) are left out of its size.
+    """Adjusts the p-values of a family; refused tests (None or NaN) are left out of its size.
 
     Holm ("holm") controls the family-wise error under any dependence: for the headline family.
     Benjamini-Hochberg ("fdr_bh") controls the false discovery rate under positive dependence: for
@@ -50,7 +50,7 @@ def adjust(
     """
     values = np.asarray(pvalues, dtype=np.float64)
     if values.ndim != 1:
-        raise InputError(f"pvalues has shape {values.shape}: give one p-value per cell")
+        raise InputError(f"pvalues has shape {values.shape}: give one p-value per test")
     present = ~np.isnan(values)
     if ((values[present] < 0) | (values[present] > 1)).any():
         raise InputError("pvalues must lie in [0, 1]")
@@ -59,12 +59,12 @@ def adjust(
     if present.any():
         outcome: Any = multipletests(values[present], alpha=alpha, method=method)
         rejected, corrected = outcome[:2]
-        for cell, p, flag in zip(np.flatnonzero(present), corrected, rejected, strict=True):
-            adjusted[cell], reject[cell] = float(p), bool(flag)
+        for place, p, flag in zip(np.flatnonzero(present), corrected, rejected, strict=True):
+            adjusted[place], reject[place] = float(p), bool(flag)
     left_out = tuple(np.flatnonzero(~present).tolist())
     warnings = ()
     if left_out:
-        warnings = (f"{len(left_out)} cells without a p-value are not in the family",)
+        warnings = (f"{len(left_out)} tests without a p-value are not in the family",)
     return AdjustedFamily(
         method=method,
         alpha=alpha,
@@ -72,6 +72,6 @@ def adjust(
         adjusted=tuple(adjusted),
         reject=tuple(reject),
         left_out=left_out,
-        refused=None if present.any() else "no cell of the family has a p-value",
+        refused=None if present.any() else "no test of the family has a p-value",
         warnings=warnings,
     )

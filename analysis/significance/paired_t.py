@@ -1,6 +1,7 @@
 """What the scores of several seeds say about the seeds: summary and paired t."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,7 +9,7 @@ from scipy import stats
 
 from .arrays import FloatArray, pair_of_vectors, vector
 from .effect_size import cohen_d_z, hedges_g_z
-from .results import Result
+from .results import Interval, Result
 from .rules import MIN_SEEDS, seed_refusal, seed_warnings
 
 
@@ -57,7 +58,7 @@ class PairedT(Result):
     t: float | None = None
     df: int | None = None
     p: float | None = None
-    ci95: tuple[float, float] | None = None
+    ci95: Interval | None = None
     cohen_d_z: float | None = None
     hedges_g_z: float | None = None
 
@@ -96,23 +97,20 @@ def paired_t_test(first: ArrayLike, second: ArrayLike) -> PairedT:
     n, scale = len(d), float(max(np.abs(one).max(), np.abs(two).max()))
     # Rounding noise of equal scores must give a difference of exactly 0.
     mean = 0.0 if np.abs(d).max() <= 1e-12 * scale else float(d.mean())
-    described = PairedT(
-        n=n,
-        mean_diff=mean,
-        minimum=float(d.min()),
-        maximum=float(d.max()),
-        refused=seed_refusal(n, "the paired t-test") or zero_variance(d, scale),
-        warnings=seed_warnings(n),
-    )
-    if described.refused is not None:
-        return described
+    described: dict[str, Any] = {
+        "n": n,
+        "mean_diff": mean,
+        "minimum": float(d.min()),
+        "maximum": float(d.max()),
+        "warnings": seed_warnings(n),
+    }
+    refused = seed_refusal(n, "the paired t-test") or zero_variance(d, scale)
+    if refused is not None:
+        return PairedT(**described, refused=refused)
     test = stats.ttest_rel(one, two)
     low, high = test.confidence_interval(0.95)
     return PairedT(
-        n=n,
-        mean_diff=mean,
-        minimum=described.minimum,
-        maximum=described.maximum,
+        **described,
         sd_diff=float(d.std(ddof=1)),
         t=float(test.statistic),
         df=n - 1,
@@ -120,7 +118,6 @@ def paired_t_test(first: ArrayLike, second: ArrayLike) -> PairedT:
         ci95=(float(low), float(high)),
         cohen_d_z=cohen_d_z(d),
         hedges_g_z=hedges_g_z(d),
-        warnings=described.warnings,
     )
 
 

@@ -9,12 +9,12 @@ from scipy import stats
 from .arrays import pair_of_arms
 from .covariance import case_covariance
 from .crossed import two_sided_p
-from .results import OPTIMISTIC, Result, interval
+from .results import Interval, OfSamples, interval
 from .rules import cluster_warnings
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplesOnlyTest(Result):
+class SamplesOnlyTest(OfSamples):
     """A seed-averaged difference whose only uncertainty is the test samples.
 
     Says nothing about other seeds; duplicating every seed leaves it unchanged.
@@ -23,7 +23,6 @@ class SamplesOnlyTest(Result):
         estimate: Difference first - second, averaged over the seeds given.
         n_seeds: Number of trained models averaged.
         n_samples: Number of test samples.
-        n_clusters: Number of slides or patients; None if their ids were not given.
         se: Standard error over new samples, or new slides.
         df: samples - classes, or clusters - 1.
         t: estimate / se.
@@ -34,17 +33,11 @@ class SamplesOnlyTest(Result):
     estimate: float
     n_seeds: int
     n_samples: int
-    n_clusters: int | None
     se: float | None = None
     df: int | None = None
     t: float | None = None
     p: float | None = None
-    ci95: tuple[float, float] | None = None
-
-    @property
-    def mark(self) -> str | None:
-        """The mark to print beside the interval, or None."""
-        return OPTIMISTIC if self.n_clusters is None else None
+    ci95: Interval | None = None
 
 
 def samples_only_test(

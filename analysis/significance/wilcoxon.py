@@ -113,18 +113,13 @@ def wilcoxon_test(differences: ArrayLike, *, decimals: int = 10) -> WilcoxonTest
             rank_biserial=None,
             refused="zero variance: every difference is 0",
         )
+    described: dict[str, Any] = {
+        "n": ranks.n,
+        "min_attainable_two_sided_p": ranks.min_attainable_two_sided_p,
+        "rank_biserial": ranks.rank_biserial,
+    }
     if ranks.n < MIN_PAIRS:
-        return WilcoxonTest(
-            n=ranks.n,
-            min_attainable_two_sided_p=ranks.min_attainable_two_sided_p,
-            rank_biserial=ranks.rank_biserial,
-            refused=f"{ranks.n} differences: the signed-rank p is at least "
-            f"{ranks.min_attainable_two_sided_p:g}, which cannot reach .05",
-        )
-    return WilcoxonTest(
-        n=ranks.n,
-        min_attainable_two_sided_p=ranks.min_attainable_two_sided_p,
-        rank_biserial=ranks.rank_biserial,
-        p=ranks.p,
-        t_plus=ranks.t_plus,
-    )
+        least = f"{ranks.min_attainable_two_sided_p:g}, which cannot reach .05"
+        reason = f"{ranks.n} differences: the signed-rank p is at least {least}"
+        return WilcoxonTest(**described, refused=reason)
+    return WilcoxonTest(**described, p=ranks.p, t_plus=ranks.t_plus)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..reading.study import Comparison
-from ..reading.varied import varied
 from .table import DAGGER, records
 
 METRIC = "Balanced accuracy (macro recall) in percent, mean ± SD over seeds; differences in points."
@@ -38,15 +37,12 @@ def sizes(comparisons: Sequence[Comparison]) -> str:
 
 
 def what_varied(comparisons: Sequence[Comparison]) -> str:
-    """Says which seeds there are and what differs between runs of one arm."""
+    """Says which seeds there are: runs of one arm differ in nothing else."""
     names = dict.fromkeys(name for comparison in comparisons for name in comparison.seed_names)
     shown = ", ".join(names) if len(names) <= 12 else f"{len(names)} replicates"
     if len(names) < 2:
         return f"One seed ({shown}): nothing varied, so nothing is known about other seeds."
-    others = varied(comparisons)
-    if not others:
-        return f"Over seeds ({shown}) only the training seed varied."
-    return f"Over seeds ({shown}) varied: the training seed, and {', '.join(others)}."
+    return f"Over seeds ({shown}) only the training seed varied."
 
 
 def family(frame: pd.DataFrame, method: str) -> str:
@@ -71,7 +67,10 @@ def warnings(frame: pd.DataFrame) -> tuple[str, ...]:
             where = [row.get("backbone"), row.get("dataset")]
             words = " on ".join(str(part) for part in where if isinstance(part, str))
             found.setdefault(warning, []).append(words)
-    return tuple(f"Warning: {text} ({_few(rows, len(frame))})." for text, rows in found.items())
+    return tuple(
+        f"Warning: {text} ({'all rows' if len(rows) == len(frame) > 1 else few(rows)})."
+        for text, rows in found.items()
+    )
 
 
 def _text(value: object) -> str:
@@ -79,10 +78,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _few(rows: Sequence[str], total: int) -> str:
-    """Names up to three rows."""
-    distinct = list(dict.fromkeys(rows))
-    if len(rows) == total and total > 1:
-        return "all rows"
+def few(names: Sequence[str]) -> str:
+    """Names the first three, each once, and says how many more there are."""
+    distinct = list(dict.fromkeys(names))
     more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
     return ", ".join(distinct[:3]) + more

@@ -11,9 +11,7 @@ from typing import Any, cast
 
 import open_clip
 import torch
-from open_clip import model as open_clip_model
 from open_clip import transform
-from open_clip.convert import convert_state_dict
 from PIL import Image
 from torch import nn
 
@@ -21,6 +19,7 @@ from clipit_eva.clip import hub, weights
 from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.errors import InputError
+from clipit_eva.eva import compat
 
 CONFIG_FILE = "open_clip_config.json"
 """The file that makes a folder or a hub repository an open_clip model."""
@@ -32,13 +31,13 @@ WEIGHT_FILES = (
 )
 """open_clip's names of a model's weights, the preferred one first."""
 
+_OF_OPENAI = {"input_resolution", "context_length", "vocab_size"}
+"""Sizes that OpenAI's own archives carry beside the weights, and no others."""
+
 _NOT_OF_THE_TOWERS = (
     "logit_scale",
     "logit_bias",
-    # Sizes that OpenAI's own archives carry beside the weights:
-    "input_resolution",
-    "context_length",
-    "vocab_size",
+    *_OF_OPENAI,
 )
 
 
@@ -221,6 +220,11 @@ def _load_towers(source: Source) -> Any:
     path = source.find_weights()
     state = weights.read_state_dict(path)
     architecture = copy.deepcopy(dict(source.architecture))
+    if state.keys() >= _OF_OPENAI and not architecture.get("quick_gelu"):
+        raise InputError(
+            f"checkpoint {path} holds OpenAI's weights, which were trained with QuickGELU, but "
+            f"{source.name} has GELU; name the architecture {source.name}-quickgelu"
+        )
     architecture.pop("custom_text", None)
     decoder = architecture.pop("multimodal_cfg", None)  # CoCa's captions: not needed to embed
     architecture["vision_cfg"]["timm_model_pretrained"] = False
@@ -230,8 +234,7 @@ def _load_towers(source: Source) -> Any:
             towers = open_clip.CustomTextCLIP(**architecture)
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
         raise InputError(f"CLIP model {source.name} cannot be built: {error}") from error
-    state = convert_state_dict(towers, state)
-    state = open_clip_model.convert_to_custom_text_state_dict(state)
+    state = compat.convert_open_clip_state(towers, state)
     state = {
         name: value
         for name, value in state.items()

@@ -6,17 +6,12 @@ from typing import Any
 
 import torch
 from eva.vision.data.datasets import vision
-from eva.vision.utils import io
+from torchvision.transforms.v2 import functional
 from typing_extensions import override
 
+from clipit_eva.data import image_files
+from clipit_eva.data.batches import UNKNOWN_TARGET
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
-from clipit_eva.predictions.predictions_table import UNKNOWN_TARGET
-
-plugin.activate()
-
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
-"""File names that count as images, in any case."""
 
 
 class ImageFolder(vision.VisionDataset):
@@ -51,15 +46,10 @@ class ImageFolder(vision.VisionDataset):
     def configure(self) -> None:
         if not self._root.is_dir():
             raise InputError(f"DATA_ROOT={self._root} is no folder; give a folder of images")
-        self._paths = sorted(
-            path
-            for path in self._root.rglob("*")
-            if path.suffix.lower() in SUFFIXES and path.is_file()
-        )
+        self._paths = image_files.find_images(self._root)
         if not self._paths:
-            raise InputError(
-                f"DATA_ROOT={self._root} holds no image; accepted are {', '.join(SUFFIXES)}"
-            )
+            known = ", ".join(image_files.SUFFIXES)
+            raise InputError(f"DATA_ROOT={self._root} holds no image; accepted are {known}")
 
     @override
     def __len__(self) -> int:
@@ -71,7 +61,7 @@ class ImageFolder(vision.VisionDataset):
 
     @override
     def load_data(self, index: int) -> Any:
-        return io.read_image_as_tensor(str(self._paths[index]))
+        return functional.to_image(image_files.read_image(self._paths[index]))
 
     @override
     def load_target(self, index: int) -> torch.Tensor:

@@ -65,6 +65,11 @@ class PairedDataset(DatasetWrapper):
         self._weights = np.empty((0, top_k), dtype=np.float32)
         self._ids: list[str] = []
 
+    @property
+    def reports(self) -> ReportSource:
+        """The reports that the table was made of."""
+        return self._reports
+
     @override
     def configure(self) -> None:
         if not self._active:

@@ -73,6 +73,30 @@ class ReportSource:
         """Folder for embeddings that are computed once."""
         return self._cache_dir
 
+    def check_same(self, other: "ReportSource") -> None:
+        """Checks that two parts of a config mean the same texts and the same embeddings.
+
+        Args:
+            other: The reports that the training data name; these are the model's.
+
+        Raises:
+            InputError: They differ; names both fields.
+        """
+        differing = {
+            "policy": self._policy != other._policy,
+            "clip_model, clip_checkpoint or clip_tokenizer": self._clip != other._clip,
+        }
+        texts = self._path, self._column, self._preparation
+        if texts != (other._path, other._column, other._preparation):
+            differing["path, column or preparation"] = self.corpus().sha256 != other.corpus().sha256
+        for fields, differ in differing.items():
+            if differ:
+                raise InputError(
+                    f"model.init_args.reports and data...train.init_args.reports differ in {fields}"
+                    ": training would read other texts than were paired; set REPORTS and the other "
+                    "variables, or override both"
+                )
+
     def describe_preparation(self) -> dict[str, object]:
         """Returns what is done to the reports, for provenance: what differs from nothing."""
         settings = dataclasses.asdict(self._preparation)

@@ -1,9 +1,11 @@
 """Embeddings on disk, each row computed once, however often the computation is interrupted."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +18,10 @@ from clipit_eva.errors import InputError
 
 _DTYPE = np.dtype(np.float32)
 _MARK = np.dtype(np.uint32)
+_ZEROS = 1 << 20
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+_log = logging.getLogger(__name__)
 
 
 class RowStore:
@@ -59,7 +65,7 @@ class RowStore:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._facts_file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # released when the process ends, however
+            _lock(descriptor, self.file.parent)
             yield
         finally:
             os.close(descriptor)
@@ -174,6 +180,18 @@ class RowStore:
         return True
 
 
+def _lock(descriptor: int, folder: Path) -> None:
+    """Waits for a file's lock, which is released when the process ends, however."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _log.warning(
+            "%s is on a disk without file locks: let one command at a time use this folder", folder
+        )
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
     """Yields a file descriptor for writing."""
@@ -188,7 +206,12 @@ def _reserve(path: Path, size: int) -> None:
     """Makes a file of zeros that has its place on disk, so that no later write finds it full."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        os.posix_fallocate(descriptor, 0, max(size, 1))
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, max(size, 1))
+            return
+        # macOS has none: write the zeros, where nothing is written yet.
+        for offset in range(os.fstat(descriptor).st_size, size, _ZEROS):
+            _write_at(descriptor, bytes(min(_ZEROS, size - offset)), offset)
     finally:
         os.close(descriptor)
 

@@ -8,6 +8,7 @@ import yaml
 
 from clipit_eva.export.preprocessing import innermost
 from clipit_eva.export.run import Run
+from clipit_eva.tasks.configs import as_argument
 
 _HEADER = """\
 # Written by `clipit-eva export`: evaluates {name} as its run was evaluated.
@@ -64,7 +65,7 @@ class _PlainDumper(yaml.SafeDumper):
 def _trainer(file: Path, branch: str) -> dict[str, Any]:
     """Returns the trainer's arguments."""
     return {
-        "default_root_dir": f"${{oc.env:OUTPUT_ROOT, 'logs/exported/{file.stem}'}}",
+        "default_root_dir": f"${{oc.env:OUTPUT_ROOT, {as_argument(f'logs/exported/{file.stem}')}}}",
         "accelerator": "${oc.env:ACCELERATOR, auto}",
         "devices": "${oc.env:NUM_DEVICES, 1}",
         # "best" would ask for a checkpoint of this trainer, which trains nothing.
@@ -102,7 +103,7 @@ def _portable(dataset: Mapping[str, Any]) -> dict[str, Any]:
     if "dataset" in arguments:
         arguments["dataset"] = _portable(arguments["dataset"])
     if "root" in arguments:
-        arguments["root"] = f"${{oc.env:DATA_ROOT, '{arguments['root']}'}}"
+        arguments["root"] = f"${{oc.env:DATA_ROOT, {as_argument(arguments['root'])}}}"
     if "download" in arguments:
         arguments["download"] = "${oc.env:DOWNLOAD_DATA, false}"
     return {**dataset, "init_args": arguments}

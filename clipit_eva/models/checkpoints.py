@@ -1,5 +1,6 @@
 """Checkpoints that hold what was trained, and nothing else."""
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,10 +84,11 @@ def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
     Args:
         path: A checkpoint file, or the folder of a run or of a session of runs.
         field: The setting that the path came from, for messages.
-        run: Name of the run's folder (`run_0`) to choose in a session of several.
+        run: Name of the run's folder (`run_0`) to choose in a session. A checkpoint file, or the
+            folder of one run, is meant for every run.
 
     Raises:
-        InputError: There is no such file, or more than one.
+        InputError: There is no such file, or more than one, or none of that run.
     """
     if Path(path).is_file():
         return Path(path)
@@ -95,13 +97,25 @@ def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
     found = sorted(Path(path).rglob("best.ckpt"))
     if not found:
         raise InputError(f"{field}={path} holds no best.ckpt; give the folder of a finished run")
-    if len(found) > 1:
-        found = [file for file in found if run in file.relative_to(path).parts] or found
+    sessions = [file for file in found if _run_folder(file.relative_to(path))]
+    if run is not None and sessions:
+        found = [file for file in sessions if _run_folder(file.relative_to(path)) == run]
+        if not found:
+            has = ", ".join(sorted({_run_folder(file.relative_to(path)) for file in sessions}))
+            raise InputError(
+                f"{field}={path} has {has} and no {run}; train as many runs there, or give "
+                "the folder of one run to start all of them from it"
+            )
     if len(found) > 1:
         raise InputError(
             f"{field}={path} holds {len(found)} runs; give one of them, such as {found[0]}"
         )
     return found[0]
+
+
+def _run_folder(path: Path) -> str:
+    """Returns the name of the run's folder (`run_0`) in a path, or nothing."""
+    return next((part for part in path.parts if re.fullmatch(r"run_\d+", part)), "")
 
 
 def read_checkpoint(path: str | Path, field: str) -> dict[str, Any]:

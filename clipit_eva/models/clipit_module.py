@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
+from clipit_eva.eva import compat
 from clipit_eva.models import checkpoints, lora
 from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
@@ -29,8 +29,6 @@ from clipit_eva.models.losses import build_criterion, distillation_loss
 from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
 from clipit_eva.models.vision_head import adapt_vision_head, load_vision_head
-
-plugin.activate()
 
 
 class CLIPITModule(module.ModelModule):
@@ -168,6 +166,7 @@ class CLIPITModule(module.ModelModule):
             self.input_files["vision_head"] = load_vision_head(self.heads.vision, path, run)
             self._vision_head_loaded = True
         if self._distill_weight > 0 and self.reports is None:
+            self._check_reports()
             self.reports = self._build_reports()
 
     @override
@@ -275,8 +274,16 @@ class CLIPITModule(module.ModelModule):
 
     def _predicts_before_fit(self) -> bool:
         """Whether the module is asked to predict before any training."""
-        trainer = self._trainer
+        trainer = compat.recorded_trainer(self)
         return trainer is not None and trainer.state.fn == TrainerFn.PREDICTING
+
+    def _check_reports(self) -> None:
+        """Raises InputError if the training data name rows of other reports than the model's."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        train = getattr(getattr(datamodule, "datasets", None), "train", None)
+        paired = getattr(train, "reports", None)
+        if isinstance(paired, ReportSource) and self._report_source is not None:
+            self._report_source.check_same(paired)
 
     def _build_reports(self) -> CachedReports | EncodedReports:
         """Builds the text side of training."""

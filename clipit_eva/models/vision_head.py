@@ -1,6 +1,7 @@
 """The vision head's start: from a unimodal run, trained in full or by LoRA."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 from peft.tuners.lora import LoraLayer
@@ -9,6 +10,8 @@ from torch import nn
 from clipit_eva.errors import InputError
 from clipit_eva.models import checkpoints, lora
 from clipit_eva.models.heads import CLIPITHeads
+
+_log = logging.getLogger(__name__)
 
 FIELD = "VISION_HEAD_CHECKPOINT"
 
@@ -22,7 +25,7 @@ def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path
     Args:
         head: The head, embeddings [B, d] -> logits [B, C]: a linear layer, or LoRA on one.
         path: A checkpoint (eva's format or ours), or the folder of a run or session.
-        run: Name of the run's folder to choose in a session of several.
+        run: Name of the run's folder to choose in a session; one run's head may serve all.
 
     Returns:
         The checkpoint that was read.
@@ -50,6 +53,7 @@ def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path
             "backbone"
         )
     linear.load_state_dict({"weight": weight, "bias": bias})
+    _log.info("%s starts from %s", run or "the vision head", file)
     return file
 
 

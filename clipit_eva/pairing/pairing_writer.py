@@ -9,20 +9,17 @@ import numpy as np
 import pandas as pd
 from typing_extensions import override
 
-from clipit_eva import provenance
+from clipit_eva import files, provenance
 from clipit_eva.embeddings.embedder import ImageEmbedder
 from clipit_eva.embeddings.embedding_callback import EmbeddingCallback
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
 from clipit_eva.pairing import pairing_table
 from clipit_eva.pairing.policies import PairingPolicy
 
 if TYPE_CHECKING:
     from clipit_eva.clip.model import CLIPModel
     from clipit_eva.reports.windows import ReportWindows
-
-plugin.activate()
 
 
 class PairingWriter(EmbeddingCallback):
@@ -66,6 +63,7 @@ class PairingWriter(EmbeddingCallback):
 
     @override
     def start(self, trainer: pl.Trainer, embedder: ImageEmbedder) -> int:
+        files.check_writable(self._output_file)
         corpus = self._source.corpus()
         if self._top_k > len(corpus):
             raise InputError(f"TOP_K={self._top_k}, but REPORTS has {len(corpus)} report(s)")
@@ -99,16 +97,16 @@ class PairingWriter(EmbeddingCallback):
         if policy.reads_images:
             images = [store.read() for store in embedder.stores]
             bank = self._source.embeddings(clip, units)
-        names = embedder.splits
-        bias = policy.bias(images[names.index("train") if "train" in names else 0], bank, device)
+        splits = embedder.splits
+        bias = policy.bias(images[splits.index("train") if "train" in splits else 0], bank, device)
         parts = []
-        for position, (dataset, split) in enumerate(zip(embedder.datasets, names, strict=True)):
+        for position, (dataset, split) in enumerate(zip(embedder.datasets, splits, strict=True)):
             rows, cosines = policy.pair(
                 images[position], bank, self._top_k, bias=bias, stream=position, device=device
             )
-            files = [dataset.filename(index) for index in range(len(dataset))]
+            names = [dataset.filename(index) for index in range(len(dataset))]
             parts.append(
-                pairing_table.make_pairs(split, files, units.ids, rows, cosines, units.chunks)
+                pairing_table.make_pairs(split, names, units.ids, rows, cosines, units.chunks)
             )
         return pd.concat(parts, ignore_index=True)
 

@@ -24,6 +24,9 @@ ID_COLUMNS = (REPORT_ID, "patient_filename")
 MAX_REPORT_BYTES = 10_000_000
 """Longest report accepted, in bytes of UTF-8."""
 
+MISSING_WORDS = frozenset({"nan", "n/a", "#n/a", "<na>", "none", "null"})
+"""What programs write where a report is missing, in lower case."""
+
 _RENAMED_SUFFIX = "_in_file"
 
 
@@ -190,8 +193,8 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
         if not isinstance(value, str):
             raise InputError(f"{place}: the value is a {type(value).__name__}, not text")
         text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
-        if not text:
-            raise InputError(f"{place}: the report is blank; remove the row or fill it in")
+        if "\0" in text:
+            raise InputError(f"{place}: the report has NUL characters; save the file as UTF-8 text")
         try:
             length = len(text.encode())
         except UnicodeEncodeError as error:
@@ -199,6 +202,11 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
                 f"{place}: character {error.start} of the report is half a surrogate pair; "
                 "write it as UTF-8"
             ) from None
+        if text.casefold() in MISSING_WORDS or not any(map(_is_seen, text)):
+            raise InputError(
+                f"{place}: the report is blank, or the word for a missing value; remove the row or "
+                "fill it in"
+            )
         if length > MAX_REPORT_BYTES:
             raise InputError(
                 f"{place}: the report has {length:,} bytes, more than {MAX_REPORT_BYTES:,}; "
@@ -206,6 +214,11 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
             )
         texts.append(text)
     return texts
+
+
+def _is_seen(letter: str) -> bool:
+    """Whether a character leaves ink: neither white space nor invisible."""
+    return letter.isprintable() and not letter.isspace()
 
 
 def _ids(raw: RawTable, source: str, column: str) -> list[str]:

@@ -67,7 +67,9 @@ def read_raw(path: Path) -> RawTable:
 
 def _read_folder(folder: Path) -> RawTable:
     """Reads one report from each .txt file."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+    # `._NAME` is what macOS keeps about NAME, not a report.
+    found = (path for path in folder.iterdir() if not path.name.startswith("."))
+    paths = sorted(path for path in found if path.suffix.lower() == ".txt" and path.is_file())
     if not paths:
         raise InputError(f"reports folder {folder} has no .txt file; put one report in each")
     rows = {"report_id": [path.stem for path in paths], "text": [_decode(path) for path in paths]}
@@ -77,7 +79,8 @@ def _read_folder(folder: Path) -> RawTable:
 def _read_lines(path: Path) -> RawTable:
     """Reads one report from each line that is not blank."""
     # Not splitlines(): a form feed or U+2028 inside a report does not end its line.
-    lines = _decode(path).split("\n")
+    text = _decode(path)
+    lines = text.split("\n" if "\n" in text else "\r")  # a lone CR ended lines on old Macs
     if lines[-1] == "":
         lines.pop()
     kept = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]

@@ -86,7 +86,7 @@ def _counts(corpus: ReportCorpus, count: int) -> tuple[str, int, int]:
 def _patients(path: Path) -> list[str]:
     """Reads a list of patients."""
     try:
-        names = path.read_text(encoding="utf-8").split("\n")
+        names = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeError) as error:
         raise InputError(f"REPORT_PATIENTS={path} cannot be read as text ({error})") from None
     names = [name.strip() for name in names if name.strip()]

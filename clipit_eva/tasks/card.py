@@ -10,6 +10,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+import yaml
+
 from clipit_eva.errors import InputError
 
 FOLDER = Path(str(resources.files("clipit_eva.benchmark_configs")))
@@ -106,7 +108,6 @@ def read_card(path: Path) -> Card:
 
 def _load(path: Path) -> dict[str, Any]:
     """Returns the mapping in a YAML file."""
-    import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 

@@ -8,6 +8,9 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from clipit_eva.errors import InputError
 from clipit_eva.tasks.card import FOLDER
@@ -70,11 +73,25 @@ def with_values(config: Path, environment: Mapping[str, str]) -> str:
     text = config.read_text()
     for name, whole, start, end in reversed(list(_mentioned(text))):
         if name in environment:
-            scalar = f"{text[whole:start]}{_argument(environment[name])}}}"
+            scalar = f"{text[whole:start]}{as_argument(environment[name])}}}"
             if ": " in scalar or " #" in scalar:
                 scalar = json.dumps(scalar)  # as YAML reads it too
             text = f"{text[:whole]}{scalar}{text[end + 1 :]}"
     return text
+
+
+def resolved(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Returns a config's content as eva would read it under an environment, and no other.
+
+    Args:
+        config: A YAML file with `${oc.env:NAME, default}`.
+        environment: Values of variables, as text; others have their defaults.
+    """
+    text = config.read_text()
+    for name, whole, start, end in reversed(list(_mentioned(text))):
+        default = "null" if name == "OUTPUT_ROOT" else text[start:end].strip() or "null"
+        text = f"{text[:whole]}{environment.get(name, default)}{text[end + 1 :]}"
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def command(verb: str, name: str, card: Path | None = None) -> list[str]:
@@ -102,7 +119,7 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def _argument(value: str) -> str:
+def as_argument(value: str) -> str:
     """Returns a value as an argument of a resolver: OmegaConf wants some letters in quotes."""
     if re.fullmatch(r"[\w/.+@*?|-]*|\[[\w., -]*\]", value):
         return value

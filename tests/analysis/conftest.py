@@ -189,6 +189,6 @@ def study_folder(shared_study: Path, write_run: RunWriter) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_cells(shared_study: Path) -> list[Comparison]:
+def shared_comparisons(shared_study: Path) -> list[Comparison]:
     """The comparisons of `shared_study`."""
     return gather(read_runs(shared_study))

@@ -144,3 +144,22 @@ def test_an_architecture_that_cannot_be_built_is_refused(tmp_path):
     path.write_text(json.dumps(config))
     with pytest.raises(InputError, match=r"CLIP model model cannot be built: .*unheard_of"):
         load_clip(str(tmp_path / "model"))
+
+
+def test_openai_weights_are_not_read_with_gelu(tmp_path, monkeypatch):
+    """Their file says whose they are by three sizes, and never that they want QuickGELU."""
+    sizes = {"embed_dim": 32, "vision_cfg": VISION, "text_cfg": {**TEXT, "vocab_size": 49408}}
+    named = {"tiny-openai": sizes, "tiny-openai-quickgelu": {**sizes, "quick_gelu": True}}
+    monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", named)
+    made = open_clip.CLIP(**json.loads(json.dumps(named["tiny-openai-quickgelu"])))
+    extra = {"input_resolution": 32, "context_length": 20, "vocab_size": 49408}
+    state = {**made.state_dict(), **{name: torch.tensor(size) for name, size in extra.items()}}
+    state.pop("attn_mask", None)
+    torch.save(state, tmp_path / "openai.pt")
+    with pytest.raises(InputError, match="name the architecture tiny-openai-quickgelu"):
+        load_clip("tiny-openai", str(tmp_path / "openai.pt"))
+    clip = load_clip("tiny-openai-quickgelu", str(tmp_path / "openai.pt"))
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = made.eval().encode_image(images, normalize=True)
+        torch.testing.assert_close(clip.image_encoder(images), expected)

@@ -180,3 +180,33 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert names(tmp_path) == ["json"]
+
+
+WITHOUT = """
+import errno, fcntl, logging, os, sys
+from pathlib import Path
+import numpy as np
+from clipit_eva.embeddings.row_store import RowStore
+
+def refuse(*_):
+    raise OSError(getattr(errno, sys.argv[2]), "no locks")
+
+fcntl.flock = refuse
+del os.posix_fallocate
+logging.basicConfig()
+store = RowStore(Path(sys.argv[1]), "images", {}, 1000, 300)
+with store.lock():
+    store.start()
+store.write(range(1000), np.ones((1000, 300)))
+store.finish()
+assert (store.read() == 1).all()
+"""
+
+
+@pytest.mark.parametrize("code", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_disk_without_locks_and_a_system_without_fallocate(tmp_path: Path, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(tmp_path), code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path} is on a disk without file locks" in done.stderr

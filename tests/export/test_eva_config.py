@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+from omegaconf import OmegaConf
 
 from clipit_eva.export.eva_config import render_config
 from clipit_eva.export.run import Run
@@ -11,9 +12,9 @@ from .conftest import describe
 
 
 def test_datasets_and_metrics_are_the_runs(tmp_path: Path) -> None:
-    """A binary run on embeddings, in a folder with a blank, on data that was downloaded."""
+    """A binary run on embeddings, in a folder with blanks and apostrophes, data downloaded."""
     transforms = describe("eva.T", size=64)
-    images = describe("eva.PCAM", root="/data/p cam", download=True, transforms=transforms)
+    images = describe("eva.PCAM", root="/data/O'Neil's p cam", download=True, transforms=transforms)
     embedded = describe("clipit_eva.data.EmbeddedDataset", split="val", dataset=images)
     held_out = describe("clipit_eva.data.HoldOut", part="hold_out", dataset=embedded)
     datasets = describe("eva.DatasetsSchema", val=held_out, test=images, train=None)
@@ -38,7 +39,8 @@ def test_datasets_and_metrics_are_the_runs(tmp_path: Path) -> None:
     assert found["val"]["class_path"] == "clipit_eva.data.HoldOut"
     for dataset in (found["test"], found["val"]["init_args"]["dataset"]):
         assert dataset["class_path"] == "eva.PCAM"
-        assert dataset["init_args"]["root"] == "${oc.env:DATA_ROOT, '/data/p cam'}"
+        resolved = OmegaConf.to_container(OmegaConf.create(dataset), resolve=True)
+        assert resolved["init_args"]["root"] == "/data/O'Neil's p cam"
         assert dataset["init_args"]["download"] == "${oc.env:DOWNLOAD_DATA, false}"
         assert dataset["init_args"]["transforms"] == transforms
     assert found["predict"]["init_args"]["classes"] == ["no_tumor", "tumor"]

@@ -61,8 +61,8 @@ def _assert_same_runs(cached, online) -> None:
         found, expected = read_run(ours), read_run(theirs)
         assert found is not None
         assert expected is not None
-        assert (found.traits, found.backbone, found.dataset, found.seed) == (
-            expected.traits,
+        assert (found.settings, found.backbone, found.dataset, found.seed) == (
+            expected.settings,
             expected.backbone,
             expected.dataset,
             expected.seed,

@@ -1,5 +1,8 @@
 """Exact nearest neighbours against float64 brute force."""
 
+import statistics
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.block import BankBlock
-from clipit_eva.pairing.neighbours import Neighbours
+from clipit_eva.pairing import retrieval
 from clipit_eva.pairing.retrieval import top_k
 
 
@@ -134,30 +136,57 @@ def test_a_narrow_cone_of_reports_is_told_apart() -> None:
     assert top_k(queries, bank, 5)[0].tolist() == expected.tolist()
 
 
-def searched_in_full(
-    monkeypatch: pytest.MonkeyPatch, queries: np.ndarray, bank: np.ndarray, k: int
-) -> tuple[int, np.ndarray]:
-    """How many queries needed more than their candidates, and the rows found."""
-    counts = []
-    search = BankBlock.search
-
-    def counted(block: BankBlock, some: torch.Tensor, floor: torch.Tensor) -> Neighbours:
-        counts.append(len(some))
-        return search(block, some, floor)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(BankBlock, "search", counted)
-        return sum(counts), top_k(queries, bank, k)[0]
+def proven(queries: np.ndarray, bank: np.ndarray, k: int) -> np.ndarray:
+    """For which queries a float32 product is enough."""
+    tensors = torch.from_numpy(queries), torch.from_numpy(bank)
+    return retrieval._by_product(*tensors, None, k, bank_block=len(bank))[2].numpy()
 
 
-def test_duplicates_of_the_best_report_are_no_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred copies of each row send no more queries to a comparison with the whole bank."""
-    queries, bank = random(500, 256, 0), random(200, 256, 1)
-    once, _ = searched_in_full(monkeypatch, queries, bank, 3)
-    often, indices = searched_in_full(monkeypatch, queries, np.repeat(bank, 100, axis=0), 3)
-    assert often == once < 10
-    assert (np.diff(indices, axis=1) == 1).all()
-    assert (indices[:, 0] % 100 == 0).all()
+def test_what_a_float32_product_cannot_tell_is_compared_in_full() -> None:
+    """The bound decides: rows closer than the product's error, or copies of one row."""
+    queries, bank = random(60, 256, 0), random(2000, 256, 1)
+    assert proven(queries, bank, 3).mean() > 0.95
+    near = np.vstack([bank, unit(queries[0] + 1e-8 * random(50, 256, 2))])
+    assert not proven(queries, near, 3)[0]
+    copies = np.repeat(bank[:40], 50, axis=0)
+    assert not proven(queries, copies, 3).any()
+    for rows in (near, copies):
+        assert top_k(queries, rows, 3)[0].tolist() == brute_force(queries, rows, 3)[0].tolist()
+
+
+def test_a_proof_is_never_wrong() -> None:
+    """Rows are drawn ever nearer to each other, so that some queries are proven and others not."""
+    generator = np.random.default_rng(0)
+    some = 0
+    for spread in 10.0 ** np.arange(-7, 0, 0.5):
+        base = generator.normal(size=48)
+        queries, bank = (
+            unit(base + generator.normal(size=(40, 48))),
+            unit(base + spread * generator.normal(size=(400, 48))),
+        )
+        sure = proven(queries, bank, 4)
+        tensors = torch.from_numpy(queries), torch.from_numpy(bank)
+        found = retrieval._by_product(*tensors, None, 4, bank_block=100)[0].numpy()
+        expected = brute_force(queries, bank, 4)[0]
+        assert np.array_equal(found[sure], expected[sure])
+        some += 0 < sure.sum() < len(queries)
+    assert some > 0
+
+
+@pytest.mark.slow
+def test_costs_at_most_three_matrix_products() -> None:
+    """CPU seconds, so that other processes count less; the sizes of a large corpus."""
+    queries, bank = random(16_384, 512, 0), random(10_000, 512, 1)
+    some, rows = torch.from_numpy(queries), torch.from_numpy(bank)
+    ratios = []
+    for _ in range(5):
+        start = time.process_time()
+        top_k(queries, bank, 5)
+        middle = time.process_time()
+        for part in some.split(retrieval.QUERY_BLOCK):
+            part @ rows.T
+        ratios.append((middle - start) / (time.process_time() - middle))
+    assert statistics.median(ratios) <= 3
 
 
 def wide(generator: np.random.Generator, count: int, width: int) -> np.ndarray:
@@ -221,27 +250,13 @@ def test_hard_banks_are_ordered_as_in_float64(kind: str, biased: bool) -> None:
         assert np.array_equal(other[1], cosines[:50])
 
 
-def test_queries_unlike_the_sample_are_as_exact() -> None:
-    """Ranges are chosen by every second query or fewer; the others are longer and elsewhere."""
+def test_queries_near_and_far_are_as_exact() -> None:
+    """Half of the queries are close to rows of the bank, and one is an axis."""
     queries, bank = random(1000, 64, 0), random(2500, 64, 1)
     queries[1::2] = unit(bank[:500] + 0.05 * random(500, 64, 2))
     queries[3] = np.eye(64, dtype=np.float32)[5]
     expected = np.argsort(-(queries.astype(float) @ bank.astype(float).T), axis=1)[:, :3]
     assert np.array_equal(top_k(queries, bank, 3)[0], expected)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_products_in_floating_point_are_as_exact(
-    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a machine without products of bytes uses."""
-    queries, bank = random(300, 96, 0), random(2500, 96, 1)
-    expected = top_k(queries, bank, 5)
-    monkeypatch.setattr("clipit_eva.pairing.block.multiplies_bytes", lambda: False)
-    monkeypatch.setattr("clipit_eva.pairing.block.fast_float", lambda _: dtype)
-    found = top_k(queries, bank, 5)
-    assert np.array_equal(found[0], expected[0])
-    assert np.array_equal(found[1], expected[1])
 
 
 @pytest.mark.parametrize("where", ["queries", "bank"])

@@ -39,7 +39,7 @@ PIECES = [
 report_texts = (
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=40).map("".join)
     | st.text(min_size=1, max_size=80)
-).filter(lambda text: text.strip())
+).filter(lambda text: "\0" not in text and any(letter.isprintable() for letter in text.strip()))
 
 
 def corpus_of(*texts: str) -> ReportCorpus:

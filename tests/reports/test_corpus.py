@@ -50,11 +50,20 @@ def test_every_table_format_gives_the_same_corpus(tmp_path: Path, suffix: str) -
 def test_a_folder_of_files_is_read_by_name(tmp_path: Path) -> None:
     for name, text in zip(IDS, TEXTS, strict=True):
         (tmp_path / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+        (tmp_path / f"._{name}.txt").write_bytes(b"\0\5\x16\7")  # what macOS keeps beside it
     (tmp_path / "notes.md").write_text("not a report")
     corpus = read_corpus(tmp_path)
     assert corpus.ids == sorted(IDS)
     order = [IDS.index(name) for name in sorted(IDS)]
     assert corpus.sha256 == fingerprint(sorted(IDS), [TEXTS[row] for row in order])
+
+
+def test_a_lone_cr_ends_lines_only_where_nothing_else_does(tmp_path: Path) -> None:
+    path = tmp_path / "reports.txt"
+    path.write_bytes(b"one\rtwo\r\rthree\r")
+    assert read_corpus(path).texts == ["one", "two", "three"]
+    path.write_bytes(b"one\rmore of it\ntwo\r\n")
+    assert read_corpus(path).texts == ["one\nmore of it", "two"]
 
 
 def test_lines_keep_their_numbers_and_blank_ones_are_counted(
@@ -140,6 +149,9 @@ def test_a_corpus_of_some_rows_has_its_own_fingerprint(tmp_path: Path) -> None:
         ("r.jsonl", b'{"report_id":1,"text":"x"}\n\n{"report_id":"1","text":"y"}', "line 1 and"),
         ("r.csv", b"report_id,text\na,x\n,PRIVATE\n", "line 3, column 'report_id'"),
         ("r.csv", b"report_id,text\na,x\nb,  \n", "line 3, column 'text': the report is blank"),
+        ("r.csv", b"report_id,text\na,x\nb,NaN\n", "line 3, column 'text': the report is blank"),
+        ("r.jsonl", b'{"text": "x"}\n{"text": "\\u200b\\ufeff"}\n', "line 2, column 'text': the"),
+        ("r.csv", b"report_id,text\na,x\nb,y\0z\n", "line 3, column 'text': the report has NUL"),
         ("r.jsonl", b'{"text":"x"}\n{"txt":"PRIVATE"}\n', "line 2, column 'text': the report is m"),
         ("r.jsonl", b'{"text":"x"}\n{"text":3}\n', "line 2, column 'text': the value is a int"),
         ("r.jsonl", b'{"text":"PRIVATE"}\n{"text":', "line 2: not valid JSON"),

@@ -39,7 +39,8 @@ def test_nothing_is_done_by_default_but_said(corpus, caplog) -> None:
 
 
 def test_each_setting_selects(corpus, tmp_path: Path) -> None:
-    (tmp_path / "patients.txt").write_text("TCGA-A6-2671\n\nTCGA-BH-A0B3\n")
+    # As Excel writes it: a byte order mark, and CR LF.
+    (tmp_path / "patients.txt").write_bytes(b"\xef\xbb\xbfTCGA-A6-2671\r\n\r\nTCGA-BH-A0B3\r\n")
     assert ids(corpus, columns={"part": "2"}) == ["AA-3675.2", "A6-2671.2"]
     patients = str(tmp_path / "patients.txt")
     assert ids(corpus, patients=patients) == ["A6-2671.1", "A6-2671.2", "BH-A0B3.1"]

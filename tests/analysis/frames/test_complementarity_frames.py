@@ -5,15 +5,15 @@ from clipit_eva.analysis.frames.complementarity_frames import (
     complementarity_by_class_frame,
     complementarity_frame,
 )
-from clipit_eva.analysis.metrics.complementarity import complementarity_by_class
+from clipit_eva.analysis.metrics.complementarity import complementarity
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
 from clipit_eva.analysis.significance import crossed_mean
 
 
 @pytest.fixture
-def comparisons(shared_cells):
-    return shared_cells
+def comparisons(shared_comparisons):
+    return shared_comparisons
 
 
 def test_complementarity_counts_are_beside_chance(comparisons):
@@ -44,14 +44,15 @@ def test_each_class_is_counted_alone_and_the_classes_add_up(comparisons):
     for comparison in comparisons:
         rows = frame[frame["dataset"] == comparison.dataset]
         text, vision = comparison.predictions("text_only"), comparison.predictions("unimodal")
+        members = [comparison.targets == label for label in range(4)]
         seeds = [
-            complementarity_by_class(comparison.targets, one, two)
+            [complementarity(comparison.targets[of], one[of], two[of]) for of in members]
             for one, two in zip(text, vision, strict=True)
         ]
-        counts = np.array([seed["text_only_right"] for seed in seeds])
+        counts = np.array([[part.text_only_right for part in seed] for seed in seeds])
         np.testing.assert_allclose(rows["count_mean"], counts.mean(axis=0))
         np.testing.assert_allclose(rows["count_sd"], counts.std(axis=0, ddof=1))
-        rescued = np.array([seed["rescue_rate"] for seed in seeds], dtype=float)
+        rescued = np.array([[part.rescue_rate for part in seed] for seed in seeds], dtype=float)
         np.testing.assert_allclose(rows["rescue_rate_percent"], 100 * rescued.mean(axis=0))
         for label, row in enumerate(rows.to_dict("records")):
             of = comparison.targets == label

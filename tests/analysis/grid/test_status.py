@@ -2,6 +2,7 @@
 
 from clipit_eva.analysis.grid import status
 from clipit_eva.analysis.grid.engines import worker
+from clipit_eva.analysis.reading.arms import Arm
 
 
 def test_states_counts_and_failures_are_shown(make) -> None:
@@ -37,8 +38,8 @@ def test_a_plan_is_listed_with_what_is_there(make) -> None:
     make.cell("next", needs=[good], environment={"LORA_TARGETS": "[Linear, Conv2d]"})
     grid = make.grid()
     worker.run_cell(good.folder)
-    text = status.render_plan(grid)
-    assert "good (finished: reused)" in text
+    text = status.render_plan(grid, {good.digest: Arm("no_text", "no text")})
+    assert "good (finished: reused)\n  arm: no text\n" in text
     assert "next (to run)\n  after good\n" in text
     assert "'LORA_TARGETS=[Linear, Conv2d]'" in text
     assert "2 cells (2 trivial); 1 finished" in text

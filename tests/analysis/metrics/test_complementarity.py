@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from clipit_eva.analysis.metrics.complementarity import (
     complementarity,
-    complementarity_by_class,
     complementarity_by_seed,
     complementarity_over_seeds,
 )
@@ -47,14 +46,15 @@ def test_small_and_degenerate_tables(known, check):
 
 def test_classes_partition_the_counts(known):
     inputs = known["inputs"]
-    whole = complementarity(inputs["y"], inputs["text"][0], inputs["vision"][0])
-    table = complementarity_by_class(inputs["y"], inputs["text"][0], inputs["vision"][0])
-    assert list(table.index) == sorted(set(inputs["y"]))
+    y, text, vision = (np.array(inputs[name]) for name in ("y", "text", "vision"))
+    whole = complementarity(y, text[0], vision[0])
+    members = [y == name for name in np.unique(y)]
+    parts = [complementarity(y[of], text[0][of], vision[0][of]) for of in members]
     for count in ("n", "both_right", "text_only_right", "vision_only_right", "both_wrong"):
-        assert table[count].sum() == getattr(whole, count)
+        assert sum(getattr(part, count) for part in parts) == getattr(whole, count)
     # Within one class, independence within class is independence.
     np.testing.assert_allclose(
-        table["expected_text_only_right_if_independent"].sum(),
+        sum(part.expected_text_only_right_if_independent for part in parts),
         whole.expected_text_only_right_if_independent_within_class,
     )
 
@@ -110,8 +110,8 @@ def test_a_coin_flip_rescues_half_of_the_errors_and_is_no_evidence():
     assert result.observed_over_expected == pytest.approx(1.0, abs=0.05)
     low, high = result.mantel_haenszel_ci95
     assert low < 1 < high
-    chance = f"{result.expected_text_only_right_if_independent_within_class:.1f} by chance"
-    assert result.count_with_baseline == f"{result.text_only_right} ({chance})"
+    chance = result.expected_text_only_right_if_independent_within_class
+    assert result.text_only_right == pytest.approx(chance, rel=0.05)
 
 
 def test_an_empty_cell_leaves_the_odds_ratio_undefined():
@@ -135,7 +135,6 @@ def test_one_seed_has_counts_but_no_crossed_interval():
     assert result.sd_ddof1 is None
     assert result.rate_crossed.ci95_floor is None
     assert "1 seed" in result.refused
-    assert "by chance" in result.count_with_baseline
 
 
 def test_slides_widen_the_crossed_interval():

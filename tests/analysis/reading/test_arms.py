@@ -2,8 +2,12 @@ from typing import Any
 
 import pytest
 
-from clipit_eva.analysis.reading.arms import Arm, resolve, traits
+from clipit_eva.analysis.reading.arms import Arm
+from clipit_eva.analysis.reading.arms import resolve as resolve_settings
+from clipit_eva.analysis.reading.run_settings import method_of, settings_of
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
+from clipit_eva.tasks import configs
 
 
 def config(lora: dict | None = None, train: dict | None = None, **arguments: Any) -> dict:
@@ -14,6 +18,15 @@ def config(lora: dict | None = None, train: dict | None = None, **arguments: Any
         "model": {"class_path": "clipit_eva.CLIPITModule", "init_args": arguments},
         "data": {"init_args": {"datasets": datasets}},
     }
+
+
+def traits(made: dict, branch: str, pairing: dict | None = None) -> tuple[str, Any]:
+    config = RecordedConfig(made)
+    return method_of(config, branch), settings_of(config, branch, pairing)
+
+
+def resolve(runs: list, plain: list[bool] | None = None) -> list[Arm]:
+    return resolve_settings(runs, plain)
 
 
 def name(*configs: dict, branch: str = "fused") -> list[str]:
@@ -185,4 +198,95 @@ def test_which_of_several_settings_is_the_headline_is_not_guessed():
 def test_another_vision_model_is_an_arm_of_its_own():
     linear = {"model": {"class_path": "eva.core.models.modules.head.HeadModule"}}
     other = {"model": {"class_path": "my.Baseline"}}
-    assert name(linear, other, branch="vision") == ["unimodal", "unimodal+Baseline"]
+    assert name(linear, other, branch="vision") == ["unimodal", "Baseline"]
+
+
+def recorded(kind: str, **environment: str) -> dict:
+    """A shipped config as a run records it."""
+    return configs.resolved(configs.path(f"{kind}/bach"), environment)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("WEIGHT_DECAY", "0.01", "weight_decay_0.01"),
+        ("BATCH_SIZE", "32", "batch_size_32"),
+        ("MAX_STEPS", "100", "steps_100"),
+        ("PATIENCE", "5", "patience_5"),
+        ("PRECISION", "bf16-mixed", "precision_bf16-mixed"),
+        ("RESIZE_DIM", "512", "size_512"),
+    ],
+)
+def test_any_setting_tells_arms_apart(variable: str, value: str, expected: str) -> None:
+    assert name(recorded("clip_it"), recorded("clip_it", **{variable: value})) == [
+        "clip_it",
+        expected,
+    ]
+
+
+@pytest.mark.parametrize("method", ["unimodal", "text_only", "clip_it"])
+def test_a_setting_that_does_not_exist_yet_tells_arms_apart(method: str) -> None:
+    old, new = recorded(method), recorded(method)
+    new["model"]["init_args"]["new_knob"] = 3
+    branch = {"unimodal": "vision", "text_only": "text", "clip_it": "fused"}[method]
+    first, second = name(old, new, branch=branch)
+    assert first == method
+    assert second.endswith("new_knob_3")
+
+
+def test_a_callback_that_is_left_out_tells_arms_apart() -> None:
+    others = [recorded("clip_it", DISTILL_WEIGHT="3"), recorded("clip_it", TOP_K="2")]
+    without = recorded("clip_it")
+    callbacks = without["trainer"]["init_args"]["callbacks"]
+    callbacks[:] = [one for one in callbacks if not one["class_path"].endswith("EarlyStopping")]
+    found = name(recorded("clip_it"), *others, without)
+    assert len(set(found)) == 4
+    assert found[0] == "clip_it"
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["OUTPUT_ROOT", "DATA_ROOT", "N_DATA_WORKERS", "NUM_DEVICES", "SAVE_LAST", "TQDM_REFRESH_RATE",
+     "EMBEDDINGS_ROOT", "GRADIENT_CHECKPOINTING", "PAIRING_TABLE", "N_RUNS", "DOWNLOAD_DATA"],
+)  # fmt: skip
+def test_places_and_speed_tell_no_arms_apart(variable: str) -> None:
+    assert name(recorded("clip_it"), recorded("clip_it", **{variable: "7"})) == ["clip_it"] * 2
+
+
+def test_learning_rates_of_unimodal_runs_are_two_arms() -> None:
+    found = resolve(
+        [traits(recorded("unimodal", LR_VALUE=rate), "vision") for rate in ("0.0003", "0.5")]
+    )
+    assert found == [
+        Arm("unimodal", "unimodal", "unimodal"),
+        Arm("unimodal+learning_rate_0.5", "unimodal, learning rate 0.5", "unimodal"),
+    ]
+
+
+def test_runs_on_embeddings_are_the_arms_of_runs_on_images() -> None:
+    assert name(recorded("unimodal"), recorded("unimodal_cached"), branch="vision") == [
+        "unimodal", "unimodal",
+    ]  # fmt: skip
+    frozen = recorded("clip_it", LORA_VISION="false"), recorded("no_lora_cached")
+    assert name(recorded("clip_it"), recorded("clip_it", TOP_K="2"), *frozen)[2:] == [
+        "no_lora", "no_lora",
+    ]  # fmt: skip
+
+
+def test_what_all_runs_share_names_no_arm() -> None:
+    """A study of frozen backbones has its full method among them."""
+    made = [config(lora={"vision": False}, word_dropout=rate) for rate in (0.0, 0.3)]
+    assert name(*made) == ["clip_it", "word_dropout_30"]
+
+
+def test_most_arms_say_what_the_full_method_is() -> None:
+    lower = {"optimizer": {"init_args": {"lr": 0.1}}}
+    made = [config(**lower), config(**lower, distill_weight=0), config(**lower, word_dropout=0.3)]
+    assert name(*made, config()) == ["clip_it", "no_text", "word_dropout_30", "learning_rate_0.001"]
+
+
+def test_a_plan_says_what_the_full_method_is() -> None:
+    runs = [traits(config(lora={"rank": rank}), "fused") for rank in (4, 8, 16)]
+    assert [arm.name for arm in resolve(runs)] == ["rank_4", "rank_8", "clip_it"]
+    found = [arm.name for arm in resolve(runs, [False, True, False])]
+    assert found == ["rank_4", "clip_it", "rank_16"]

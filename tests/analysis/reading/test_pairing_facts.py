@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from clipit_eva import files
+from clipit_eva.analysis.reading.arms import Arm, resolve
 from clipit_eva.analysis.reading.pairing_facts import pairing_of
 from clipit_eva.analysis.reading.runs import read_run
 from clipit_eva.pairing.pairing_table import make_pairs, write_pairs
@@ -24,7 +25,7 @@ def test_the_table_is_found_from_above_the_run_and_names_the_arm(write_run, fact
     targets = np.arange(8) % 4
     run = read_run(write_run("clip_it", targets, targets, provenance=facts))
     assert run.pairing == {"control": "shuffled"}
-    assert run.traits.factors == (("shuffled_pairs", "shuffled pairs"),)
+    assert resolve([(run.method, run.settings)]) == [Arm("shuffled_pairs", "shuffled pairs")]
 
 
 def test_a_table_that_changed_or_is_gone_says_nothing(facts, tmp_path):

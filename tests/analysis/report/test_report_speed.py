@@ -24,7 +24,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 @pytest.mark.slow
-def test_the_report_of_54_cells_takes_a_minute_and_two_gibibytes(write_run, tmp_path):
+def test_the_report_of_54_comparisons_takes_a_minute_and_two_gibibytes(write_run, tmp_path):
     """Each of 3 datasets x 6 backbones has unimodal, CLIP-IT and an ablation; text only on top."""
     root = tmp_path / "data"
     root.mkdir()

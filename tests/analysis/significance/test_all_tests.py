@@ -1,13 +1,16 @@
 """What a reader gets for a pair of arms, and the inputs on which libraries answer wrongly."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from clipit_eva.analysis.metrics.complementarity import complementarity
+from clipit_eva.analysis.reading.samples import Samples, check_same
 from clipit_eva.analysis.significance import (
     auc_cluster_bootstrap,
-    check_aligned,
     clustered_difference,
     compare,
     crossed_test,
@@ -17,7 +20,6 @@ from clipit_eva.analysis.significance import (
     paired_t_test,
     wilcoxon_test,
 )
-from clipit_eva.analysis.significance.results import as_record, frame
 from clipit_eva.errors import InputError
 
 KNOWN = "16_degenerate_cases.json"
@@ -64,17 +66,22 @@ def two_seeds(case):
 
 
 def unequal_sample_ids(case):
+    def samples(name, index, targets):
+        names = pa.chunked_array([[f"{place}.png" for place in index]])
+        return Samples.make(Path(name), np.asarray(index), names, np.asarray(targets), None)
+
     ids, targets = np.arange(5), np.array([0, 1, 0, 1, 1])
-    check_aligned({"a": ids, "b": ids}, {"a": targets, "b": targets})
+    reference = samples("a", ids, targets)
+    check_same(reference, samples("b", ids, targets), Path("b"))
     wrong = [
-        (ids[::-1], targets, "in the same order"),
-        (ids[:4], targets[:4], r"5|4"),
-        (ids, 1 - targets, "disagree on the label of sample 0"),
-        (np.array([0, 1, 2, 3, 3]), targets, "sample 3 is predicted twice"),
+        (ids + 1, targets, "different test sets .sample 1 is"),
+        (ids[:4], targets[:4], "4 and 5 samples"),
+        (ids, 1 - targets, "disagree on the target of sample 0"),
+        (np.array([0, 1, 2, 3, 3]), targets, "predicts sample 3 twice"),
     ]
-    for other, labels, message in wrong:
-        with pytest.raises(InputError, match=f"run b.*({message})"):
-            check_aligned({"a": ids, "b": other}, {"a": targets, "b": labels})
+    for index, labels, message in wrong:
+        with pytest.raises(InputError, match=f"b.*{message}"):
+            check_same(reference, samples("b", index, labels), Path("b"))
 
 
 def class_missing_in_y(case):
@@ -177,17 +184,3 @@ def test_comparison_joins_the_tests_of_one_pair():
     assert alone.clustered is None
     assert alone.bootstrap.mark == alone.accuracy.mark == "patch-level, optimistic"
     assert result == compare(first, second, y, slides, seed=3)
-
-
-def test_results_become_rows():
-    first, second, *_ = random_arms()
-    results = {"full": crossed_test(first, second), "short": crossed_test(first[:2], second[:2])}
-    table = frame(results, "arm")
-    assert list(table.index) == ["full", "short"]
-    full = results["full"]
-    assert table.loc["full", "ci95_floor_low"] == full.ci95_floor[0]
-    assert table.loc["full", "ci95_floor_high"] == full.ci95_floor[1]
-    assert table.loc["short", "refused"] == "2 seeds: the crossed test needs at least 3"
-    nested = as_record(compare(first, second, np.arange(90) % 3))
-    assert nested["accuracy_p_floor"] == full.p_floor
-    assert nested["bootstrap_percentile_ci95_low"] < nested["bootstrap_percentile_ci95_high"]

@@ -62,7 +62,7 @@ def test_adjustment_does_not_depend_on_order(pvalues, method, random):
 
 def test_a_family_without_p_values_is_refused():
     result = adjust([None, None])
-    assert result.refused == "no cell of the family has a p-value"
+    assert result.refused == "no test of the family has a p-value"
     assert (result.size, result.adjusted) == (0, (None, None))
 
 

@@ -5,52 +5,45 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clipit_eva.analysis.frames import comparison_frames, secondary_frame
+from clipit_eva.analysis.frames.ablation_frame import ablation_frame
 from clipit_eva.analysis.frames.complementarity_frames import (
     complementarity_by_class_frame,
     complementarity_frame,
 )
+from clipit_eva.analysis.frames.headline_frame import headline_frame, mean_gain_frame
+from clipit_eva.analysis.frames.scores_frame import scores_frame
+from clipit_eva.analysis.frames.secondary_frame import secondary_frame
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
-from clipit_eva.analysis.tables import (
-    complementarity_tables,
-    gain_tables,
-    other_tables,
-    table,
-    table_files,
-)
+from clipit_eva.analysis.tables import complementarity_tables, gain_tables, table, table_files
+from clipit_eva.analysis.tables.ablation_table import ablations
+from clipit_eva.analysis.tables.runs_table import runs
+from clipit_eva.analysis.tables.secondary_table import secondary
+from clipit_eva.errors import InputError
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 
 
 def tables_of(comparisons):
-    headline = comparison_frames.headline_frame(comparisons)
-    return {
-        made.name: made
-        for made in (
-            gain_tables.table1(headline, comparisons),
-            gain_tables.gains(headline, comparisons),
-            gain_tables.mean_gains(
-                comparison_frames.mean_gain_frame(comparisons),
-                comparisons,
-                comparison_frames.rank_test(headline),
-            ),
-            other_tables.ablations(comparison_frames.ablation_frame(comparisons), comparisons),
-            complementarity_tables.complementarity(complementarity_frame(comparisons), comparisons),
-            complementarity_tables.complementarity_by_class(
-                complementarity_by_class_frame(comparisons), comparisons
-            ),
-            other_tables.secondary(
-                secondary_frame.secondary_frame(comparisons, 1000), comparisons, 1000
-            ),
-            other_tables.runs(comparison_frames.scores_frame(comparisons)),
-        )
-    }
+    headline = headline_frame(comparisons)
+    made = (
+        gain_tables.table1(headline, comparisons),
+        gain_tables.gains(headline, comparisons),
+        gain_tables.mean_gains(mean_gain_frame(comparisons), comparisons),
+        ablations(ablation_frame(comparisons), comparisons),
+        complementarity_tables.complementarity(complementarity_frame(comparisons), comparisons),
+        complementarity_tables.complementarity_by_class(
+            complementarity_by_class_frame(comparisons), comparisons
+        ),
+        secondary(secondary_frame(comparisons, 1000), comparisons, 1000),
+        runs(scores_frame(comparisons)),
+    )
+    return {one.name: one for one in made}
 
 
 @pytest.fixture(scope="module")
-def tables(shared_cells):
-    return tables_of(shared_cells)
+def tables(shared_comparisons):
+    return tables_of(shared_comparisons)
 
 
 def test_table_1_has_the_papers_layout_and_labels_published_numbers(tables):
@@ -130,16 +123,13 @@ def test_classes_have_rows_of_their_own(tables):
     assert shown["N"].tolist() == ["30"] * 4 + ["23", "23", "22", "22"]
 
 
-def test_settings_that_differ_between_seeds_are_named(write_run):
+def test_settings_that_differ_between_seeds_are_no_seeds_of_one_arm(write_run):
     targets = np.arange(20) % 4
     for seed, weight in ((1, 0.5), (2, 0.5), (3, 0.7)):
         options = {"seed": seed, "head": {"weight": weight}, "vision_head_checkpoint": f"{seed}"}
         write_run("unimodal", targets, targets, **options)
-    comparisons = gather(read_runs(write_run.folder))
-    footer = " ".join(
-        gain_tables.table1(comparison_frames.headline_frame(comparisons), comparisons).notes
-    )
-    assert "varied: the training seed, and model.head.weight." in footer
+    with pytest.raises(InputError, match=r"unimodal \(weight 0\.5; weight 0\.7\) and none is the"):
+        gather(read_runs(write_run.folder))
 
 
 def test_refusals_are_printed_with_their_reason(write_run, drawn):
@@ -148,7 +138,7 @@ def test_refusals_are_printed_with_their_reason(write_run, drawn):
         write_run("unimodal", targets, drawn(targets, 0.5, seed), seed=seed)
         write_run("clip_it", targets, drawn(targets, 0.8, seed), seed=seed)
     comparisons = gather(read_runs(write_run.folder))
-    made = gain_tables.gains(comparison_frames.headline_frame(comparisons), comparisons)
+    made = gain_tables.gains(headline_frame(comparisons), comparisons)
     assert made.shown["difference [95% CI]"][0].endswith(" [1]")
     assert made.shown["Holm p"][0] == table.NONE
     assert "[1] 2 seeds: the crossed test needs at least 3" in made.notes

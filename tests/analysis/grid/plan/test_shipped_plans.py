@@ -3,17 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from omegaconf import OmegaConf
 
 from clipit_eva.analysis.grid.plan.expansion import expand
 from clipit_eva.analysis.grid.plan.job import Cell, Grid
 from clipit_eva.analysis.grid.plan.plan_file import METHODS, read_plan
-from clipit_eva.analysis.reading.arms import METHOD_OF_BRANCH, resolve, traits
-from clipit_eva.pairing.policies import CONTROLS
+from clipit_eva.analysis.grid.plan.planned_arms import planned_arms
 from clipit_eva.tasks import configs
 
 Shipped = Callable[[str], Grid]
@@ -156,47 +152,6 @@ def test_the_backbone_of_the_search_comes_from_the_environment(
         assert cell.environment["NORMALIZE_MEAN"] == "[0.5,0.5,0.5]"
 
 
-def _configuration(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Returns what a predictions table's provenance would say of the cell's configuration."""
-    with monkeypatch.context() as context:
-        for name, value in cell.environment.items():
-            context.setenv(name, value)
-        loaded = OmegaConf.load(configs.path("/".join(cell.name.split("/")[:2])))
-        config = _typed(OmegaConf.to_container(loaded, resolve=True))
-    arguments = config["data"]["init_args"]
-    arguments["datasets"] = {"init_args": arguments["datasets"]}
-    return config
-
-
-def _typed(value: Any) -> Any:
-    """Returns nested values as eva parses them: those of variables are text so far."""
-    if isinstance(value, dict):
-        return {key: _typed(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_typed(inner) for inner in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
-
-
-def _pairing(cell: Cell, grid: Grid) -> dict[str, Any]:
-    """Returns what the provenance of the pairing table that a cell reads would say."""
-    share = 0.0
-    by_kind = {grid.cells[digest].kind: grid.cells[digest] for digest in cell.needs}
-    if "replacement" in by_kind:
-        replacement = by_kind["replacement"]
-        share = float(replacement.command[replacement.command.index("--share") + 1])
-        by_kind = {grid.cells[digest].kind: grid.cells[digest] for digest in replacement.needs}
-    if "pairing" not in by_kind:
-        return {}
-    environment = by_kind["pairing"].environment
-    policy = environment.get("PAIRING_POLICY", "nearest")
-    return {
-        "policy": {"name": policy},
-        "control": policy if policy in CONTROLS else None,
-        "replaced_share": share,
-        "reports": {"source": environment["REPORTS"]},
-    }
-
-
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [
@@ -211,17 +166,9 @@ def _pairing(cell: Cell, grid: Grid) -> dict[str, Any]:
         ("demo", "unimodal text_only clip_it no_lora no_text word_dropout_30 shuffled_pairs"),
     ],
 )
-def test_reports_tell_the_arms_of_a_plan(
-    shipped: Shipped, monkeypatch: pytest.MonkeyPatch, plan: str, expected: str
-) -> None:
+def test_reports_tell_the_arms_of_a_plan(shipped: Shipped, plan: str, expected: str) -> None:
     grid = shipped(plan)
-    branches = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
+    arms = planned_arms(grid)
     cells = [cell for method in METHODS for cell in _of(grid, method) if cell.seed == 1]
-    arms = resolve(
-        [
-            traits(_configuration(cell, monkeypatch), branches[cell.kind], _pairing(cell, grid))
-            for cell in cells
-        ]
-    )
     # Each cell of a seed is an arm of its own.
-    assert Counter(arm.name for arm in arms) == Counter(expected.split())
+    assert Counter(arms[cell.digest].name for cell in cells) == Counter(expected.split())

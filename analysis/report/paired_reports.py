@@ -30,8 +30,8 @@ def paired_texts(comparison: Comparison, indices: Sequence[int]) -> Mapping[int,
     if arm is None:
         return {}
     run = comparison.runs[arm][0]
-    test = _test_arguments(run)
-    reports = (test.get("reports") or {}).get("init_args") or {}
+    test = run.config.test
+    reports = run.config.part("data", "datasets", "test", "reports")
     pairs, _ = read_pairs(_existing(run, test.get("pairing_table"), "pairing table"))
     corpus = read_corpus(
         _existing(run, reports.get("path"), "reports"), reports.get("column") or "text"
@@ -41,14 +41,6 @@ def paired_texts(comparison: Comparison, indices: Sequence[int]) -> Mapping[int,
     text_of = dict(zip(corpus.ids, corpus.texts, strict=True))
     rows = zip(chosen["index"].tolist(), chosen["report_id"].tolist(), strict=True)
     return {index: text_of[name] for index, name in rows if name in text_of}
-
-
-def _test_arguments(run: Run) -> Mapping[str, Any]:
-    """Returns the arguments of the dataset that a text-only run was tested on."""
-    data = run.provenance["config"].get("data") or {}
-    datasets = (data.get("init_args") or {}).get("datasets") or {}
-    test = (datasets.get("init_args") or {}).get("test") or {}
-    return test.get("init_args") or {}
 
 
 def _existing(run: Run, path: Any, what: str) -> Path:

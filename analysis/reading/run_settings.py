@@ -1,0 +1,181 @@
+"""What of a run's configuration has an effect on its results: the settings that arms differ in."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clipit_eva.eva.recorded_config import RecordedConfig
+from clipit_eva.pairing.pairing_table import CONTROLS
+from clipit_eva.reports.prompts import PREFIX as PROMPTS
+
+UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"
+
+METHOD_OF_BRANCH = {"vision": UNIMODAL, "text": TEXT_ONLY, "fused": CLIP_IT}
+"""Method of a run, by the branch that its prediction rests on."""
+
+NO_EFFECT = frozenset(
+    {
+        # Places.
+        "root", "default_root_dir", "save_dir", "dirpath", "output_file", "cache_dir",
+        "embeddings_root", "pairing_table", "filename", "path", "column", "clip_checkpoint",
+        "clip_tokenizer", "patients",
+        # How fast, and on what.
+        "num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "accelerator",
+        "devices", "num_nodes", "strategy", "gradient_checkpointing", "fused", "foreach",
+        "download", "n_runs",
+        # What is shown and kept.
+        "verbose", "refresh_rate", "save_last", "log_every_n_steps", "enable_progress_bar",
+    }
+)  # fmt: skip
+"""Names of arguments that change no result; what paths hold is told by digests."""
+
+_NO_EFFECT_BELOW = (
+    "trainer.logger", "model.metrics", "model.postprocess", "model.backbone.class",
+    "model.backbone.model_name", "data.dataloaders.val", "data.dataloaders.test",
+    "data.dataloaders.predict", "data.datasets.predict", "data.datasets.train.distill_weight",
+    "data.class", "data.datasets.class", "data.dataloaders.class", "trainer.class",
+    "model.lora.class", "reports.class", "reports.preparation.class",
+    "data.datasets.val.reports", "data.datasets.val.top_k", "data.datasets.test.reports",
+    "data.datasets.test.top_k",
+)  # fmt: skip
+"""Parts that change no result, or that tell backbones or datasets apart rather than arms."""
+
+_SILENT_CALLBACKS = (
+    "ConfigurationLogger", "TQDMProgressBar", "RichProgressBar", "LearningRateMonitor",
+    "RichModelSummary", "ModelSummary", "PredictionsWriter", "AlignmentWriter",
+)  # fmt: skip
+
+OF_TEXT = ("reports.", "pairing.", "top_k", "model.word_dropout", "model.text_gradient",
+           "model.lora.text")  # fmt: skip
+"""Beginnings of the names of settings of the text."""
+
+_OF_LORA = ("model.lora.rank", "model.lora.alpha", "model.lora.dropout", "model.lora.targets")
+
+_CROSS_ENTROPIES = ("cross_entropy", "binary_cross_entropy")
+"""The default criterion of multiclass and binary tasks: one setting."""
+
+Settings = Mapping[str, Any]
+"""Values that can be compared, by dotted name."""
+
+
+def method_of(config: RecordedConfig, branch: str) -> str:
+    """Returns a run's method: a vision model of another class than eva's probe is one of its own.
+
+    Args:
+        config: The run's configuration.
+        branch: The branch that its prediction rests on.
+    """
+    method = METHOD_OF_BRANCH[branch]
+    own = config.class_of("model")
+    return own if method == UNIMODAL and own not in ("HeadModule", "") else method
+
+
+def settings_of(
+    config: RecordedConfig, branch: str, pairing: Mapping[str, Any] | None = None
+) -> Settings:
+    """Returns the settings of a run that have an effect, by dotted name.
+
+    Runs on embeddings have the settings of those on images. Settings without effect beside
+    others are left out: those of text where none is read, LoRA's where there is none.
+
+    Args:
+        config: The run's configuration.
+        branch: The branch that its prediction rests on.
+        pairing: Provenance of the run's pairing table, if known.
+    """
+    pairing = pairing or {}
+    found = {key: _plain(value) for key, value in _renamed(_on_images(config)).leaves()}
+    settings = {key: value for key, value in found.items() if value is not None and _matters(key)}
+    if branch == "fused" and settings.get("model.criterion", "cross_entropy") in _CROSS_ENTROPIES:
+        settings["model.criterion"] = "cross_entropy"
+    settings["model.vision_head_checkpoint"] = "model.vision_head_checkpoint" in settings
+    if branch != "vision":
+        of_pairs = _of_pairs(config, pairing)
+        settings |= {key: value for key, value in of_pairs if value is not None}
+    return {key: value for key, value in settings.items() if not key.startswith(idle(settings))}
+
+
+def idle(settings: Settings) -> tuple[str, ...]:
+    """Returns the beginnings of the names of settings that have no effect beside the others."""
+    without_text = settings.get("model.distill_weight") == 0
+    lora = settings.get("model.lora.vision") is not False or (
+        settings.get("model.lora.text", False) and not without_text
+    )
+    return (OF_TEXT if without_text else ()) + (() if lora else _OF_LORA)
+
+
+def _matters(key: str) -> bool:
+    """Whether a setting can change a result."""
+    parts = key.split(".")
+    if parts[:2] == ["trainer", "callbacks"] and parts[2] in _SILENT_CALLBACKS:
+        return False
+    return parts[-1] not in NO_EFFECT and not key.startswith(_NO_EFFECT_BELOW)
+
+
+def _on_images(config: RecordedConfig) -> RecordedConfig:
+    """Returns the configuration with datasets in the place of their embeddings."""
+
+    def unwrapped(value: Any) -> Any:
+        if isinstance(value, list):
+            return [unwrapped(item) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        if str(value.get("class_path", "")).endswith(".EmbeddedDataset"):
+            return unwrapped(value["init_args"]["dataset"])
+        return {key: unwrapped(item) for key, item in value.items()}
+
+    return RecordedConfig(unwrapped(config.content))
+
+
+def _renamed(config: RecordedConfig) -> RecordedConfig:
+    """Returns the configuration with what model and data both name, or name otherwise, once."""
+    reports, train = dict(config.reports), dict(config.train)
+    model = {**config.part("model"), "reports": None}
+    top_k = train.pop("top_k", None)
+    train.pop("reports", None)
+    if isinstance(reports.get("clip_model"), str):
+        reports["clip_model"] = reports["clip_model"].rpartition("/")[2]  # of a folder, its name
+    data = config.content.get("data")
+    datasets = {**config.part("data", "datasets"), "train": train}
+    return RecordedConfig(
+        {
+            "trainer": config.content.get("trainer"),
+            "model": {"class_path": config.class_of("model"), "init_args": model},
+            "data": {**config.part("data"), "datasets": datasets} if data else None,
+            "reports": reports,
+            "top_k": top_k,
+        }
+    )
+
+
+def _of_pairs(config: RecordedConfig, pairing: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields what the pairing table's provenance says of the pairs, and of the reports."""
+    made_of = pairing.get("reports") or {}
+    sources = (config.reports.get("path"), made_of.get("source"))
+    prompts = any(isinstance(source, str) and source.startswith(PROMPTS) for source in sources)
+    yield "pairing.prompts", prompts
+    yield "pairing.control", pairing.get("control") or None
+    yield "pairing.replaced_share", float(pairing.get("replaced_share") or 0)
+    policy = dict(pairing.get("policy") or {"name": "nearest"})
+    if policy.get("name") in CONTROLS:  # `control` says it
+        policy = {"name": "nearest"}
+    yield (
+        "pairing.policy",
+        " ".join(
+            [str(policy.pop("name", "nearest")), *(f"{k} {_number(v)}" for k, v in policy.items())]
+        ),
+    )
+    if made_of.get("sha256") and not prompts:
+        yield "pairing.reports", made_of["sha256"][:8]
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value so that equal ones compare equal; None where nothing is set."""
+    if isinstance(value, list):
+        return "+".join(str(_number(item)) for item in value) or None
+    if isinstance(value, Mapping) or value in ("", "keep"):
+        return None
+    return value if isinstance(value, bool) else _number(value)
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

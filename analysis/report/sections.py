@@ -1,0 +1,98 @@
+"""What a report consists of: the one list from which its tables, figures and files are made."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from clipit_eva.errors import InputError
+
+from ..frames.ablation_frame import MARGIN_POINTS, ablation_frame
+from ..frames.alignment_frame import alignment_frame
+from ..frames.complementarity_frames import complementarity_by_class_frame, complementarity_frame
+from ..frames.headline_frame import headline_frame, mean_gain_frame
+from ..frames.learning_frame import learning_frame
+from ..frames.planted_frame import planted_frame
+from ..frames.scores_frame import scores_frame
+from ..frames.secondary_frame import secondary_frame
+from ..reading.study import Comparison
+from ..significance.resampling import N_RESAMPLES, check_resamples
+from ..tables.ablation_table import ablations
+from ..tables.complementarity_tables import complementarity, complementarity_by_class
+from ..tables.gain_tables import gains, mean_gains, table1
+from ..tables.planted_table import planted
+from ..tables.runs_table import runs
+from ..tables.secondary_table import secondary
+from ..tables.table import Table
+from . import panels
+from .panels import Drawing
+
+Comparisons = Sequence[Comparison]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose, before looking at results.
+
+    Attributes:
+        margin_points: Equivalence margin of ablations, in points of balanced accuracy.
+        n_resamples: Resamples of each bootstrap.
+        thumbnails: Whether the page shows images of rescued and lost samples.
+        report_text: Whether the page shows the reports paired with them.
+    """
+
+    margin_points: float = MARGIN_POINTS
+    n_resamples: int = N_RESAMPLES
+    thumbnails: bool = False
+    report_text: bool = False
+
+    def check(self) -> None:
+        """Refuses a margin that is not above 0, and too few resamples.
+
+        Raises:
+            InputError: See above.
+        """
+        if not (np.isfinite(self.margin_points) and self.margin_points > 0):
+            raise InputError(f"--margin {self.margin_points:g} must be above 0 (points)")
+        check_resamples(self.n_resamples)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report. It is left out where its frame has no rows.
+
+    Attributes:
+        name: Name of its frame among the report's results.
+        frame: Computes its numbers; sections that share a function share the frame.
+        table: Makes its table of the frame; None (or a table of None) for no table.
+        figures: Draws its figures from the frame; None for no figures.
+    """
+
+    name: str
+    frame: Callable[[Comparisons], pd.DataFrame]
+    table: Callable[[pd.DataFrame, Comparisons], Table | None] | None = None
+    figures: Callable[[pd.DataFrame, Comparisons], Iterable[Drawing]] | None = None
+
+
+def sections(options: Options) -> tuple[Section, ...]:
+    """Returns the sections of a report, in the order of its tables and of its figures."""
+    n = options.n_resamples
+    resampled = partial(secondary_frame, n_resamples=n)
+    ablation = partial(ablation_frame, margin_points=options.margin_points)
+    return (
+        Section("headline", headline_frame, table1),
+        Section("gains", headline_frame, gains, panels.gains),
+        Section("mean_gains", mean_gain_frame, mean_gains),
+        Section("complementarity_figure", complementarity_frame, None, panels.complementarity),
+        Section("ablations", ablation, ablations, panels.forest),
+        Section("planted", planted_frame, planted, panels.planted),
+        Section("complementarity", complementarity_frame, complementarity),
+        Section("by_class", complementarity_by_class_frame, complementarity_by_class),
+        Section("decisions", headline_frame, None, panels.decisions),
+        Section("learning", learning_frame, None, panels.learning),
+        Section("alignment", alignment_frame, None, panels.alignment),
+        Section("secondary", resampled, partial(secondary, n_resamples=n)),
+        Section("runs", scores_frame, runs),
+    )
