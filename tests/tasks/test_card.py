@@ -26,6 +26,12 @@ def test_shipped_cards_are_short_and_whole(name) -> None:
     assert ("val" in card.splits) is (name == "patch_camelyon")
 
 
+def test_card_in_the_docs(tmp_path) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "adding.md").read_text()
+    card = read_card(write(tmp_path, docs.split("```yaml\n")[1].partition("```")[0]))
+    assert card.title == "Stains"
+
+
 def test_what_may_be_left_out(tmp_path) -> None:
     short = """
 title: Mine

@@ -46,12 +46,13 @@ def test_every_config_is_rendered() -> None:
 
 def test_meaning_is_that_of_the_hand_written_configs() -> None:
     """Digests of what the files meant before they were rendered, environment variables unread."""
+    digests = json.loads(DIGESTS.read_text())
     found = {}
     for path, text in SHIPPED.items():
         canonical = json.dumps(yaml.safe_load(text), sort_keys=True)
         name = path.relative_to(FOLDER).with_suffix("").as_posix()
         found[name] = hashlib.sha256(canonical.encode()).hexdigest()
-    assert found == json.loads(DIGESTS.read_text())
+    assert {name: found[name] for name in digests} == digests
 
 
 def test_hand_kept_yaml_is_short() -> None:
