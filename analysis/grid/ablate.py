@@ -85,7 +85,7 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
         if plan.search is not None:
             raise InputError(
                 "--engine slurm submits jobs, and a search has trials that follow from others; "
-                "submit this command without --engine as a job, as often as workers are wanted"
+                "submit this command without --engine as one job"
             )
         from .engines import slurm
 

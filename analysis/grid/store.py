@@ -194,7 +194,7 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise LockedError(
-                        f"another process runs the job {folder}; wait for it or end it"
+                        f"another process works in {folder}; wait for it or end it"
                     ) from None
                 time.sleep(0.1)
         yield file
