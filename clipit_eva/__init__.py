@@ -7,8 +7,12 @@ does not import torch.
 from importlib import metadata
 
 from clipit_eva import _lazy
+from clipit_eva.eva import activation
 
 __version__ = metadata.version("clipit-eva")
+
+if activation.is_eva():
+    activation.activate()
 
 __getattr__ = _lazy.attach(
     __name__,

@@ -75,6 +75,14 @@ def _room(module: str) -> str:
     return max(rooms, key=len)
 
 
+ALLOWED = {
+    # The only moment at which an `eva` process can be told of us.
+    ("clipit_eva", "clipit_eva.eva.activation"),
+}
+
+OLD_NAMES = {"clipit_eva.pairing.row_store"}
+"""Modules that are where they were for scripts, and hold nothing of their own."""
+
 IMPORTS = {name: sorted({found for found in _imports(name) if found != name}) for name in FILES}
 
 
@@ -83,7 +91,7 @@ def test_imports_point_to_the_left() -> None:
         f"{name} imports {other}"
         for name, others in IMPORTS.items()
         for other in others
-        if ORDER.index(_room(other)) > ORDER.index(_room(name))
+        if ORDER.index(_room(other)) > ORDER.index(_room(name)) and (name, other) not in ALLOWED
     ]
     assert not upward
 
@@ -104,6 +112,8 @@ def test_no_imports_in_a_circle() -> None:
 
 def test_a_module_name_stands_in_one_room() -> None:
     names = collections.Counter(
-        name.rpartition(".")[2] for name, path in FILES.items() if path.name != "__init__.py"
+        name.rpartition(".")[2]
+        for name, path in FILES.items()
+        if path.name != "__init__.py" and name not in OLD_NAMES
     )
     assert [name for name, count in names.items() if count > 1] == []

@@ -10,7 +10,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.tasks import configs
 
-from .settings import (
+from .run_settings import (
     CLIP_IT,
     METHOD_OF_BRANCH,
     OF_TEXT,

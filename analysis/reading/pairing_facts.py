@@ -29,7 +29,7 @@ def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | 
     if isinstance(own, Mapping):
         return own
     digest = (provenance.get("inputs") or {}).get("pairing_table")
-    path = RecordedConfig(provenance.get("config") or {}).first("pairing_table")
+    path = RecordedConfig(provenance.get("config")).text("pairing_table")
     if digest is None or path is None:
         return None
     for folder in (Path(), *run.absolute().parents):

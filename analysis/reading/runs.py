@@ -20,8 +20,8 @@ from clipit_eva.predictions import predictions_table
 
 from .pairing_facts import pairing_of
 from .run_files import find_tables
+from .run_settings import METHOD_OF_BRANCH, Settings, method_of, settings_of
 from .samples import Samples
-from .settings import METHOD_OF_BRANCH, Settings, method_of, settings_of
 
 TEST = "test"
 """The split that is analysed."""

@@ -77,4 +77,4 @@ def data_roots(run: Run) -> list[Path]:
 def dataset_arguments(run: Run) -> Mapping[str, Any]:
     """Returns the arguments of the eva dataset that a run was tested on; empty if unknown."""
     name = run.provenance["datasets"][0]["class"].rpartition(".")[2]
-    return run.config.arguments_of(name, "data", "datasets", "test")
+    return run.config.part("data.datasets.test").first(name).arguments

@@ -30,8 +30,8 @@ def paired_texts(comparison: Comparison, indices: Sequence[int]) -> Mapping[int,
     if arm is None:
         return {}
     run = comparison.runs[arm][0]
-    test = run.config.test
-    reports = run.config.part("data", "datasets", "test", "reports")
+    test = run.config.part("data.datasets.test")
+    reports = test.part("reports")
     pairs, _ = read_pairs(_existing(run, test.get("pairing_table"), "pairing table"))
     corpus = read_corpus(
         _existing(run, reports.get("path"), "reports"), reports.get("column") or "text"

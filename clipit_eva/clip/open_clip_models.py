@@ -11,9 +11,7 @@ from typing import Any, cast
 
 import open_clip
 import torch
-from open_clip import model as open_clip_model
 from open_clip import transform
-from open_clip.convert import convert_state_dict
 from PIL import Image
 from torch import nn
 
@@ -21,6 +19,7 @@ from clipit_eva.clip import hub, weights
 from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.errors import InputError
+from clipit_eva.eva import compat
 
 CONFIG_FILE = "open_clip_config.json"
 """The file that makes a folder or a hub repository an open_clip model."""
@@ -235,8 +234,7 @@ def _load_towers(source: Source) -> Any:
             towers = open_clip.CustomTextCLIP(**architecture)
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
         raise InputError(f"CLIP model {source.name} cannot be built: {error}") from error
-    state = convert_state_dict(towers, state)
-    state = open_clip_model.convert_to_custom_text_state_dict(state)
+    state = compat.convert_open_clip_state(towers, state)
     state = {
         name: value
         for name, value in state.items()

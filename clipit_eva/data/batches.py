@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch.utils.data import default_collate
-from torch.utils.data._utils.collate import default_collate_fn_map  # where torch documents it
+
+from clipit_eva.eva import compat
+
+UNKNOWN_TARGET = -1
+"""Target of a sample without a label, in a dataset; null in the table."""
 
 
 class WholeBatch:
@@ -23,7 +27,7 @@ def _unwrap(batch: Sequence[WholeBatch], **_: Any) -> list[Any]:
     return batch[0].parts
 
 
-default_collate_fn_map[WholeBatch] = _unwrap
+compat.collate_functions()[WholeBatch] = _unwrap
 
 
 def collate_metadata(samples: Sequence[dict[str, Any] | None]) -> dict[str, Any]:

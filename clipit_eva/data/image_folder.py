@@ -10,11 +10,8 @@ from torchvision.transforms.v2 import functional
 from typing_extensions import override
 
 from clipit_eva.data import image_files
+from clipit_eva.data.batches import UNKNOWN_TARGET
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
-from clipit_eva.predictions.predictions_table import UNKNOWN_TARGET
-
-plugin.activate()
 
 
 class ImageFolder(vision.VisionDataset):

@@ -7,9 +7,6 @@ from eva.vision.data.datasets import vision
 from typing_extensions import override
 
 from clipit_eva.data.batches import WholeBatch
-from clipit_eva.eva import plugin
-
-plugin.activate()
 
 
 class DatasetWrapper(vision.VisionDataset):

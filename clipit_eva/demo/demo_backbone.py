@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from eva.vision.models.networks.backbones.registry import backbone_registry
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 
-from clipit_eva.demo.settings import FEATURES, IMAGE_SIZE, NAME
+from clipit_eva.demo.settings import FEATURES, IMAGE_SIZE
 
 WEIGHTS = Path(__file__).parent / "weights" / "demo_vit.safetensors"
 """Made by `train_clip`, without any class label."""
@@ -25,7 +24,6 @@ def untrained() -> VisionTransformer:
     )
 
 
-@backbone_registry.register(NAME)
 def demo_vit() -> VisionTransformer:
     """Returns the demo's backbone: images [B, 3, H, W] -> features [B, FEATURES].
 

@@ -10,9 +10,6 @@ from torch import nn
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
-
-plugin.activate()
 
 
 class EmbeddedBackbone(nn.Module):

@@ -14,9 +14,6 @@ from clipit_eva.embeddings.embedder import ImageEmbedder
 from clipit_eva.embeddings.embedding_callback import EmbeddingCallback
 from clipit_eva.embeddings.images import read_image
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
-
-plugin.activate()
 
 
 class EmbeddingsWriter(EmbeddingCallback):

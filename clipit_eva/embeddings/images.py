@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from typing_extensions import override
 
 from clipit_eva import provenance
 from clipit_eva.errors import InputError
+from clipit_eva.eva import compat
 
 _PROBES = 8
 """Images whose content is part of a dataset's identity."""
@@ -92,11 +92,11 @@ def image_facts(dataset: vision.VisionDataset, split: str) -> dict[str, Any]:
         image = read_image(dataset, index, split)
         content.update(repr((tuple(image.shape), str(image.dtype))).encode())
         content.update(image.contiguous().numpy().tobytes())
-    root = getattr(dataset, "_root", None)  # eva's name for the folder of its datasets
+    root = compat.dataset_root(dataset)
     return {
         "dataset": provenance.class_path(dataset),
         "split": split,
-        "root": str(Path(root).resolve()) if isinstance(root, str | Path) else None,
+        "root": None if root is None else str(root.resolve()),
         "length": len(dataset),
         "filenames": names.hexdigest(),
         "content": content.hexdigest(),

@@ -1,129 +1,122 @@
-"""The configuration that a run was made with, as its provenance has it: one way to look into it."""
+"""The configuration of a run, as its files record it or as a config file has it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class RecordedConfig:
-    """What a run's trainer, model and data were made with.
+    """A configuration with the roles `trainer`, `model` and `data`, or any part of one.
 
-    Objects are `class_path` with `init_args`, as in a config of eva; `init_args` is no step of a
-    path here.
+    Paths such as `data.datasets.train` step over `init_args`. What is not there is None.
 
     Attributes:
-        content: `config` of a provenance, or the content of a config file, by role.
+        value: An object (`class_path`, `init_args`), a group of settings, a list or a plain value.
     """
 
-    content: Mapping[str, Any] = field(default_factory=dict)
+    value: Any
 
-    def part(self, *path: str) -> Mapping[str, Any]:
-        """Returns the arguments of a nested object, empty where there is none.
+    @property
+    def class_path(self) -> str:
+        """Import path of the object's class; empty if the part is none."""
+        return str(self.value.get("class_path", "")) if isinstance(self.value, Mapping) else ""
+
+    @property
+    def class_name(self) -> str:
+        """Last part of `class_path`: one class may be imported by several paths."""
+        return self.class_path.rpartition(".")[2]
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Arguments of the object, or the settings of the group; empty if the part is neither."""
+        if not isinstance(self.value, Mapping):
+            return {}
+        if "class_path" in self.value or "init_args" in self.value:
+            return self.value.get("init_args") or {}
+        return self.value
+
+    def part(self, path: str) -> "RecordedConfig":
+        """Returns the part at a path."""
+        part = self
+        for name in path.split("."):
+            part = RecordedConfig(part.arguments.get(name))
+        return part
+
+    def get(self, path: str) -> Any:
+        """Returns the value at a path."""
+        return self.part(path).value
+
+    def leaves(self, at: str = "") -> Iterator[tuple[str, Any]]:
+        """Yields the path and value of each plain value and list of plain values.
+
+        The class of an object is its `class`. Objects in a list are named by their class, so that
+        their places do not count.
 
         Args:
-            path: Names of arguments, from a role on: `"model", "backbone"`.
+            at: Path of this part, which the paths of the leaves begin with.
         """
-        value: Any = self.content
-        for name in path:
-            value = _arguments(value.get(name)) if isinstance(value, Mapping) else {}
-        return value if isinstance(value, Mapping) else {}
+        if self.class_path:
+            yield f"{at}.class", self.class_name
+        inner = list(self.arguments.items())
+        if isinstance(self.value, list) and any(isinstance(v, Mapping) for v in self.value):
+            inner = [(_class_name(item) or place, item) for place, item in enumerate(self.value)]
+        elif not isinstance(self.value, Mapping):
+            yield at, self.value
+        for name, value in inner:
+            yield from RecordedConfig(value).leaves(f"{at}.{name}" if at else str(name))
 
-    def class_of(self, *path: str) -> str:
-        """Returns the name of a nested object's class without its module; empty without one."""
-        value = self.part(*path[:-1]).get(path[-1])
-        return _class_name(value)
+    def text(self, name: str) -> str | None:
+        """Returns the first text of a name in this part or below."""
+        if isinstance(found := self.arguments.get(name), str):
+            return found
+        inner = self.value if isinstance(self.value, list) else self.arguments.values()
+        texts = (RecordedConfig(value).text(name) for value in inner)
+        return next((text for text in texts if text is not None), None)
 
-    def arguments_of(self, class_name: str, *path: str) -> Mapping[str, Any]:
-        """Returns the arguments of the first object of a class in a part; empty if there is none.
+    def first(self, class_name: str) -> "RecordedConfig":
+        """Returns the first object of a class in this part or below."""
+        if self.class_name == class_name:
+            return self
+        inner = self.value if isinstance(self.value, list) else self.arguments.values()
+        found = (RecordedConfig(value).first(class_name) for value in inner)
+        return next((part for part in found if part.value is not None), RecordedConfig(None))
 
-        Args:
-            class_name: The class without its module.
-            path: As for `part`.
-        """
-        if self.class_of(*path) == class_name:
-            return self.part(*path)
-        found = (value for value in _objects(self.part(*path)) if _class_name(value) == class_name)
-        return _arguments(next(found, {}))
-
-    def first(self, key: str) -> str | None:
-        """Returns the first text under a key, wherever it stands."""
-        return _first(self.content, key)
-
-    def leaves(self) -> Iterator[tuple[str, Any]]:
-        """Yields the dotted name and value of each setting; lists of plain values are values.
-
-        Objects in a list are named by their class, so that their places do not count.
-        """
-        yield from _leaves(self.content, "")
+    def of_images(self) -> "RecordedConfig":
+        """Returns the part with images and backbone where the run read embeddings from disk."""
+        if self.class_name == "EmbeddedDataset":
+            return self.part("dataset").of_images()
+        if self.class_name == "EmbeddedBackbone":
+            named = {name: self.get(name) for name in ("model_name", "model_extra_kwargs")}
+            path = "eva.vision.models.ModelFromRegistry"
+            return RecordedConfig({"class_path": path, "init_args": named})
+        if isinstance(self.value, list):
+            return RecordedConfig([RecordedConfig(item).of_images().value for item in self.value])
+        if not isinstance(self.value, Mapping):
+            return self
+        inner = self.value.items()
+        return RecordedConfig({name: RecordedConfig(v).of_images().value for name, v in inner})
 
     @property
-    def train(self) -> Mapping[str, Any]:
-        """Arguments of the training dataset."""
-        return self.part("data", "datasets", "train")
-
-    @property
-    def test(self) -> Mapping[str, Any]:
-        """Arguments of the test dataset."""
-        return self.part("data", "datasets", "test")
-
-    @property
-    def reports(self) -> Mapping[str, Any]:
-        """Arguments of the reports that training read; empty if it read none."""
-        return self.part("model", "reports") or self.part("data", "datasets", "train", "reports")
+    def innermost(self) -> "RecordedConfig":
+        """The dataset that the wrappers of a dataset wrap."""
+        inner = self.part("dataset")
+        return self if inner.value is None else inner.innermost
 
     @property
     def backbone(self) -> str | None:
-        """The backbone's name in eva's registry, or its class; None without one."""
-        name = self.part("model", "backbone").get("model_name")
-        given = self.part("model").get("backbone")
-        return name or (given.get("class_path") if isinstance(given, Mapping) else given)
+        """Name of the vision backbone in eva's registry, or its class; None without one."""
+        backbone = self.part("model.backbone")
+        return backbone.get("model_name") or backbone.class_path or None
+
+    @property
+    def reports(self) -> "RecordedConfig":
+        """The reports that are read in training: the model's, or those of the training data."""
+        own = self.part("model.reports")
+        return own if own.arguments else self.part("data.datasets.train.reports")
 
 
-def _arguments(value: Any) -> Any:
-    """Returns an object's arguments, or any other value as it is."""
-    if isinstance(value, Mapping) and "class_path" in value:
-        return value.get("init_args") or {}
-    if isinstance(value, Mapping) and set(value) == {"init_args"}:
-        return value["init_args"]
-    return value
-
-
-def _class_name(value: Any) -> str:
-    return str(value.get("class_path", "")).rpartition(".")[2] if isinstance(value, Mapping) else ""
-
-
-def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yields the objects in a value, outer ones first."""
-    if isinstance(value, Mapping):
-        if "class_path" in value:
-            yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _objects(item)
-
-
-def _first(value: Any, key: str) -> str | None:
-    if isinstance(value, Mapping):
-        if isinstance(value.get(key), str):
-            return value[key]
-        value = list(value.values())
-    if isinstance(value, list):
-        return next((found for item in value if (found := _first(item, key)) is not None), None)
-    return None
-
-
-def _leaves(value: Any, at: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        if "class_path" in value:
-            yield f"{at}.class", _class_name(value)
-        inner = _arguments(value)
-        for key, item in inner.items() if isinstance(inner, Mapping) else ():
-            yield from _leaves(item, f"{at}.{key}" if at else str(key))
-    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        for place, item in enumerate(value):
-            name = item.rpartition(".")[2] if isinstance(item, str) else _class_name(item)
-            yield from _leaves(item, f"{at}.{name or place}")
-    else:
-        yield at, value
+def _class_name(item: Any) -> str:
+    """Returns the class of an object, of which a list may hold the import path alone."""
+    path = item if isinstance(item, str) else RecordedConfig(item).class_path
+    return path.rpartition(".")[2]

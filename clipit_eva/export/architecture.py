@@ -11,6 +11,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva import compat
 
 CARRIERS = ("vit_base_patch16_224", "vit_base_patch16_clip_224", "vit_giant_patch14_dinov2")
 """Vision transformers whose kinds of layer (not sizes) a backbone may share, where those of its own
@@ -33,7 +34,7 @@ def unwrap(backbone: nn.Module) -> tuple[nn.Module, dict[str, Any]]:
     """
     model, output = backbone, None
     while isinstance(model, base.BaseModel):
-        output = output or model._output_transforms
+        output = output or compat.output_transform(model)
         model: Any = model.model
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     if not isinstance(model, nn.Module) or not kind.startswith("timm.models."):
@@ -43,12 +44,7 @@ def unwrap(backbone: nn.Module) -> tuple[nn.Module, dict[str, Any]]:
         )
     if output is None:
         return model, {}
-    reads_class_token = (
-        isinstance(output, ExtractCLSFeatures)
-        and output._cls_index == 0
-        and not output._include_patch_tokens
-    )
-    if not reads_class_token:
+    if not (isinstance(output, ExtractCLSFeatures) and compat.takes_class_token_only(output)):
         raise InputError(
             f"the run's backbone ends in {type(output).__name__}; export knows those that give "
             "timm's own output or the class token"

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
-
-plugin.activate()
+from clipit_eva.eva import activation
 
 PACKAGES = ("clipit_eva", "eva", "timm", "torch", "torchvision")
 """Packages whose classes are made: a run's folder may come from someone else."""
@@ -26,6 +24,7 @@ def build(description: Any) -> Any:
     Raises:
         InputError: A class is not of `PACKAGES`.
     """
+    activation.register_backbones()
     if isinstance(description, list):
         return [build(item) for item in description]
     if not isinstance(description, Mapping):

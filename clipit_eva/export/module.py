@@ -12,11 +12,8 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import nn
 from typing_extensions import override
 
-from clipit_eva.eva import plugin
 from clipit_eva.export.formats import load_classifier
 from clipit_eva.models.losses import build_criterion
-
-plugin.activate()
 
 
 class ExportedModule(module.ModelModule):

@@ -20,12 +20,9 @@ from typing_extensions import override
 from clipit_eva import provenance
 from clipit_eva.data.wrapper import eva_dataset, eva_index
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
 from clipit_eva.models import alignment_table
 from clipit_eva.models.checkpoints import read_checkpoint
 from clipit_eva.models.clipit_module import CLIPITModule
-
-plugin.activate()
 
 SAMPLES = 512
 """Most training samples that are measured."""

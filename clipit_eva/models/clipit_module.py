@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
+from clipit_eva.eva import compat
 from clipit_eva.models import checkpoints, lora
 from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
@@ -29,8 +29,6 @@ from clipit_eva.models.losses import build_criterion, distillation_loss
 from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
 from clipit_eva.models.vision_head import adapt_vision_head, load_vision_head
-
-plugin.activate()
 
 
 class CLIPITModule(module.ModelModule):
@@ -276,7 +274,7 @@ class CLIPITModule(module.ModelModule):
 
     def _predicts_before_fit(self) -> bool:
         """Whether the module is asked to predict before any training."""
-        trainer = self._trainer
+        trainer = compat.recorded_trainer(self)
         return trainer is not None and trainer.state.fn == TrainerFn.PREDICTING
 
     def _check_reports(self) -> None:

@@ -11,6 +11,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva import compat
 from clipit_eva.models.lora_attention import MultiheadAttentionLoRA
 
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
@@ -92,7 +93,7 @@ def inject_lora(
         # A pattern, because a list would also match every longer name with the same ending.
         target_modules="|".join(re.escape(name) for name in names),
     )
-    config._register_custom_module({nn.MultiheadAttention: MultiheadAttentionLoRA})
+    compat.register_lora_layer(config, nn.MultiheadAttention, MultiheadAttentionLoRA)
     try:
         inject_adapter_in_model(config, encoder, adapter_name=_ADAPTER)
     except ValueError as error:  # such as a rank that a grouped convolution cannot have

@@ -14,15 +14,12 @@ from clipit_eva.embeddings.embedder import ImageEmbedder
 from clipit_eva.embeddings.embedding_callback import EmbeddingCallback
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
 from clipit_eva.pairing import pairing_table
 from clipit_eva.pairing.policies import PairingPolicy
 
 if TYPE_CHECKING:
     from clipit_eva.clip.model import CLIPModel
     from clipit_eva.reports.windows import ReportWindows
-
-plugin.activate()
 
 
 class PairingWriter(EmbeddingCallback):

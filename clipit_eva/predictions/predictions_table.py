@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 
 from clipit_eva import files
+from clipit_eva.data.batches import UNKNOWN_TARGET
 
 FILENAME = "predictions.parquet"
 """Name of the table in a run's folder: a folder is a run if it holds one."""
@@ -18,9 +19,6 @@ KIND = "predictions table"
 
 COLUMNS = ("split", "index", "filename", "target", "branch", "prediction")
 """Columns before the probabilities `prob_0`, `prob_1`, ..., one a class."""
-
-UNKNOWN_TARGET = -1
-"""Target of a sample without a label, in a dataset; null in the table."""
 
 
 def probabilities(logits: torch.Tensor) -> np.ndarray:

@@ -17,10 +17,8 @@ from typing_extensions import override
 from clipit_eva import files, provenance
 from clipit_eva.data.wrapper import eva_dataset, eva_index
 from clipit_eva.errors import InputError
-from clipit_eva.eva import plugin
+from clipit_eva.eva import recorder
 from clipit_eva.predictions import predictions_table
-
-plugin.activate()
 
 _logger = logging.getLogger(__name__)
 
@@ -166,7 +164,7 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         checkpoint = getattr(trainer, "ckpt_path", None) or own
         return {
             "kind": predictions_table.KIND,
-            "config": plugin.config_as_run(),
+            "config": recorder.config_as_run(),
             "seed": provenance.seed(),
             "run": run,
             "checkpoint": None if checkpoint is None else files.sha256_file(checkpoint),

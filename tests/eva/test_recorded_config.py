@@ -40,22 +40,32 @@ CONFIG = RecordedConfig(
 
 
 def test_parts_are_found_with_and_without_classes() -> None:
-    assert CONFIG.part("model", "lora") == {"targets": ["Linear", "Conv2d"]}
-    assert CONFIG.part("data", "datasets", "train", "dataset", "root") == {}
-    assert CONFIG.part("nothing", "here") == {}
-    assert CONFIG.class_of("data", "datasets", "train") == "Paired"
-    assert CONFIG.class_of("model", "head") == ""
-    assert CONFIG.test == BACH["init_args"]
+    assert CONFIG.part("model.lora").arguments == {"targets": ["Linear", "Conv2d"]}
+    assert CONFIG.get("data.datasets.train.dataset.root") == "./bach"
+    assert CONFIG.part("nothing.here").value is None
+    assert CONFIG.part("data.datasets.train").class_name == "Paired"
+    assert CONFIG.part("model.head").class_path == ""
+    assert CONFIG.part("data.datasets.train").innermost.arguments == BACH["init_args"]
     assert CONFIG.backbone == "uni"
     assert RecordedConfig({"model": {"init_args": {"backbone": None}}}).backbone is None
 
 
 def test_objects_are_found_by_their_class() -> None:
-    for part in ("test", "train"):
-        assert CONFIG.arguments_of("BACH", "data", "datasets", part) == BACH["init_args"]
-    assert CONFIG.arguments_of("CRC", "data", "datasets", "test") == {}
-    assert CONFIG.first("root") == "./bach"
-    assert CONFIG.first("nowhere") is None
+    for part in ("data.datasets.test", "data.datasets.train"):
+        assert CONFIG.part(part).first("BACH").arguments == BACH["init_args"]
+    assert CONFIG.part("data.datasets.test").first("CRC").value is None
+    assert CONFIG.text("root") == "./bach"
+    assert CONFIG.text("nowhere") is None
+
+
+def test_images_stand_in_the_place_of_their_embeddings() -> None:
+    backbone = {"model_name": "uni", "model_extra_kwargs": None}
+    embedded = {"class_path": "x.EmbeddedBackbone", "init_args": {**backbone, "root": "e"}}
+    dataset = {"class_path": "x.EmbeddedDataset", "init_args": {"dataset": BACH, "split": "val"}}
+    config = RecordedConfig({"model": {"backbone": embedded}, "data": [dataset]}).of_images()
+    assert config.get("data") == [BACH]
+    assert config.part("model.backbone").class_name == "ModelFromRegistry"
+    assert config.part("model.backbone").arguments == backbone
 
 
 def test_leaves_do_not_depend_on_the_places_of_objects_in_lists() -> None:

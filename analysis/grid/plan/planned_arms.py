@@ -10,7 +10,7 @@ from clipit_eva.pairing.pairing_table import CONTROLS
 from clipit_eva.tasks import configs
 
 from ...reading.arms import Arm, resolve
-from ...reading.settings import METHOD_OF_BRANCH, settings_of
+from ...reading.run_settings import METHOD_OF_BRANCH, settings_of
 from .identity import fingerprint
 from .job import Grid, Job
 

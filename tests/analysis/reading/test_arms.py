@@ -4,7 +4,7 @@ import pytest
 
 from clipit_eva.analysis.reading.arms import Arm
 from clipit_eva.analysis.reading.arms import resolve as resolve_settings
-from clipit_eva.analysis.reading.settings import method_of, settings_of
+from clipit_eva.analysis.reading.run_settings import method_of, settings_of
 from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.tasks import configs

@@ -1,55 +1,40 @@
-"""What changes in an `eva` process once a `clipit_eva` class is named in its config.
+"""What an `eva` process's trainer, model and data were really made with.
 
-eva scans no entry points, so importing a class of ours is the first moment we have. From then on a
-user's mistake ends the process with one line and status 2, and the arguments that the trainer, the
-model and the data were really made with are kept for the provenance of our files. eva's own
-configs never import us and run untouched.
+Taken from the construction of the objects, so that overrides and several config files count.
 """
 
 import contextlib
 import functools
-import sys
 import weakref
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
 import jsonargparse
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import logs
+from clipit_eva.eva import compat, exits
 
 # By identity, since not every object hashes; weakly, so that no run's model or optimizer is kept.
 _described: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}
 _config: dict[str, Any] = {}
 
 
-@functools.cache
-def activate() -> None:
-    """Registers the hooks, once a process."""
-    jsonargparse.add_instantiator(_instantiate, object)
-    sys.excepthook = functools.partial(_handle_uncaught, sys.excepthook)
-    logs.forward()
-    import clipit_eva.demo.demo_backbone  # noqa: F401 (registers the demo's backbone in eva)
-
-
 def config_as_run() -> dict[str, Any]:
     """Returns the arguments that this process's trainer, model and data were made with.
 
-    Taken from the objects' construction, so that overrides and several config files count; empty
-    if they were not made by `eva`.
+    Empty if they were not made by `eva`.
     """
     return dict(_config)
 
 
-def _instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
+def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     """Makes an object for jsonargparse and keeps what it was made with."""
     try:
-        with _random_state_kept(class_type):
+        with compat.random_state_kept(class_type):
             instance = class_type(*args, **kwargs)
     except InputError as error:
         # Raised on, it would be lost among the alternatives of a union type.
-        _exit(error)
+        exits.end(error)
     description = {
         "class_path": f"{class_type.__module__}.{class_type.__qualname__}",
         "init_args": {name: _describe(value, name) for name, value in kwargs.items()},
@@ -61,19 +46,6 @@ def _instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
         _config[role] = description
         _described.clear()
     return instance
-
-
-def _random_state_kept(class_type: type) -> contextlib.AbstractContextManager[Any]:
-    """Keeps the random numbers that a backbone's construction draws from changing those after it.
-
-    A run from embeddings, which loads no backbone, then has the numbers of one from images.
-    """
-    import torch
-    from eva.core.models.wrappers import BaseModel
-
-    if issubclass(class_type, BaseModel):
-        return torch.random.fork_rng(devices=[])
-    return contextlib.nullcontext()
 
 
 def _role(class_type: type) -> str | None:
@@ -113,21 +85,3 @@ def _path(value: Any) -> str:
     """Returns the import path of a class or function, or of an object's class."""
     owner = value if hasattr(value, "__qualname__") else type(value)
     return f"{owner.__module__}.{owner.__qualname__}"
-
-
-def _exit(error: InputError) -> NoReturn:
-    """Ends the process as the project's commands do: one line, status 2."""
-    print(f"clipit-eva: error: {error}", file=sys.stderr)
-    raise SystemExit(2)
-
-
-def _handle_uncaught(
-    previous: Callable[..., object],
-    kind: type[BaseException],
-    error: BaseException,
-    traceback: TracebackType | None,
-) -> None:
-    """Reports an uncaught InputError in one line; leaves other errors to the previous hook."""
-    if isinstance(error, InputError):
-        _exit(error)  # Python takes the status from a hook that raises SystemExit
-    previous(kind, error, traceback)

@@ -1,8 +1,6 @@
-"""What is kept of an `eva` process's arguments, and how a user's mistake ends it."""
+"""What is kept of the arguments of an `eva` process."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from eva.core.models.modules import ModelModule
 from torch import nn
 
 from clipit_eva.data import ImageFolder
-from clipit_eva.eva import plugin
+from clipit_eva.eva import activation, recorder
 
 CONFIG = """
 trainer:
@@ -64,6 +62,7 @@ def made(trainer: eva.Trainer, model: ModelModule, data: DataModule) -> None:
 @pytest.fixture
 def instantiate(tmp_path: Path) -> Callable[..., Any]:
     """Returns a function that makes what a config and arguments say, as `eva fit` does."""
+    activation.activate()
     (tmp_path / "config.yaml").write_text(CONFIG.format(folder=tmp_path))
 
     def make(*arguments: str) -> Any:
@@ -78,7 +77,7 @@ def instantiate(tmp_path: Path) -> Callable[..., Any]:
 
 def test_config_is_what_the_objects_were_made_with(instantiate: Any) -> None:
     instantiate()
-    config = plugin.config_as_run()
+    config = recorder.config_as_run()
     assert json.loads(json.dumps(config)) == config
     assert config["trainer"]["init_args"]["max_steps"] == 7
     model = config["model"]["init_args"]
@@ -100,7 +99,7 @@ def test_config_is_what_the_objects_were_made_with(instantiate: Any) -> None:
 def test_overrides_and_later_configs_count(instantiate: Any, tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("trainer:\n  init_args:\n    max_epochs: 4\n")
     instantiate(f"--config={tmp_path / 'other.yaml'}", "--trainer.init_args.max_steps=2")
-    arguments = plugin.config_as_run()["trainer"]["init_args"]
+    arguments = recorder.config_as_run()["trainer"]["init_args"]
     assert arguments["max_steps"] == 2
     assert arguments["max_epochs"] == 4
 
@@ -108,11 +107,11 @@ def test_overrides_and_later_configs_count(instantiate: Any, tmp_path: Path) -> 
 def test_the_last_session_is_the_one_described(instantiate: Any) -> None:
     instantiate("--model.init_args.distill_weight=0.5")
     instantiate("--model.init_args.distill_weight=0.25")
-    assert plugin.config_as_run()["model"]["init_args"]["distill_weight"] == 0.25
+    assert recorder.config_as_run()["model"]["init_args"]["distill_weight"] == 0.25
 
 
 def test_secrets_are_left_out_and_numbers_called_tokens_are_not() -> None:
-    described = plugin._describe(
+    described = recorder._describe(
         {
             "hf_token": "hf_secret",
             "nested": [{"AUTH_TOKEN": "secret"}],
@@ -147,33 +146,9 @@ def test_secrets_are_left_out_and_numbers_called_tokens_are_not() -> None:
     ],
 )
 def test_any_argument_can_be_described(value: Any, expected: Any) -> None:
-    assert plugin._describe(value, "argument") == expected
+    assert recorder._describe(value, "argument") == expected
 
 
 def test_objects_made_elsewhere_are_named(tmp_path: Path) -> None:
-    described = plugin._describe(ImageFolder(str(tmp_path), ["a"]), "dataset")
+    described = recorder._describe(ImageFolder(str(tmp_path), ["a"]), "dataset")
     assert described == "clipit_eva.data.image_folder.ImageFolder"
-
-
-def python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-
-@pytest.mark.slow
-def test_mistakes_end_in_one_line_and_other_errors_in_a_traceback() -> None:
-    start = "from clipit_eva import errors, plugin\nplugin.activate()\n"
-    ours = python(f"{start}raise errors.InputError('REPORTS is not set;\\n give a file')")
-    assert ours.returncode == 2
-    assert ours.stderr.splitlines()[-1] == ("clipit-eva: error: REPORTS is not set; give a file")
-    assert "Traceback" not in ours.stderr
-    theirs = python(f"{start}raise ValueError('a bug')")
-    assert theirs.returncode == 1
-    assert "Traceback" in theirs.stderr
-    assert "ValueError: a bug" in theirs.stderr
-
-
-def test_activating_twice_registers_once() -> None:
-    hook = sys.excepthook
-    plugin.activate()
-    plugin.activate()
-    assert sys.excepthook is hook

@@ -65,7 +65,7 @@ def method_of(config: RecordedConfig, branch: str) -> str:
         branch: The branch that its prediction rests on.
     """
     method = METHOD_OF_BRANCH[branch]
-    own = config.class_of("model")
+    own = config.part("model").class_name
     return own if method == UNIMODAL and own not in ("HeadModule", "") else method
 
 
@@ -83,7 +83,7 @@ def settings_of(
         pairing: Provenance of the run's pairing table, if known.
     """
     pairing = pairing or {}
-    found = {key: _plain(value) for key, value in _renamed(_on_images(config)).leaves()}
+    found = {key: _plain(value) for key, value in _renamed(config.of_images()).leaves()}
     settings = {key: value for key, value in found.items() if value is not None and _matters(key)}
     if branch == "fused" and settings.get("model.criterion", "cross_entropy") in _CROSS_ENTROPIES:
         settings["model.criterion"] = "cross_entropy"
@@ -111,38 +111,25 @@ def _matters(key: str) -> bool:
     return parts[-1] not in NO_EFFECT and not key.startswith(_NO_EFFECT_BELOW)
 
 
-def _on_images(config: RecordedConfig) -> RecordedConfig:
-    """Returns the configuration with datasets in the place of their embeddings."""
-
-    def unwrapped(value: Any) -> Any:
-        if isinstance(value, list):
-            return [unwrapped(item) for item in value]
-        if not isinstance(value, Mapping):
-            return value
-        if str(value.get("class_path", "")).endswith(".EmbeddedDataset"):
-            return unwrapped(value["init_args"]["dataset"])
-        return {key: unwrapped(item) for key, item in value.items()}
-
-    return RecordedConfig(unwrapped(config.content))
-
-
 def _renamed(config: RecordedConfig) -> RecordedConfig:
     """Returns the configuration with what model and data both name, or name otherwise, once."""
-    reports, train = dict(config.reports), dict(config.train)
-    model = {**config.part("model"), "reports": None}
-    top_k = train.pop("top_k", None)
-    train.pop("reports", None)
+    reports, train = dict(config.reports.arguments), config.part("data.datasets.train")
     if isinstance(reports.get("clip_model"), str):
         reports["clip_model"] = reports["clip_model"].rpartition("/")[2]  # of a folder, its name
-    data = config.content.get("data")
-    datasets = {**config.part("data", "datasets"), "train": train}
+    own = {k: v for k, v in train.arguments.items() if k not in ("reports", "top_k")}
+    model = config.part("model")
+    data = {**config.part("data").arguments}
+    data["datasets"] = {**config.part("data.datasets").arguments, "train": own}
     return RecordedConfig(
         {
-            "trainer": config.content.get("trainer"),
-            "model": {"class_path": config.class_of("model"), "init_args": model},
-            "data": {**config.part("data"), "datasets": datasets} if data else None,
+            "trainer": config.get("trainer"),
+            "model": {
+                "class_path": model.class_path,
+                "init_args": {**model.arguments, "reports": None},
+            },
+            "data": data,
             "reports": reports,
-            "top_k": top_k,
+            "top_k": train.get("top_k"),
         }
     )
 

@@ -1,0 +1,49 @@
+"""What changes in an `eva` process whose config names a class of ours, and nowhere else.
+
+eva scans no entry points, so the import of our package is the first moment we have, and it comes
+before the config's objects are made. eva's own configs never import us and run untouched; neither
+does an import elsewhere (a notebook, our own commands) change anything.
+"""
+
+import functools
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+_BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
+"""Backbones of ours, by MODEL_NAME: module and function, imported when one is made."""
+
+
+def is_eva() -> bool:
+    """Whether this process runs eva's command: `eva` or `python -m eva`."""
+    program = Path(sys.argv[0])
+    return program.stem == "eva" or program.parts[-2:] == ("eva", "__main__.py")
+
+
+@functools.cache
+def activate() -> None:
+    """Ends user's mistakes in one line, records what runs, knows our backbones; once a process."""
+    import jsonargparse
+
+    from clipit_eva.eva import exits, logs, recorder
+
+    jsonargparse.add_instantiator(recorder.instantiate, object)
+    exits.watch()
+    logs.forward()
+    register_backbones()
+
+
+@functools.cache
+def register_backbones() -> None:
+    """Lets eva's `ModelFromRegistry` know our backbones."""
+    from eva.vision.models.networks.backbones.registry import backbone_registry
+
+    for name, where in _BACKBONES.items():
+        backbone_registry.register(name)(functools.partial(_make, where))
+
+
+def _make(where: str, **arguments: Any) -> Any:
+    """Makes the backbone of `module:function`."""
+    module, _, function = where.partition(":")
+    return getattr(importlib.import_module(module), function)(**arguments)

@@ -1,0 +1,78 @@
+"""What we borrow from inside other libraries: names that they do not promise to keep.
+
+Each has a test in `tests/eva/test_compat.py` that says what breaks when it moves. Libraries are
+imported where they are used, so that importing this module costs nothing.
+"""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def random_state_kept(class_type: type) -> contextlib.AbstractContextManager[Any]:
+    """Keeps a backbone's construction from changing the random numbers drawn after it.
+
+    A run from embeddings, which loads no backbone, then has the numbers of one from images: heads
+    are drawn after the backbone from the same generator. eva makes the head of its own HeadModule
+    before any callback is called, so that no argument or callback can do this. It happens in `eva`
+    processes whose config names a class of ours, see `activation`.
+    """
+    import torch
+    from eva.core.models.wrappers import BaseModel
+
+    if issubclass(class_type, BaseModel):
+        return torch.random.fork_rng(devices=[])
+    return contextlib.nullcontext()
+
+
+def collate_functions() -> dict[Any, Callable[..., Any]]:
+    """Returns torch's functions that collate samples by their type, open to further types.
+
+    torch documents this mapping as the way to collate own types, and keeps it in a private module.
+    """
+    from torch.utils.data._utils.collate import default_collate_fn_map
+
+    return default_collate_fn_map
+
+
+def register_lora_layer(config: Any, layer: type, adapter: type) -> None:
+    """Lets a peft LoRA configuration wrap layers of a kind that it does not know.
+
+    peft calls it experimental and has no other way.
+    """
+    config._register_custom_module({layer: adapter})
+
+
+def dataset_root(dataset: Any) -> Path | None:
+    """Returns the folder of one of eva's datasets, which keep it in a private attribute."""
+    root = getattr(dataset, "_root", None)
+    return Path(root) if isinstance(root, str | Path) else None
+
+
+def output_transform(model: Any) -> Any:
+    """Returns what one of eva's model wrappers does to its network's output."""
+    return model._output_transforms
+
+
+def takes_class_token_only(transform: Any) -> bool:
+    """Whether eva's ExtractCLSFeatures takes the first token and no patch tokens."""
+    return transform._cls_index == 0 and not transform._include_patch_tokens
+
+
+def recorded_trainer(module: Any) -> Any:
+    """Returns a Lightning module's trainer, None without one: its property raises then."""
+    return module._trainer
+
+
+def convert_open_clip_state(towers: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Returns weights under the names of open_clip's model with two towers of their own.
+
+    Args:
+        towers: An `open_clip.CustomTextCLIP`.
+        state: The weights as a checkpoint has them.
+    """
+    from open_clip import model
+    from open_clip.convert import convert_state_dict
+
+    return model.convert_to_custom_text_state_dict(convert_state_dict(towers, state))

@@ -1,0 +1,74 @@
+"""What our import changes: in an `eva` process what it must, elsewhere nothing."""
+
+import subprocess
+import sys
+
+import pytest
+
+from clipit_eva.eva import activation
+
+STATE = """
+import hashlib, json, logging, sys
+import jsonargparse, torch
+from eva.vision.models.networks.backbones.registry import backbone_registry
+def state():
+    return [
+        sys.excepthook is sys.__excepthook__,
+        len(jsonargparse._core.ArgumentParser._instantiators or {})
+        if hasattr(jsonargparse._core.ArgumentParser, "_instantiators") else 0,
+        hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest(),
+        len(logging.getLogger("clipit_eva").handlers),
+        "clipit_eva/demo_vit" in backbone_registry.entries(),
+    ]
+before = state()
+import clipit_eva
+from clipit_eva.data import HoldOut, ImageFolder, PairedDataset
+from clipit_eva.embeddings import EmbeddedBackbone, EmbeddingsWriter
+from clipit_eva.export import ExportedModule
+from clipit_eva.models import AlignmentWriter, CLIPITModule
+from clipit_eva.pairing import PairingWriter, ReportSource
+from clipit_eva.predictions import PredictionsWriter
+print(json.dumps(before == state()))
+"""
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_importing_our_classes_changes_nothing_elsewhere() -> None:
+    done = python(STATE)
+    assert done.stdout.splitlines()[-1] == "true", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("/usr/bin/eva", True),
+        ("/x/site-packages/eva/__main__.py", True),
+        ("/usr/bin/clipit-eva", False),
+        ("/usr/bin/pytest", False),
+        ("", False),
+        ("-c", False),
+    ],
+)
+def test_the_command_of_eva_is_known(
+    monkeypatch: pytest.MonkeyPatch, program: str, expected: bool
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "fit"])
+    assert activation.is_eva() is expected
+
+
+def test_activating_twice_registers_once() -> None:
+    activation.activate()
+    hook = sys.excepthook
+    activation.activate()
+    assert sys.excepthook is hook
+
+
+def test_our_backbones_are_made_by_name() -> None:
+    from eva.vision.models import ModelFromRegistry
+
+    activation.register_backbones()
+    assert ModelFromRegistry("clipit_eva/demo_vit").model.embed_dim == 96

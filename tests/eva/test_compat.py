@@ -1,0 +1,101 @@
+"""Names that we borrow from inside other libraries: each test says what breaks when one moves."""
+
+import timm
+import torch
+from eva.core.models.wrappers import BaseModel
+from eva.vision.data.datasets import BACH
+from eva.vision.models import ModelFromRegistry
+from lightning.pytorch import LightningModule, Trainer
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from torch.utils.data import default_collate
+
+from clipit_eva.eva import activation, compat
+
+
+def test_own_types_are_collated() -> None:
+    """`data.batches`: batches that a dataset reads at once."""
+
+    class Whole:
+        pass
+
+    compat.collate_functions()[Whole] = lambda batch, **_: len(batch)
+    try:
+        assert default_collate([Whole(), Whole()]) == 2
+    finally:
+        del compat.collate_functions()[Whole]
+
+
+def test_layers_unknown_to_peft_are_wrapped() -> None:
+    """`models.lora`: LoRA on `nn.MultiheadAttention`."""
+
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+    class Adapter(nn.Module, LoraLayer):
+        def __init__(self, base: nn.Module, *_: object, **__: object) -> None:
+            super().__init__()
+            LoraLayer.__init__(self, nn.Linear(1, 1))
+            self.made_for = type(base)
+
+    config = LoraConfig(target_modules="one")
+    compat.register_lora_layer(config, Layer, Adapter)
+    model = nn.Sequential()
+    model.add_module("one", Layer())
+    inject_adapter_in_model(config, model)
+    assert model.get_submodule("one").made_for is Layer
+
+
+def test_datasets_of_eva_tell_their_folder() -> None:
+    """`embeddings.images`: what identifies the images that embeddings are of."""
+    assert str(compat.dataset_root(BACH(root="some/where", split="train"))) == "some/where"
+    assert compat.dataset_root(object()) is None
+
+
+def test_wrappers_of_eva_tell_what_they_do_with_outputs() -> None:
+    """`export`: the plain model of a wrapped one."""
+    from eva.core.models.transforms import ExtractCLSFeatures
+
+    activation.register_backbones()
+    assert compat.output_transform(ModelFromRegistry("clipit_eva/demo_vit")) is None
+    assert compat.takes_class_token_only(ExtractCLSFeatures())
+    assert not compat.takes_class_token_only(ExtractCLSFeatures(cls_index=1))
+    assert not compat.takes_class_token_only(ExtractCLSFeatures(include_patch_tokens=True))
+
+
+def test_a_module_without_trainer_has_none() -> None:
+    """`models.clipit_module`: whether it predicts before it is trained."""
+    module = LightningModule()
+    assert compat.recorded_trainer(module) is None
+    module.trainer = trainer = Trainer(logger=False, accelerator="cpu")
+    assert compat.recorded_trainer(module) is trainer
+
+
+def test_backbones_leave_the_random_numbers_after_them_alone() -> None:
+    """A run from embeddings has the heads of a run from images."""
+
+    def drawn(kind: type) -> float:
+        torch.manual_seed(0)
+        with compat.random_state_kept(kind):
+            timm.create_model("resnet10t")
+        return torch.rand(1).item()
+
+    torch.manual_seed(0)
+    untouched = torch.rand(1).item()
+    assert drawn(BaseModel) == drawn(ModelFromRegistry) == untouched
+    assert drawn(nn.Linear) != untouched
+
+
+def test_open_clip_converts_its_own_and_foreign_weights() -> None:
+    """`clip.open_clip_models`: one tower each for images and texts."""
+    import open_clip
+
+    sizes = {"image_size": 16, "patch_size": 8, "width": 32, "head_width": 16, "layers": 1}
+    text = {"context_length": 8, "width": 24, "heads": 2, "layers": 1, "vocab_size": 50}
+    plain = open_clip.CLIP(embed_dim=16, vision_cfg=dict(sizes), text_cfg=dict(text))
+    towers = open_clip.CustomTextCLIP(embed_dim=16, vision_cfg=dict(sizes), text_cfg=dict(text))
+    names = compat.convert_open_clip_state(towers, plain.state_dict()).keys()
+    assert names - {"text.attn_mask"} == towers.state_dict().keys() - {"text.attn_mask"}
