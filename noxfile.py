@@ -26,3 +26,10 @@ def tests(session: nox.Session) -> None:
     """Runs the tests, slow ones too; arguments behind `--` go to pytest."""
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def configs(session: nox.Session) -> None:
+    """Renders the shipped configs anew, from benchmark_configs/methods and tasks."""
+    session.install("-e", ".")
+    session.run("python", "-m", "clipit_eva.tasks.rendering")

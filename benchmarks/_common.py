@@ -18,7 +18,6 @@ step / vision-only LoRA step", "value": 1.01, "unit": "ratio", "limit": 1.05, "s
 import argparse
 import dataclasses
 import json
-import os
 import platform
 import shlex
 import statistics
@@ -29,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from clipit_eva import provenance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,14 +121,7 @@ def ratio(
     """
     ratios = [a / b for a, b in zip(seconds[over], seconds[under], strict=True)]
     medians = {f"{name} [s]": _short(statistics.median(seconds[name])) for name in (over, under)}
-    return Result(
-        quantity,
-        _short(statistics.median(ratios)),
-        limit=limit,
-        spread=(_short(min(ratios)), _short(max(ratios))),
-        repeats=len(ratios),
-        details={**details, **medians},
-    )
+    return median(quantity, ratios, "ratio", limit, **details, **medians)
 
 
 def median(
@@ -182,7 +176,8 @@ def main(description: str | None, measure: Callable[[Options], Iterable[Result]]
     results = []
     for result in measure(Options(given.quick, given.device)):
         results.append({"benchmark": name, **dataclasses.asdict(result)})
-        print(describe(results[-1]), file=sys.stderr, flush=True)
+        line = f"{name}: {result.quantity}: {result.value:g} {result.unit}"  # for those who wait
+        print(line, file=sys.stderr, flush=True)
     finish({"environment": environment(given.device), "results": results}, given.output)
 
 
@@ -218,8 +213,8 @@ def table(report: Mapping[str, Any]) -> str:
         value = f"{result['value']:g}{unit}"
         if result["limit"] is not None and result["value"] > result["limit"]:
             value += " (missed)"
-        cells = (result["benchmark"], result["quantity"], value, limit, spread, result["repeats"])
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+        row = (result["benchmark"], result["quantity"], value, limit, spread, result["repeats"])
+        lines.append("| " + " | ".join(map(str, row)) + " |")
     facts = report["environment"]
     lines.append("")
     lines.append(", ".join(f"{name} {value}" for name, value in facts.items() if name != "command"))
@@ -227,31 +222,17 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def describe(result: Mapping[str, Any]) -> str:
-    """Returns a result as one line, for those who wait."""
-    return f"{result['benchmark']}: {result['quantity']}: {result['value']:g} {result['unit']}"
-
-
 def environment(device: str) -> dict[str, Any]:
     """Returns the hardware, versions and command."""
+    machine = provenance.hardware()
     return {
-        "hardware": torch.cuda.get_device_name() if device == "cuda" else _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?",
+        "hardware": torch.cuda.get_device_name() if device == "cuda" else machine["processor"],
+        "cores": machine["cores"],
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
     }
-
-
-def _processor() -> str:
-    """Returns the processor's name (Linux), or its kind."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _wait(device: str) -> None:

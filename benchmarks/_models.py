@@ -42,6 +42,16 @@ def make_batch(size: int, distinct: int, classes: int, device: str) -> list[Any]
     return [images.to(device), targets.to(device), metadata]
 
 
+def write_clip(folder: Path, architecture: dict[str, Any]) -> None:
+    """Writes an open_clip model with random weights."""
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**json.loads(json.dumps(architecture)))  # a copy: it is changed
+    config = {"model_cfg": architecture, "preprocess_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    safetensors.torch.save_file(state, folder / "open_clip_model.safetensors")
+
+
 def write_reports(folder: Path, count: int, depth: int) -> ReportSource:
     """Writes reports that fill the context, and a CLIP model with random weights.
 
@@ -53,12 +63,7 @@ def write_reports(folder: Path, count: int, depth: int) -> ReportSource:
         "vision_cfg": {"image_size": 32, "patch_size": 32, "width": 64, "layers": 1},
         "text_cfg": {**text, "layers": depth},
     }
-    torch.manual_seed(0)
-    model = open_clip.CLIP(**json.loads(json.dumps(architecture)))
-    config = {"model_cfg": architecture, "preprocess_cfg": {}}
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    safetensors.torch.save_file(state, folder / "open_clip_model.safetensors")
+    write_clip(folder, architecture)
     words = ("gland", "stroma", "nucleus", "margin", "mitosis")
     lines = [
         " ".join(words[(report + place) % 5] for place in range(2 * CONTEXT))

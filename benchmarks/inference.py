@@ -18,11 +18,11 @@ import eva
 import torch
 from torch import nn
 
-from clipit_eva.export.architecture import describe_backbone
-from clipit_eva.export.formats import write_classifier
-from clipit_eva.export.heads import describe_head
+from clipit_eva.export.classifier_files import write_classifier
+from clipit_eva.export.fused_heads import describe_head
 from clipit_eva.export.module import ExportedModule
 from clipit_eva.export.source import TrainedRun
+from clipit_eva.export.timm_backbone import describe_backbone
 from clipit_eva.models import CLIPITModule, TrainedCLIPITModule
 from clipit_eva.models.heads import LinearHead
 from clipit_eva.models.lora import lora_layers

@@ -7,7 +7,6 @@ with random weights.
 """
 
 import dataclasses
-import json
 import shutil
 import tempfile
 import time
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import _common
+import _models
 import eva
 import numpy as np
-import open_clip
-import safetensors.torch
 import torch
 from eva.core.data.datamodules import schemas
 from PIL import Image
@@ -74,10 +72,12 @@ def compare(setting: Setting, rounds: int) -> _common.Result:
         prepare(folder, setting)
         pair(folder, setting)  # embeds the reports, which are not timed
         turns = [(pair(folder, setting), bare(folder, setting)) for _ in range(rounds)]
-    pairing, encoder = ([turn[place] for turn in turns] for place in (0, 1))
+    seconds = {
+        name: [turn[place] for turn in turns] for place, name in enumerate(("pairing", "encoder"))
+    }
     return _common.ratio(
         f"pairing with {setting.reports} reports / bare image encoder",
-        {"pairing": pairing, "encoder": encoder},
+        seconds,
         "pairing",
         "encoder",
         limit=1 / 0.9 if setting.reports == 10_000 else None,
@@ -95,12 +95,8 @@ def prepare(folder: Path, setting: Setting) -> None:
         image.save(folder / "images" / f"{number:05d}.png")
     lines = (f"tissue {number} with {number % 97} glands" for number in range(setting.reports))
     (folder / "reports.txt").write_text("\n".join(lines))
-    model = open_clip.CLIP(**json.loads(json.dumps(ARCHITECTURE)))
     (folder / "clip").mkdir()
-    config = {"model_cfg": ARCHITECTURE, "preprocess_cfg": {}}
-    (folder / "clip" / "open_clip_config.json").write_text(json.dumps(config))
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    safetensors.torch.save_file(state, folder / "clip" / "open_clip_model.safetensors")
+    _models.write_clip(folder / "clip", ARCHITECTURE)
 
 
 def images(folder: Path) -> ImageFolder:

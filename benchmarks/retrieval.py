@@ -35,33 +35,19 @@ def measure(options: _common.Options) -> Iterator[_common.Result]:
         runs = [in_a_process(images, options.device) for _ in range(repeats)]
         seconds = {name: [run[name] for run in runs] for name in ("retrieval", "product")}
         at = f"{images:,} x {REPORTS:,} x {WIDTH}"
-        yield _common.ratio(
-            f"retrieval / one matrix product, {at}",
-            seconds,
-            "retrieval",
-            "product",
-            limit=3.0,
-            k=K,
-        )
+        quantity = f"retrieval / one matrix product, {at}"
+        yield _common.ratio(quantity, seconds, "retrieval", "product", limit=3.0, k=K)
         memory = [run["memory"] / 2**30 for run in runs]
         yield _common.median(f"memory above the inputs, {at}", memory, "GiB", 2.0)
         wrong = [float(run["different"]) for run in runs]
-        yield _common.median(
-            f"images of {CHECKED} whose reports are not those of float64, {at}",
-            wrong,
-            "images",
-            0.0,
-        )
+        quantity = f"images of {CHECKED} whose reports are not those of float64, {at}"
+        yield _common.median(quantity, wrong, "images", 0.0)
 
 
 def in_a_process(images: int, device: str) -> dict[str, Any]:
     """Returns what `compare` does in a fresh process."""
-    pool = multiprocessing.get_context("spawn").Pool(1)
-    try:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(compare, (images, device))
-    finally:
-        pool.close()
-        pool.join()
 
 
 def compare(images: int, device: str) -> dict[str, Any]:

@@ -52,10 +52,6 @@ class Setting:
     device: str = "cpu"
     bfloat16: bool = False
 
-    def describe(self) -> dict[str, Any]:
-        """Returns the sizes for a result's details."""
-        return dataclasses.asdict(self)
-
 
 class VisionOnly(nn.Module):
     """The same backbone with LoRA and a linear head."""
@@ -105,7 +101,7 @@ def measure(options: _common.Options) -> Iterator[_common.Result]:
 def frozen(setting: Setting, repeats: int) -> Iterator[_common.Result]:
     """Compares the step with cached embeddings of frozen text: time and memory."""
     name = f"{setting.backbone}, batch {setting.batch}"
-    details = setting.describe()
+    details = dataclasses.asdict(setting)
     steps = {"clip_it": clip_it(setting), "vision": vision_only(setting)}
     seconds = _common.time_in_turns(steps, repeats, setting.device)
     quantity = f"frozen-text step / vision-only LoRA step ({name})"
@@ -130,7 +126,7 @@ def frozen_growth(settings: list[Setting], repeats: int) -> Iterator[_common.Res
             seconds,
             str(setting.reports),
             str(least.reports),
-            **setting.describe(),
+            **dataclasses.asdict(setting),
         )
 
 
@@ -149,8 +145,8 @@ def text_lora(setting: Setting, repeats: int) -> Iterator[_common.Result]:
         ("vision-only LoRA step", "vision", TEXT_LORA_LIMIT),
         ("encoding every row", "every row", DISTINCT_LIMIT),
     ]:
-        details = setting.describe()
-        yield _common.ratio(f"{case} / {other}", seconds, "text LoRA", under, limit, **details)
+        quantity, details = f"{case} / {other}", dataclasses.asdict(setting)
+        yield _common.ratio(quantity, seconds, "text LoRA", under, limit, **details)
 
 
 def clip_it(setting: Setting, text_lora: bool = False, every_row: bool = False) -> Step:

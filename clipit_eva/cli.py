@@ -88,7 +88,12 @@ def _add_configs(commands: "argparse._SubParsersAction[_Parser]") -> None:
     configs = commands.add_parser(
         "configs", help="list the shipped eva configs, or print the path of one"
     )
-    configs.add_argument("name", nargs="?", metavar="NAME", help="such as clip_it/bach")
+    configs.add_argument(
+        "name", nargs="?", metavar="NAME", help="such as clip_it/bach, or clip_it with --task"
+    )
+    configs.add_argument(
+        "--task", type=Path, metavar="CARD", help="card of a task of one's own (YAML)"
+    )
     configs.set_defaults(run=_configs)
 
 
@@ -230,10 +235,12 @@ def _add_pairing(commands: "argparse._SubParsersAction[_Parser]") -> None:
 def _configs(options: argparse.Namespace) -> None:
     from clipit_eva.tasks import configs
 
-    if options.name is None:
+    if options.name is not None:
+        print(configs.path(options.name, options.task))
+    elif options.task is None:
         print("\n".join(configs.names()))
     else:
-        print(configs.path(options.name))
+        raise InputError("configs --task needs a method: clipit-eva configs clip_it --task CARD")
 
 
 def _clip_models(_: argparse.Namespace) -> None:

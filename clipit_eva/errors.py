@@ -1,8 +1,8 @@
-"""The error for mistakes that the user can mend."""
+"""The error for mistakes that the user can put right."""
 
 
 class InputError(ValueError):
-    """A user's mistake: the message is one line that names the file or field and the mend.
+    """A user's mistake: the message is one line that names the file or field and what to do.
 
     Entry points (`clipit-eva`, and `eva` once a `clipit_eva` class is in its config) print the
     message without a traceback and exit with status 2.

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,57 +39,41 @@ _CANNOT_WRITE = {
     errno.EISDIR: "it is a folder; give a file",
     errno.ENAMETOOLONG: "give a shorter path",
 }
-"""Reasons why a file cannot be written that the user can mend, and how."""
+"""What the user can do about the reasons why a file cannot be written."""
 
 
 @contextlib.contextmanager
 def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns a full disk, missing permissions or a bad path into an InputError that names a file.
-
-    Args:
-        path: The file that the block writes.
-
-    Raises:
-        InputError: The block could not write.
-    """
+    """Turns a full disk, missing permissions or a bad path into an InputError that names `path`."""
     try:
         yield
     except OSError as error:
-        mend = _CANNOT_WRITE.get(error.errno or 0)
-        if mend is None:
+        remedy = _CANNOT_WRITE.get(error.errno or 0)
+        if remedy is None:
             raise
         reason = os.strerror(error.errno or 0).lower()
-        raise InputError(f"{path} cannot be written: {reason}; {mend}") from error
+        raise InputError(f"{path} cannot be written: {reason}; {remedy}") from error
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends without an error.
 
-    The temporary file lies in the same folder (so that the rename is atomic), is flushed to disk
-    before the rename and is removed when the block raises, a full disk included.
-
-    Args:
-        path: The file to write. Missing parent folders are made.
-
-    Yields:
-        The temporary path to write to. It has the suffix of `path`.
+    The temporary file has the suffix of `path`, lies in the same folder (so that the rename is
+    atomic; missing folders are made), is flushed to disk before the rename and is removed when the
+    block raises, a full disk included.
 
     Raises:
         InputError: The disk is full, or the folder cannot be written to.
     """
     target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{target.suffix}")
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
-        )
-        os.close(descriptor)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         try:
             yield temporary
             _fsync(temporary)
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
             os.replace(temporary, target)
             _fsync(target.parent)
         finally:
@@ -96,10 +81,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Refuses a path that no file can be written to, before the work for it is done.
-
-    Args:
-        path: The file that will be written. Missing parent folders are made.
+    """Refuses a path that no file can be written to; missing parent folders are made.
 
     Raises:
         InputError: It is a folder, or its folder cannot be made or written to.
@@ -217,10 +199,3 @@ def _fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    """Returns the process's file mode mask (reading it means setting it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,8 +1,17 @@
-"""The two encoders of an image-text model as plain modules."""
+"""The two encoders of an image-text model as plain modules, and a model put together of them."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from open_clip import transform
+from PIL import Image
 from torch import nn
 from torch.nn import functional
+
+from clipit_eva.clip import weights
+from clipit_eva.clip.model import CLIPModel
+from clipit_eva.errors import InputError
 
 
 class ImageEncoder(nn.Module):
@@ -66,3 +75,48 @@ class TextEncoder(nn.Module):
 def first_output(output: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Returns the embeddings of a tower that may return tokens beside them."""
     return output if isinstance(output, torch.Tensor) else output[0]
+
+
+def assemble(
+    name: str,
+    towers: tuple[nn.Module, nn.Module],
+    tokenize: Any,
+    preprocess: Callable[[Image.Image], torch.Tensor],
+    *,
+    architecture: str,
+    embed_dim: int,
+) -> CLIPModel:
+    """Puts a model together, `architecture` being a digest of its configuration.
+
+    `tokenize` tells `context_length`, `pad_id` and what fixes its token ids (`describe`).
+    """
+    visual, text = towers
+    return CLIPModel(
+        image_encoder=ImageEncoder(visual).eval(),
+        text_encoder=TextEncoder(text, tokenize.context_length, tokenize.pad_id).eval(),
+        tokenize=tokenize,
+        preprocess=preprocess,
+        embed_dim=embed_dim,
+        context_length=tokenize.context_length,
+        identity={
+            "model": name,
+            "architecture": architecture,
+            "weights": weights.digest_weights(visual, text),
+            "preprocessing": " ".join(repr(preprocess).split()),
+            "tokenizer": tokenize.describe(),
+        },
+    )
+
+
+def check_vocabulary(tokenizer: object, size: int, model: str, known: int) -> None:
+    """Raises InputError if a tokenizer has more tokens than a text tower knows."""
+    if size > known:
+        raise InputError(
+            f"tokenizer {tokenizer} has {size} tokens, but CLIP model {model} knows {known}; "
+            "give the one it was trained with"
+        )
+
+
+def evaluation_transform(settings: transform.PreprocessCfg) -> Any:
+    """Returns open_clip's evaluation preprocessing: an RGB image -> [3, H, W], float32."""
+    return transform.image_transform_v2(settings, is_train=False)

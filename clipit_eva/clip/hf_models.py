@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import transformers
@@ -13,10 +14,11 @@ from PIL import Image
 from torch import nn
 
 from clipit_eva.clip import hub, weights
-from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
+from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
+from clipit_eva.files import sha256_file
 
 CONFIG_FILE = "config.json"
 """The file that makes a folder or a hub repository a transformers model."""
@@ -58,56 +60,50 @@ class HFTokenize:
             InputError: There is no tokenizer, or it has no padding token.
         """
         try:
-            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
+            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"tokenizer {source} cannot be loaded: {error}") from error
-        if self._tokenizer.pad_token_id is None:
+        if self.tokenizer.pad_token_id is None:
             raise InputError(f"tokenizer {source} has no padding token")
-        self._context_length = context_length
-        self.pad_id: int = self._tokenizer.pad_token_id
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of tokens."""
-        return len(self._tokenizer)
+        self.context_length = context_length
+        self.pad_id: int = self.tokenizer.pad_token_id
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
         if not texts:
-            return torch.empty(0, self._context_length, dtype=torch.int64)
-        encoded = self._tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=self._context_length
+            return torch.empty(0, self.context_length, dtype=torch.int64)
+        encoded = self.tokenizer(
+            list(texts), padding="max_length", truncation=True, max_length=self.context_length
         )
         return torch.tensor(encoded["input_ids"], dtype=torch.int64)
 
     def describe(self) -> str:
         """Returns what fixes the token ids: class, vocabulary digest, context length."""
-        vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True)
+        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
         digest = hashlib.sha256(vocabulary.encode()).hexdigest()
-        return f"{type(self._tokenizer).__name__} {digest} context {self._context_length}"
+        return f"{type(self.tokenizer).__name__} {digest} context {self.context_length}"
 
 
-def load_plip(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
-    """Loads PLIP; see `load`."""
-    return load("plip", hub_folder(PLIP_REPOSITORY), checkpoint, tokenizer, PLIP_REPOSITORY)
+def from_hub(repository: str, name: str) -> NamedModel:
+    """Returns a model of a hub repository, of which nothing is downloaded yet."""
+
+    def folder() -> Path:  # with the configuration and the tokenizer
+        return hub.download_folder(repository, ["*.json", "*.txt"], needed=_PREPROCESSING_FILE)
+
+    return NamedModel(
+        load=lambda checkpoint, tokenizer: load(
+            name, folder(), checkpoint, tokenizer, repository=repository
+        ),
+        preprocess=lambda _: build_preprocess(folder()),
+    )
 
 
-def plip_preprocess(checkpoint: str | None) -> Callable[[Image.Image], torch.Tensor]:
-    """Returns PLIP's preprocessing.
-
-    Args:
-        checkpoint: Not read; other weights keep the preprocessing.
-    """
-    return build_preprocess(hub_folder(PLIP_REPOSITORY))
-
-
-def hub_folder(repository: str) -> Path:
-    """Returns the cached folder with a repository's configuration and tokenizer.
-
-    Raises:
-        InputError: The repository cannot be had.
-    """
-    return hub.download_folder(repository, ["*.json", "*.txt"], needed=_PREPROCESSING_FILE)
+def from_folder(folder: Path) -> NamedModel:
+    """Returns a model of a local folder, of which nothing is read yet."""
+    return NamedModel(
+        load=partial(load, folder.resolve().name, folder),
+        preprocess=lambda _: build_preprocess(folder),
+    )
 
 
 def load(
@@ -115,6 +111,7 @@ def load(
     folder: Path,
     checkpoint: str | None,
     tokenizer: str | None,
+    *,
     repository: str | None = None,
 ) -> CLIPModel:
     """Loads both towers of a model: CPU, float32, evaluation mode, frozen.
@@ -132,30 +129,18 @@ def load(
     config = _read_config(folder)
     path = _find_weights(folder, repository) if checkpoint is None else Path(checkpoint)
     model = _load_model(config, path)
-    context_length = config.text_config.max_position_embeddings
-    tokenize = HFTokenize(tokenizer or str(folder), context_length)
-    if tokenize.vocab_size > config.text_config.vocab_size:
-        raise InputError(
-            f"tokenizer {tokenizer or folder} has {tokenize.vocab_size} tokens, but CLIP model "
-            f"{name} knows {config.text_config.vocab_size}; give the one it was trained with"
-        )
+    tokenize = HFTokenize(tokenizer or str(folder), config.text_config.max_position_embeddings)
+    known = config.text_config.vocab_size
+    check_vocabulary(tokenizer or folder, len(tokenize.tokenizer), name, known)
     visual = HFTower(model.vision_model, model.visual_projection)
     text = HFTower(model.text_model, model.text_projection)
-    preprocess = build_preprocess(folder)
-    return CLIPModel(
-        image_encoder=ImageEncoder(visual).eval(),
-        text_encoder=TextEncoder(text, context_length, tokenize.pad_id).eval(),
-        tokenize=tokenize,
-        preprocess=preprocess,
+    return assemble(
+        name,
+        (visual, text),
+        tokenize,
+        build_preprocess(folder),
+        architecture=sha256_file(folder / CONFIG_FILE),
         embed_dim=config.projection_dim,
-        context_length=context_length,
-        identity={
-            "model": name,
-            "architecture": hashlib.sha256((folder / CONFIG_FILE).read_bytes()).hexdigest(),
-            "weights": weights.digest_weights(visual, text),
-            "preprocessing": " ".join(repr(preprocess).split()),
-            "tokenizer": tokenize.describe(),
-        },
     )
 
 
@@ -193,10 +178,7 @@ def build_preprocess(folder: Path) -> Callable[[Image.Image], torch.Tensor]:
         std=tuple(settings["image_std"]),
         interpolation=interpolation,
     )
-    return cast(
-        Callable[[Image.Image], torch.Tensor],
-        transform.image_transform_v2(preprocessing, is_train=False),
-    )
+    return evaluation_transform(preprocessing)
 
 
 def _load_model(config: Any, path: Path) -> Any:
@@ -205,15 +187,9 @@ def _load_model(config: Any, path: Path) -> Any:
     with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
         model = transformers.CLIPModel(config)
     names = ("vision_model", "visual_projection", "text_model", "text_projection")
-    towers = nn.ModuleDict({name: cast(nn.Module, getattr(model, name)) for name in names})
-    needed = {
-        name: value
-        for name, value in state.items()
-        # The loss's scale, and counting buffers that older versions stored:
-        if name != "logit_scale" and not name.endswith("embeddings.position_ids")
-    }
-    weights.load_strictly(towers, needed, f"checkpoint {path}")
-    return model.float().requires_grad_(False)
+    towers = nn.ModuleDict({name: model.get_submodule(name) for name in names})
+    weights.load_strictly(towers, state, f"checkpoint {path}")
+    return model
 
 
 def _find_weights(folder: Path, repository: str | None) -> Path:
@@ -251,5 +227,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-PLIP = NamedModel(load=load_plip, preprocess=plip_preprocess)
+PLIP = from_hub(PLIP_REPOSITORY, "plip")
 """What the registry knows as "plip"."""

@@ -90,13 +90,7 @@ def _from_hub(repository: str) -> NamedModel:
         )
     if config.name == open_clip_models.CONFIG_FILE:
         return _from_open_clip(lambda file: open_clip_models.from_hub(repository, config, file))
-    name = f"hf-hub:{repository}"
-    return NamedModel(
-        load=lambda checkpoint, tokenizer: hf_models.load(
-            name, hf_models.hub_folder(repository), checkpoint, tokenizer, repository
-        ),
-        preprocess=lambda _: hf_models.build_preprocess(hf_models.hub_folder(repository)),
-    )
+    return hf_models.from_hub(repository, f"hf-hub:{repository}")
 
 
 def _from_folder(folder: Path) -> NamedModel:
@@ -110,12 +104,7 @@ def _from_folder(folder: Path) -> NamedModel:
             f"CLIP model folder {folder} has neither {open_clip_models.CONFIG_FILE} nor "
             f"{hf_models.CONFIG_FILE}"
         )
-    return NamedModel(
-        load=lambda checkpoint, tokenizer: hf_models.load(
-            folder.resolve().name, folder, checkpoint, tokenizer
-        ),
-        preprocess=lambda _: hf_models.build_preprocess(folder),
-    )
+    return hf_models.from_folder(folder)
 
 
 def _from_open_clip(find: Callable[[str | None], open_clip_models.Source]) -> NamedModel:

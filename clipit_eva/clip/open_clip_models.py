@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import open_clip
 import torch
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from clipit_eva.clip import hub, weights
-from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
+from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
@@ -31,34 +31,24 @@ WEIGHT_FILES = (
 )
 """open_clip's names of a model's weights, the preferred one first."""
 
-_OF_OPENAI = {"input_resolution", "context_length", "vocab_size"}
-"""Sizes that OpenAI's own archives carry beside the weights, and no others."""
-
-_NOT_OF_THE_TOWERS = (
-    "logit_scale",
-    "logit_bias",
-    *_OF_OPENAI,
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """An open_clip model that was found but not loaded."""
+    """An open_clip model that was found but not loaded.
+
+    Attributes:
+        name: Name for provenance: no machine's paths.
+        architecture: open_clip's `model_cfg`.
+        preprocessing: How images are resized and normalised.
+        find_weights: Returns the weight file; downloads it if need be.
+        tokenizer: The model name that `open_clip.get_tokenizer` understands.
+    """
 
     name: str
-    """Name for provenance: no machine's paths."""
-
     architecture: Mapping[str, Any]
-    """open_clip's `model_cfg`."""
-
     preprocessing: transform.PreprocessCfg
-    """How images are resized and normalised."""
-
     find_weights: Callable[[], Path]
-    """Returns the weight file; downloads it if need be."""
-
     tokenizer: str
-    """The model name that `open_clip.get_tokenizer` understands."""
 
 
 def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Source:
@@ -72,37 +62,29 @@ def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Sour
     Raises:
         InputError: The configuration is not open_clip's.
     """
+    name = f"hf-hub:{repository}"
 
     def find_weights() -> Path:
         found = Path(checkpoint) if checkpoint else hub.download(repository, WEIGHT_FILES)
         if found is None:
-            raise InputError(
-                f"hf-hub:{repository} has none of the weight files {', '.join(WEIGHT_FILES)}"
-            )
+            raise InputError(f"{name} has none of the weight files {', '.join(WEIGHT_FILES)}")
         return found
 
-    architecture, preprocessing = _read_config(config_file)
-    name = f"hf-hub:{repository}"
-    return Source(name, architecture, preprocessing, find_weights, name)
+    return Source(name, *_read_config(config_file), find_weights, name)
 
 
 def from_folder(folder: Path, checkpoint: str | None) -> Source:
-    """Describes a model in a local folder of the open_clip layout.
-
-    Args:
-        folder: A folder with `open_clip_config.json` and a weight file.
-        checkpoint: A weight file to read instead of the folder's.
+    """Describes a model in a local folder with `open_clip_config.json` and a weight file.
 
     Raises:
         InputError: The configuration is not open_clip's.
     """
-
-    def find_weights() -> Path:
-        return Path(checkpoint) if checkpoint else _weights_in(folder)
-
-    architecture, preprocessing = _read_config(folder / CONFIG_FILE)
-    name = folder.resolve().name
-    return Source(name, architecture, preprocessing, find_weights, f"local-dir:{folder}")
+    return Source(
+        folder.resolve().name,
+        *_read_config(folder / CONFIG_FILE),
+        lambda: Path(checkpoint) if checkpoint else _weights_in(folder),
+        f"local-dir:{folder}",
+    )
 
 
 def from_architecture(name: str, checkpoint: str | None) -> Source:
@@ -134,8 +116,8 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
                 f"CLIP checkpoint {checkpoint!r} is neither a file nor a pretrained tag of {name}; "
                 f"{'did you mean' if near else 'its tags are'} {', '.join(near or tags) or 'none'}"
             )
-        preprocessing = _preprocessing(architecture, {})
-        return Source(name, architecture, preprocessing, lambda: Path(checkpoint), name)
+        given = _preprocessing(architecture, {})
+        return Source(name, architecture, given, lambda: Path(checkpoint), name)
     tag = open_clip.get_pretrained_cfg(name, checkpoint)
     if tag.get("quick_gelu"):
         architecture["quick_gelu"] = True
@@ -146,8 +128,7 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
 
 def build_preprocess(source: Source) -> Callable[[Image.Image], torch.Tensor]:
     """Returns open_clip's own evaluation preprocessing of a model, without its weights."""
-    preprocess = transform.image_transform_v2(source.preprocessing, is_train=False)
-    return cast(Callable[[Image.Image], torch.Tensor], preprocess)
+    return evaluation_transform(source.preprocessing)
 
 
 def load(source: Source, tokenizer: str | None) -> CLIPModel:
@@ -164,28 +145,15 @@ def load(source: Source, tokenizer: str | None) -> CLIPModel:
     towers = _load_towers(source)
     context_length = source.architecture["text_cfg"].get("context_length", 77)
     tokenize = Tokenize(_load_tokenizer(source, tokenizer, context_length), context_length)
-    if tokenizer and len(tokenize.vocabulary) > towers.vocab_size:
-        raise InputError(
-            f"tokenizer {tokenizer} has {len(tokenize.vocabulary)} tokens, but CLIP model "
-            f"{source.name} knows {towers.vocab_size}; give the tokenizer it was trained with"
-        )
-    identity = {
-        "model": source.name,
-        "architecture": _digest(source.architecture),
-        "weights": weights.digest_weights(towers.visual, towers.text),
-        "preprocessing": " ".join(repr(build_preprocess(source)).split()),
-        "tokenizer": tokenize.describe(),
-    }
-    # An empty text ends in padding, whatever the tokenizer's padding id is.
-    pad_id = int(tokenize([""])[0, -1])
-    return CLIPModel(
-        image_encoder=ImageEncoder(towers.visual).eval(),
-        text_encoder=TextEncoder(towers.text, context_length, pad_id).eval(),
-        tokenize=tokenize,
-        preprocess=build_preprocess(source),
+    if tokenizer:
+        check_vocabulary(tokenizer, len(tokenize.vocabulary), source.name, towers.vocab_size)
+    return assemble(
+        source.name,
+        (towers.visual, towers.text),
+        tokenize,
+        build_preprocess(source),
+        architecture=_digest(source.architecture),
         embed_dim=source.architecture["embed_dim"],
-        context_length=context_length,
-        identity=identity,
     )
 
 
@@ -194,13 +162,15 @@ class Tokenize:
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer = tokenizer
-        self._context_length = context_length
+        self.context_length = context_length
+        # An empty text ends in padding, whatever the tokenizer's padding id is.
+        self.pad_id = int(self([""])[0, -1])
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
         if not texts:
-            return torch.empty(0, self._context_length, dtype=torch.int64)
-        return self._tokenizer(list(texts), context_length=self._context_length)
+            return torch.empty(0, self.context_length, dtype=torch.int64)
+        return self._tokenizer(list(texts), context_length=self.context_length)
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -212,7 +182,7 @@ class Tokenize:
     def describe(self) -> str:
         """Returns what fixes the token ids: class, vocabulary digest, context length."""
         kind = type(getattr(self._tokenizer, "tokenizer", self._tokenizer)).__name__
-        return f"{kind} {_digest(self.vocabulary)} context {self._context_length}"
+        return f"{kind} {_digest(self.vocabulary)} context {self.context_length}"
 
 
 def _load_towers(source: Source) -> Any:
@@ -220,7 +190,7 @@ def _load_towers(source: Source) -> Any:
     path = source.find_weights()
     state = weights.read_state_dict(path)
     architecture = copy.deepcopy(dict(source.architecture))
-    if state.keys() >= _OF_OPENAI and not architecture.get("quick_gelu"):
+    if state.keys() >= weights.OF_OPENAI and not architecture.get("quick_gelu"):
         raise InputError(
             f"checkpoint {path} holds OpenAI's weights, which were trained with QuickGELU, but "
             f"{source.name} has GELU; name the architecture {source.name}-quickgelu"
@@ -235,16 +205,9 @@ def _load_towers(source: Source) -> Any:
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
         raise InputError(f"CLIP model {source.name} cannot be built: {error}") from error
     state = compat.convert_open_clip_state(towers, state)
-    state = {
-        name: value
-        for name, value in state.items()
-        if name not in _NOT_OF_THE_TOWERS
-        and not name.endswith("embeddings.position_ids")
-        and not (decoder and name.startswith("text_decoder."))
-    }
     both = nn.ModuleDict({"visual": towers.visual, "text": towers.text})
-    weights.load_strictly(both, state, f"checkpoint {path}")
-    return towers.float().requires_grad_(False)
+    weights.load_strictly(both, state, f"checkpoint {path}", decoder=decoder is not None)
+    return towers
 
 
 def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) -> Any:
@@ -288,11 +251,8 @@ def _weights_in(folder: Path) -> Path:
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return folder / name
-    others = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in (".safetensors", ".bin", ".pt", ".pth")
-    ]
+    suffixes = (".safetensors", ".bin", ".pt", ".pth")
+    others = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
     if len(others) != 1:
         found = ", ".join(path.name for path in others) or "no weight file"
         raise InputError(

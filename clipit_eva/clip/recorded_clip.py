@@ -68,10 +68,10 @@ class RecordedCLIP:
 
     def _facts(self) -> tuple[Mapping[str, str], int]:
         """Returns identity and width: the loaded model's, else the recorded."""
-        if self._clip is None and self._recorded is None:
-            self._recorded = self._read()
-        if self._clip is None and self._recorded is not None:
-            return self._recorded
+        if self._clip is None:
+            self._recorded = self._recorded or self._read()
+            if self._recorded is not None:
+                return self._recorded
         clip = self.load()
         return clip.identity, clip.embed_dim
 

@@ -13,6 +13,11 @@ from torch import nn
 
 from clipit_eva.errors import InputError
 
+OF_OPENAI = frozenset({"input_resolution", "context_length", "vocab_size"})
+"""Sizes that OpenAI's own archives carry beside the weights, and no others."""
+
+_OF_NO_TOWER = OF_OPENAI | {"logit_scale", "logit_bias"}
+
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Reads named weights from a safetensors or a torch file, without running code from it.
@@ -48,18 +53,29 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return dict(content)
 
 
-def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source: str) -> None:
-    """Copies weights into a module whose names and shapes they must match exactly.
+def load_strictly(
+    towers: nn.Module, state: Mapping[str, torch.Tensor], source: str, decoder: bool = False
+) -> None:
+    """Copies weights into towers, whose names and shapes they must match exactly, and freezes them.
 
     Args:
-        module: The module to fill.
-        weights: All of its weights by name.
+        towers: The module to fill, float32 afterwards.
+        state: All of its weights by name; what a file holds of the loss is passed over.
         source: Where the weights are from, for messages.
+        decoder: Whether weights of a caption decoder are passed over too: it embeds nothing.
 
     Raises:
         InputError: A weight is missing, unknown, or of another shape.
     """
-    expected = module.state_dict()
+    unused = ("text_decoder.",) if decoder else ()
+    weights = {
+        name: value
+        for name, value in state.items()
+        if name not in _OF_NO_TOWER
+        and not name.endswith("embeddings.position_ids")  # older versions stored these
+        and not name.startswith(unused)
+    }
+    expected = towers.state_dict()
     faults = [f"lacks {name!r}" for name in expected if name not in weights]
     faults += [f"has unknown {name!r}" for name in weights if name not in expected]
     faults += [
@@ -73,7 +89,8 @@ def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source
             f"{source} does not fit the model's architecture: it {faults[0]}{more}; give the "
             "architecture these weights were trained with"
         )
-    module.load_state_dict(weights)
+    towers.load_state_dict(weights)
+    towers.float().requires_grad_(False)
 
 
 def digest_weights(*modules: nn.Module) -> str:

@@ -25,7 +25,7 @@ class PairedDataset(DatasetWrapper):
     """Adds the paired reports to the metadata of another dataset's samples.
 
     Added keys, with k = `top_k`: `report_index`, the rows of the reports (or of their
-    chunks) among what `ReportSource.units` returns [k], int64;
+    chunks) among what `ReportSource.chunks` returns [k], int64;
     `report_weight`, their weights [k], float32, which add up to 1; `report_id`, the best report's
     id. The report's text is not copied into batches.
     """
@@ -76,7 +76,7 @@ class PairedDataset(DatasetWrapper):
             return
         if self._pairing_table is None:
             raise InputError("PAIRING_TABLE is not set; run a pairing config first")
-        units = self._reports.units()
+        chunks = self._reports.chunks()
         inner = eva_dataset(self._dataset)
         indices = [eva_index(self._dataset, index) for index in range(len(self._dataset))]
         self._rows, similarities = pairing_table.pairs_of(
@@ -85,15 +85,15 @@ class PairedDataset(DatasetWrapper):
             dataset=provenance.class_path(inner),
             filenames={index: inner.filename(index) for index in indices},
             length=len(inner),
-            reports_sha256=units.sha256,
-            report_rows=units.first_rows,
+            reports_sha256=chunks.sha256,
+            report_rows=chunks.first_rows,
             top_k=self._top_k,
-            chunk_counts=collections.Counter(units.ids),
+            chunk_counts=collections.Counter(chunks.ids),
         )
         # Pairs that nobody compared (a control's random ones) have no similarity: they weigh alike.
         logits = np.nan_to_num(similarities) / TEMPERATURE
         self._weights = special.softmax(logits, axis=1).astype(np.float32)
-        self._ids = units.ids
+        self._ids = chunks.ids
 
     @override
     def __getitem__(self, index: int) -> tuple[Any, Any, dict[str, Any]]:

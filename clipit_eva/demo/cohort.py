@@ -29,18 +29,19 @@ _PREFIXES = {"Benign": "b", "InSitu": "is", "Invasive": "iv", "Normal": "n"}
 
 @dataclasses.dataclass(frozen=True)
 class Cohort:
-    """Where the parts of a cohort lie."""
+    """Where the parts of a cohort lie.
+
+    Attributes:
+        bach: The root to give to `eva.vision.datasets.BACH`.
+        reports: Parquet: `report_id` and `text`, in random order.
+        truth: CSV: `report_id`, `patient_id` and the class that the report describes. Never an
+            input of the method: it is read to print how good the pairing was.
+        seed: What fixed it.
+    """
 
     bach: Path
-    """The root to give to `eva.vision.datasets.BACH`."""
-
     reports: Path
-    """Parquet: `report_id` and `text`, in random order."""
-
     truth: Path
-    """CSV: `report_id`, `patient_id` and the class that the report describes. Never an input of
-    the method: it is read to print how good the pairing was."""
-
     seed: int
 
 
@@ -50,9 +51,6 @@ def make_cohort(folder: Path, seed: int) -> Cohort:
     Args:
         folder: Where to write; files of the same name are replaced.
         seed: Fixes every byte that is written. No seed gives anything `train_clip` has seen.
-
-    Returns:
-        The paths of what was written.
     """
     images, texts = np.random.default_rng((_STREAM, seed)).spawn(2)
     cohort = Cohort(folder / "bach", folder / "reports.parquet", folder / "truth.csv", seed)

@@ -63,6 +63,6 @@ def train_backbone(images: np.ndarray, *, epochs: int, seed: int) -> VisionTrans
             loss.backward()
             optimizer.step()
             schedule.step()
-            total += loss.item() * 64 * epochs / (steps * 64)
+            total += loss.item() * epochs / steps
         print(f"backbone epoch {epoch + 1}/{epochs}: mean squared error {total:.3f}", flush=True)
     return model.eval()

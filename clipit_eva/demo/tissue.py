@@ -89,29 +89,13 @@ class _Duct:
 
 
 def sample_tissue(kind: str, rng: np.random.Generator) -> Tissue:
-    """Draws the attributes of a field of view of one class.
-
-    Args:
-        kind: One of `KINDS`.
-        rng: The source of randomness.
-
-    Returns:
-        Attributes around the class's own values, clipped to [0, 1]; classes overlap.
-    """
+    """Draws a field of view of one of `KINDS`: around the class's own values; classes overlap."""
     values = np.clip(rng.normal(_MEANS[kind], _SPREAD), 0, 1)
     return Tissue(kind, *(float(value) for value in values))
 
 
 def draw(tissue: Tissue, rng: np.random.Generator) -> np.ndarray:
-    """Draws one image of a tissue.
-
-    Args:
-        tissue: What the image shows.
-        rng: The source of randomness (where things lie, how the slide was stained).
-
-    Returns:
-        An RGB image [SIZE, SIZE, 3], uint8.
-    """
+    """Draws an RGB image [SIZE, SIZE, 3], uint8; where things lie and the stain are by chance."""
     haematoxylin, eosin = _stroma(tissue, rng)
     ducts = list(_ducts(tissue, rng))
     depths = [duct.outline.depth(_ROWS, _COLUMNS) for duct in ducts]

@@ -55,15 +55,7 @@ CONFIG = {
 
 
 def draw_pairs(count: int, seed: int) -> tuple[list[Tissue], np.ndarray]:
-    """Draws tissues and one image of each, as many of each class.
-
-    Args:
-        count: Number of pairs.
-        seed: Fixes the draw.
-
-    Returns:
-        The tissues and their images [count, SIZE, SIZE, 3], uint8.
-    """
+    """Draws tissues, as many of each class, and their images [count, SIZE, SIZE, 3], uint8."""
     rng = np.random.default_rng((_STREAM, seed))
     tissues = [sample_tissue(KINDS[i % len(KINDS)], rng) for i in range(count)]
     return tissues, np.stack([draw(tissue, rng) for tissue in tissues])
@@ -72,11 +64,7 @@ def draw_pairs(count: int, seed: int) -> tuple[list[Tissue], np.ndarray]:
 def make_tokenizer(texts: list[str]) -> Tokenizer:
     """Learns byte pair encoding from texts; what OCR broke falls apart into pieces, not unknowns.
 
-    Args:
-        texts: Reports to learn from.
-
-    Returns:
-        A tokenizer; padding has id 0 and the end of text the highest id, where open_clip pools.
+    Padding has id 0 and the end of text the highest id, where open_clip pools.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
@@ -159,7 +147,7 @@ def train(
     return model.eval()
 
 
-def save_half(model: nn.Module, path: Path) -> None:
+def _save_half(model: nn.Module, path: Path) -> None:
     """Saves a model's weights, floating-point ones in half precision."""
     state = {
         name: (value.half() if value.is_floating_point() else value).contiguous()
@@ -169,17 +157,8 @@ def save_half(model: nn.Module, path: Path) -> None:
         save_file(state, temporary)
 
 
-def shrink(images: np.ndarray, size: int) -> np.ndarray:
-    """Returns RGB images [N, H, W, 3], uint8, resized to [N, size, size, 3]."""
-    return np.stack([np.asarray(Image.fromarray(image).resize((size, size))) for image in images])
-
-
 def main(command_line: Sequence[str] | None = None) -> None:
-    """Trains and saves both models and a record of how they were made.
-
-    Args:
-        command_line: Arguments; `None` means those of the process.
-    """
+    """Trains and saves both models and a record of how they were made."""
     parser = argparse.ArgumentParser(description="Make the demo's weights.")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=1, help="fixes data and training")
@@ -193,10 +172,11 @@ def main(command_line: Sequence[str] | None = None) -> None:
     clip = arguments.output / "clip"
     write_clip_files(clip, make_tokenizer([write_report(tissue, rng) for tissue in tissues]))
     model = train(clip, tissues, images, epochs=arguments.epochs, seed=arguments.seed)
-    save_half(model, clip / "open_clip_model.safetensors")
-    small = shrink(images[:2048], demo_backbone.IMAGE_SIZE)
-    vit = pretext.train_backbone(small, epochs=4, seed=arguments.seed)
-    save_half(vit, arguments.output / demo_backbone.WEIGHTS.name)
+    _save_half(model, clip / "open_clip_model.safetensors")
+    size = (demo_backbone.IMAGE_SIZE, demo_backbone.IMAGE_SIZE)
+    small = [np.asarray(Image.fromarray(image).resize(size)) for image in images[:2048]]
+    vit = pretext.train_backbone(np.stack(small), epochs=4, seed=arguments.seed)
+    _save_half(vit, arguments.output / demo_backbone.WEIGHTS.name)
 
     made = sorted(path for path in arguments.output.rglob("*") if path.suffix == ".safetensors")
     record = {

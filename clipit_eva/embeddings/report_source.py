@@ -18,7 +18,7 @@ from clipit_eva.reports.chunking import POLICIES
 from clipit_eva.reports.corpus import ReportCorpus, read_corpus
 from clipit_eva.reports.preparation import ReportPreparation, prepare
 from clipit_eva.reports.prompts import PREFIX, read_prompts
-from clipit_eva.reports.windows import ReportWindows, split_reports, whole_reports
+from clipit_eva.reports.report_chunks import ReportChunks, split_reports, whole_reports
 
 if TYPE_CHECKING:
     from clipit_eva.clip.model import CLIPModel
@@ -125,7 +125,7 @@ class ReportSource:
         """
         return self._recorded().load()
 
-    def units(self, clip: "CLIPModel | None" = None) -> ReportWindows:
+    def chunks(self, clip: "CLIPModel | None" = None) -> ReportChunks:
         """Returns the texts that are embedded and retrieved, by the policy for long reports.
 
         Args:
@@ -137,47 +137,47 @@ class ReportSource:
         return self._split(corpus, self._recorded(clip))
 
     def embeddings(
-        self, clip: "CLIPModel | None" = None, units: ReportWindows | None = None
+        self, clip: "CLIPModel | None" = None, chunks: ReportChunks | None = None
     ) -> np.ndarray:
-        """Returns the embedding of each unit, computed at most once for a corpus and a model.
+        """Returns the embedding of each row, computed at most once for a corpus and a model.
 
         The model is loaded only if they are not on disk.
 
         Args:
             clip: The loaded CLIP model, if the caller has it.
-            units: What is embedded, if the caller has it.
+            chunks: What is embedded, if the caller has it.
 
         Returns:
-            Unit-length rows [units, embed_dim], float32, in corpus order; read-only.
+            Unit-length rows [chunks, embed_dim], float32, in corpus order; read-only.
         """
         recorded = self._recorded(clip)
-        units = units or self.units(clip)
-        store = self._store(units, recorded)
+        chunks = chunks or self.chunks(clip)
+        store = self._store(chunks, recorded)
         if not store.file.is_file():
             clip = recorded.load()
-            store = self._store(units, recorded)  # of what was loaded, whatever was recorded
+            store = self._store(chunks, recorded)  # of what was loaded, whatever was recorded
             with store.lock():
                 store.start()
                 rows = store.missing()
-                texts = units.texts
+                texts = chunks.texts
                 encode_texts(
                     clip,
                     [texts[row] for row in rows],
                     lambda places, values: store.write(rows[list(places)].tolist(), values),
                 )
                 store.finish()
-        return units.combine(store.read())
+        return chunks.combine(store.read())
 
     def _recorded(self, clip: "CLIPModel | None" = None) -> RecordedCLIP:
         """Returns the CLIP model, loaded or not."""
         return RecordedCLIP(self._clip, self._cache_dir, clip)
 
-    def _store(self, units: ReportWindows, clip: RecordedCLIP) -> RowStore:
+    def _store(self, chunks: ReportChunks, clip: RecordedCLIP) -> RowStore:
         """Returns the embeddings' files."""
-        facts = {"reports": units.texts_sha256, **clip.identity}
-        return RowStore(self._cache_dir, "reports", facts, len(units.spans), clip.embed_dim)
+        facts = {"reports": chunks.texts_sha256, **clip.identity}
+        return RowStore(self._cache_dir, "reports", facts, len(chunks.table), clip.embed_dim)
 
-    def _split(self, corpus: ReportCorpus, clip: RecordedCLIP) -> ReportWindows:
+    def _split(self, corpus: ReportCorpus, clip: RecordedCLIP) -> ReportChunks:
         """Splits the reports, or reads how they were split before; logs what is dropped."""
         key = {"reports": corpus.sha256, "policy": self._policy}
         key |= {name: clip.identity.get(name, "") for name in ("model", "tokenizer")}
@@ -185,17 +185,17 @@ class ReportSource:
         file = self._cache_dir / f"windows-{digest}.parquet"
         if file.is_file():
             columns = ["report", "chunk", "start", "end"]
-            spans, made = files.read_table(file, columns=columns, kind="windows of reports")
-            windows = ReportWindows(corpus, self._policy, spans, made["dropped"])
+            table, made = files.read_table(file, columns=columns, kind="chunks of reports")
+            chunks = ReportChunks(corpus, self._policy, table, made["dropped"])
         else:
             from clipit_eva.clip.token_counts import TokenCounter
 
             counter = TokenCounter(clip.load().tokenize)
-            windows = split_reports(corpus, self._policy, counter.budget, counter)
-            made = {**key, "dropped": windows.dropped}
-            files.write_table(windows.spans, file, provenance=made)
-        windows.log()
-        return windows
+            chunks = split_reports(corpus, self._policy, counter.budget, counter)
+            made = {**key, "dropped": chunks.dropped}
+            files.write_table(chunks.table, file, provenance=made)
+        chunks.log()
+        return chunks
 
 
 class _Hashable:

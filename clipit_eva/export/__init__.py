@@ -7,6 +7,6 @@ __getattr__ = _lazy.attach(
     {
         "ExportedModule": "clipit_eva.export.module",
         "export_run": "clipit_eva.export.command",
-        "load_classifier": "clipit_eva.export.formats",
+        "load_classifier": "clipit_eva.export.classifier_files",
     },
 )

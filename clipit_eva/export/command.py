@@ -11,13 +11,13 @@ from torch import nn
 
 from clipit_eva import files, provenance
 from clipit_eva.eva.recorded_config import RecordedConfig
-from clipit_eva.export import check, formats
-from clipit_eva.export.architecture import describe_backbone, unwrap
+from clipit_eva.export import check, classifier_files
 from clipit_eva.export.eva_config import render_config
-from clipit_eva.export.heads import describe_head
+from clipit_eva.export.fused_heads import describe_head
 from clipit_eva.export.preprocessing import describe, image_size
 from clipit_eva.export.run import FinishedRun, find_run
 from clipit_eva.export.source import TrainedRun, load_run
+from clipit_eva.export.timm_backbone import describe_backbone, unwrap
 
 BRANCHES = ("fused", "vision")
 """What can be exported: both branches together (the prediction), or the vision branch alone."""
@@ -51,7 +51,7 @@ def export_run(
 ) -> Exported:
     """Writes a trained run as one plain vision classifier, and an eva config beside it.
 
-    LoRA is merged in float32 and the heads are fused (see `heads`). The file holds no text weights;
+    LoRA is merged in float32 and the heads are fused. The file holds no text weights;
     its metadata tells timm's arguments, the head's layers, preprocessing, class names and origin.
 
     Args:
@@ -67,7 +67,7 @@ def export_run(
             not say what the run says; then no file is left.
     """
     output = Path(output)
-    formats.check_format(output)
+    classifier_files.check_format(output)
     run = find_run(Path(path))
     about = {"preprocessing": describe(_transforms(run)), "classes": run.classes}
     trained = load_run(run, branch)
@@ -89,9 +89,11 @@ def export_run(
     difference = None
     with files.atomic_path(config) as text, files.atomic_path(output) as temporary:
         text.write_text(render_config(run, about, output))
-        formats.write_classifier(classifier, about, temporary)
+        classifier_files.write_classifier(classifier, about, temporary)
         if checked:
-            difference = check.compare(formats.load_classifier(temporary)[0], batches, expected)
+            difference = check.compare(
+                classifier_files.load_classifier(temporary)[0], batches, expected
+            )
     return Exported(output, config, describe_head(head), difference, names)
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import nn
 from typing_extensions import override
 
-from clipit_eva.export.formats import load_classifier
+from clipit_eva.export.classifier_files import load_classifier
 from clipit_eva.models.losses import build_criterion
 
 
@@ -64,7 +64,8 @@ class ExportedModule(module.ModelModule):
 
     def _evaluate(self, batch: INPUT_BATCH) -> STEP_OUTPUT:
         """Returns a step's output in eva's form."""
-        images, targets, metadata = _unpack(batch)
+        parts: Any = INPUT_BATCH(*batch)
+        images, targets, metadata = parts
         predictions = self(images)
         # Classes are indices, one logit's targets numbers: eva's datasets have either.
         targets = targets.long() if predictions.ndim > 1 else targets.to(predictions.dtype)
@@ -74,9 +75,3 @@ class ExportedModule(module.ModelModule):
             "predictions": predictions,
             "metadata": metadata,
         }
-
-
-def _unpack(batch: Any) -> tuple[Any, Any, Any]:
-    """Returns the images, targets and metadata of an eva batch."""
-    images, targets, metadata = INPUT_BATCH(*batch)
-    return images, targets, metadata

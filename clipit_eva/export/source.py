@@ -9,7 +9,7 @@ from torch import nn
 from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
-from clipit_eva.export.heads import fuse_heads
+from clipit_eva.export.fused_heads import fuse_heads
 from clipit_eva.export.merging import merge_lora
 from clipit_eva.export.run import FinishedRun
 from clipit_eva.models import checkpoints

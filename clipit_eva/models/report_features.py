@@ -11,7 +11,7 @@ from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.models.heads import check_text_width
 from clipit_eva.models.lora import LoRASettings, inject_lora
-from clipit_eva.models.report_tokens import CountNeeded, ReportTokens, Tokenize, Windows
+from clipit_eva.models.report_tokens import Chunks, CountNeeded, ReportTokens, Tokenize
 
 
 class CachedReports(nn.Module):
@@ -55,7 +55,7 @@ class EncodedReports(nn.Module):
 
         Args:
             encoder: Token ids [B, L], int64 -> embeddings [B, t].
-            texts: The reports, or each report's windows, whose mean direction counts; row i of a
+            texts: The reports, or each report's chunks, whose mean direction counts; row i of a
                 batch's rows means `texts[i]`.
             tokenize: Texts -> token ids [len(texts), L], int64; each text once, unless words are
                 left out.
@@ -65,8 +65,8 @@ class EncodedReports(nn.Module):
         """
         super().__init__()
         self.encoder = encoder
-        self._windows = Windows(texts)
-        self._tokens = ReportTokens(self._windows.texts, tokenize, count_needed)
+        self._chunks = Chunks(texts)
+        self._tokens = ReportTokens(self._chunks.texts, tokenize, count_needed)
         self._word_dropout = word_dropout
         # Says where the module is: an encoder need not have parameters.
         self.register_buffer("_anchor", torch.empty(0), persistent=False)
@@ -74,7 +74,7 @@ class EncodedReports(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Returns the embeddings [..., t] of report rows [...], int64, best on the CPU."""
         distinct, positions = rows.cpu().unique(return_inverse=True)
-        places, owners = self._windows.of(distinct)
+        places, owners = self._chunks.of(distinct)
         embeddings = self.encoder(self._send(self._read(places)))
         if len(places) > len(distinct):
             sums = embeddings.new_zeros(len(distinct), embeddings.shape[1])
@@ -132,7 +132,7 @@ def build_reports(
     encoder.requires_grad_(False)
     if lora.text:
         inject_lora(encoder, lora, vision_targets)
-    texts = source.units(clip).unit_texts
+    texts = source.chunks(clip).row_texts
     return EncodedReports(encoder, texts, clip.tokenize, word_dropout, encoder.needed_tokens)
 
 

@@ -65,22 +65,22 @@ class ReportTokens:
         return self._count_needed(ids)
 
 
-class Windows:
+class Chunks:
     """Which texts belong to which report, as arrays."""
 
     def __init__(self, reports: Sequence[str | Sequence[str]]) -> None:
         """Initializes the arrays.
 
         Args:
-            reports: The reports, or each report's windows.
+            reports: The reports, or each report's chunks.
         """
-        windows = [[report] if isinstance(report, str) else list(report) for report in reports]
-        self.texts: list[str] = [text for report in windows for text in report]
-        self._counts = torch.tensor([len(report) for report in windows])
+        chunks = [[report] if isinstance(report, str) else list(report) for report in reports]
+        self.texts: list[str] = [text for report in chunks for text in report]
+        self._counts = torch.tensor([len(report) for report in chunks])
         self._starts = self._counts.cumsum(0) - self._counts
 
     def of(self, reports: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the windows of reports [n], int64.
+        """Returns the chunks of reports [n], int64.
 
         Returns:
             The places of their texts [m], in order, and the position in `reports` that each

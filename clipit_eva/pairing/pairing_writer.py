@@ -19,7 +19,7 @@ from clipit_eva.pairing.policies import PairingPolicy
 
 if TYPE_CHECKING:
     from clipit_eva.clip.model import CLIPModel
-    from clipit_eva.reports.windows import ReportWindows
+    from clipit_eva.reports.report_chunks import ReportChunks
 
 
 class PairingWriter(EmbeddingCallback):
@@ -82,21 +82,23 @@ class PairingWriter(EmbeddingCallback):
         clip = self._clip
         if clip is None:
             raise RuntimeError("predicting has not started")
-        units = self._source.units(clip)
-        pairs = self._pairs(clip, units, embedder, str(trainer.strategy.root_device))
-        pairing_table.write_pairs(pairs, self._output_file, self._provenance(clip, units, embedder))
+        chunks = self._source.chunks(clip)
+        pairs = self._pairs(clip, chunks, embedder, str(trainer.strategy.root_device))
+        pairing_table.write_pairs(
+            pairs, self._output_file, self._provenance(clip, chunks, embedder)
+        )
         print(f"Pairing table: {self._output_file}")
 
     def _pairs(
-        self, clip: "CLIPModel", units: "ReportWindows", embedder: ImageEmbedder, device: str
+        self, clip: "CLIPModel", chunks: "ReportChunks", embedder: ImageEmbedder, device: str
     ) -> pd.DataFrame:
         """Returns the table's rows."""
         policy = self._policy
         images: list[np.ndarray] = [np.empty((len(dataset), 0)) for dataset in embedder.datasets]
-        bank = np.empty((len(units.chunks), 0))
+        bank = np.empty((len(chunks.numbers), 0))
         if policy.reads_images:
             images = [store.read() for store in embedder.stores]
-            bank = self._source.embeddings(clip, units)
+            bank = self._source.embeddings(clip, chunks)
         splits = embedder.splits
         bias = policy.bias(images[splits.index("train") if "train" in splits else 0], bank, device)
         parts = []
@@ -106,24 +108,24 @@ class PairingWriter(EmbeddingCallback):
             )
             names = [dataset.filename(index) for index in range(len(dataset))]
             parts.append(
-                pairing_table.make_pairs(split, names, units.ids, rows, cosines, units.chunks)
+                pairing_table.make_pairs(split, names, chunks.ids, rows, cosines, chunks.numbers)
             )
         return pd.concat(parts, ignore_index=True)
 
     def _provenance(
-        self, clip: "CLIPModel", units: "ReportWindows", embedder: ImageEmbedder
+        self, clip: "CLIPModel", chunks: "ReportChunks", embedder: ImageEmbedder
     ) -> dict[str, Any]:
         """Returns how the table was made."""
         made = {
             "kind": pairing_table.KIND,
             "clip": dict(clip.identity),
             "reports": {
-                "source": units.corpus.source,
-                "sha256": units.sha256,
-                "count": len(units.corpus),
-                "policy": units.policy,
-                "texts": len(units.spans),
-                "dropped_share": units.dropped,
+                "source": chunks.corpus.source,
+                "sha256": chunks.sha256,
+                "count": len(chunks.corpus),
+                "policy": chunks.policy,
+                "texts": len(chunks.table),
+                "dropped_share": chunks.dropped,
                 "preparation": self._source.describe_preparation(),
             },
             "datasets": {

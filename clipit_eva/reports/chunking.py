@@ -1,4 +1,4 @@
-"""Long reports: windows that fit a text encoder, and what a policy drops."""
+"""Long reports: chunks that fit a text encoder, and what a policy drops."""
 
 import dataclasses
 import itertools
@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 POLICIES = ("truncate", "chunk", "mean")
 """What to do with a report that is longer than the text encoder reads.
 
-`truncate` (the paper's) embeds its beginning, `chunk` embeds it in windows that are retrieved one
-by one, `mean` averages the windows' embeddings.
+`truncate` (the paper's) embeds its beginning, `chunk` embeds it in chunks that are retrieved one
+by one, `mean` averages the chunks' embeddings.
 """
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -33,7 +33,7 @@ _BETWEEN_WORDS = re.compile(r"\s+")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ReportChunks:
+class ChunkTable:
     """The texts to embed in place of a corpus's reports.
 
     Attributes:
@@ -51,12 +51,12 @@ class ReportChunks:
 
 def chunk_reports(
     corpus: ReportCorpus, policy: str, budget: int, count_tokens: CountTokens
-) -> ReportChunks:
+) -> ChunkTable:
     """Splits reports into texts that a text encoder reads, by one of `POLICIES`.
 
     `truncate` leaves every report whole, for the tokenizer to cut. The others split reports that
-    do not fit into windows that do: at section borders if a section fits, else at sentence
-    borders, else between words; inside a word only if it is longer than a window. Windows hold the
+    do not fit into chunks that do: at section borders if a section fits, else at sentence
+    borders, else between words; inside a word only if it is longer than a chunk. Chunks hold the
     whole text in order; white space at their borders is removed.
 
     Args:
@@ -80,18 +80,18 @@ def chunk_reports(
     lengths = np.array([counter[text] for text in counter.add(texts)], dtype=np.int64)
     lost = np.maximum(lengths - counter.room, 0)
     if policy == "truncate":
-        windows = [[text] for text in texts]
+        chunks = [[text] for text in texts]
     else:
-        windows = _windows(texts, counter)
+        chunks = _split(texts, counter)
         lost = np.zeros_like(lost)
     overall = float(lost.sum() / max(lengths.sum(), 1))
     _log.info(
         "%s: %d of %d reports are longer than %d tokens; policy %r makes %d texts of them all and "
         "drops %.1f%% of the tokens",
         *(corpus.source, int((lengths > counter.room).sum()), len(corpus), budget, policy),
-        *(sum(map(len, windows)), 100 * overall),
+        *(sum(map(len, chunks)), 100 * overall),
     )
-    return ReportChunks(_table(corpus, windows), lost / np.maximum(lengths, 1), overall)
+    return ChunkTable(_table(corpus, chunks), lost / np.maximum(lengths, 1), overall)
 
 
 def split_sections(text: str) -> list[str]:
@@ -164,45 +164,45 @@ class _TokenCounter:
         return self._counts[text.strip()]
 
 
-def _windows(texts: Sequence[str], counter: _TokenCounter) -> list[list[str]]:
-    """Returns each report's windows."""
-    windows = [[text] for text in texts]
+def _split(texts: Sequence[str], counter: _TokenCounter) -> list[list[str]]:
+    """Returns each report's chunks."""
+    chunks = [[text] for text in texts]
     long = [row for row, text in enumerate(texts) if counter[text] > counter.room]
     reports = [[split_sentences(part) for part in split_sections(texts[row])] for row in long]
     counter.add([s for report in reports for section in report for s in section])
     packed = [_pack(report, counter) for report in reports]
-    counter.add(["".join(window) for report in packed for window in report])
+    counter.add(["".join(chunk) for report in packed for chunk in report])
     for row, report in zip(long, packed, strict=True):
-        fitting = itertools.chain.from_iterable(_fit(window, counter) for window in report)
-        windows[row] = [window.strip() for window in fitting]
-    return windows
+        fitting = itertools.chain.from_iterable(_fit(chunk, counter) for chunk in report)
+        chunks[row] = [chunk.strip() for chunk in fitting]
+    return chunks
 
 
 def _pack(sections: Sequence[Sequence[str]], counter: _TokenCounter) -> list[list[str]]:
-    """Fills windows in order, starting one at a section that fits in a window but not in the rest.
+    """Fills chunks in order, starting one at a section that fits in a chunk but not in the rest.
 
     Args:
         sections: The sentences of each section.
         counter: Counts tokens.
 
     Returns:
-        The pieces of each window, each of which fits; their sum does by their separate counts.
+        The pieces of each chunk, each of which fits; their sum does by their separate counts.
     """
-    windows: list[list[str]] = [[]]
+    chunks: list[list[str]] = [[]]
     used = 0
     for section in sections:
         pieces = [piece for sentence in section for piece in _pieces(sentence, counter)]
         costs = [counter[piece] for piece in pieces]
         if used + sum(costs) > counter.room >= sum(costs):
-            windows.append([])
+            chunks.append([])
             used = 0
         for piece, cost in zip(pieces, costs, strict=True):
             if used + cost > counter.room:
-                windows.append([])
+                chunks.append([])
                 used = 0
-            windows[-1].append(piece)
+            chunks[-1].append(piece)
             used += cost
-    return [window for window in windows if window]
+    return [chunk for chunk in chunks if chunk]
 
 
 def _pieces(sentence: str, counter: _TokenCounter) -> list[str]:
@@ -223,25 +223,25 @@ def _parts(word: str, counter: _TokenCounter) -> list[str]:
     return [*_parts(word[:middle], counter), *_parts(word[middle:], counter)]
 
 
-def _fit(window: Sequence[str], counter: _TokenCounter) -> list[str]:
-    """Halves a window whose pieces have more tokens together than apart, until they fit."""
-    text = "".join(window)
-    if len(window) == 1 or counter[text] <= counter.room:
+def _fit(chunk: Sequence[str], counter: _TokenCounter) -> list[str]:
+    """Halves a chunk whose pieces have more tokens together than apart, until they fit."""
+    text = "".join(chunk)
+    if len(chunk) == 1 or counter[text] <= counter.room:
         return [text]
-    middle = len(window) // 2
-    return [*_fit(window[:middle], counter), *_fit(window[middle:], counter)]
+    middle = len(chunk) // 2
+    return [*_fit(chunk[:middle], counter), *_fit(chunk[middle:], counter)]
 
 
-def _table(corpus: ReportCorpus, windows: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """Returns one row per window."""
-    sizes = [len(report) for report in windows]
+def _table(corpus: ReportCorpus, chunks: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Returns one row per chunk."""
+    sizes = [len(report) for report in chunks]
     rows = np.repeat(np.arange(len(corpus), dtype=np.int64), sizes)
-    chunks = [number for size in sizes for number in range(size)]
+    numbers = [number for size in sizes for number in range(size)]
     return pd.DataFrame(
         {
             "report": rows,
             "report_id": corpus.table["report_id"].iloc[rows].to_numpy(),
-            "chunk": np.array(chunks, dtype=np.int32),
-            "text": pd.Series(list(itertools.chain.from_iterable(windows)), dtype=str),
+            "chunk": np.array(numbers, dtype=np.int32),
+            "text": pd.Series(list(itertools.chain.from_iterable(chunks)), dtype=str),
         }
     )

@@ -1,1 +1,1 @@
-"""The configs that eva reads: their names, where they lie and which variables they read."""
+"""The configs that eva reads: their names, where they lie, and what they are rendered from."""

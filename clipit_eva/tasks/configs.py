@@ -7,16 +7,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from clipit_eva.errors import InputError
+from clipit_eva.tasks.card import FOLDER
 
-FOLDER = Path(str(resources.files("clipit_eva.benchmark_configs")))
-"""The folder of the configs, one subfolder a kind, one file a task."""
+_SOURCES = ("methods", "tasks")
+"""Subfolders that hold no configs but what they are rendered from."""
 
 _OF_EVA_ITSELF = ("EVA_GLOBAL_SEED",)
 """Variables that eva reads besides those of its configs."""
@@ -25,16 +25,24 @@ _OF_EVA_ITSELF = ("EVA_GLOBAL_SEED",)
 @functools.cache
 def names() -> tuple[str, ...]:
     """Returns the names of the shipped configs (`clip_it/bach`) and plans (`ablations/paper`)."""
-    found = FOLDER.glob("*/*.yaml")
+    found = (path for path in FOLDER.glob("*/*.yaml") if path.parent.name not in _SOURCES)
     return tuple(sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in found))
 
 
-def path(name: str) -> Path:
-    """Returns the path of a shipped config.
+def path(name: str, card: Path | None = None) -> Path:
+    """Returns the path of a shipped config, or of a method's, rendered for a task's card.
+
+    Args:
+        name: A config's name (`clip_it/bach`), or with a card a method's (`clip_it`).
+        card: The card's file.
 
     Raises:
-        InputError: There is no config of this name.
+        InputError: There is no config or method of this name, or the card is wrong.
     """
+    if card is not None:
+        from clipit_eva.tasks.rendering import render_file
+
+        return render_file(name, card)
     known = names()
     if name not in known:
         near = difflib.get_close_matches(name, known)
@@ -86,18 +94,19 @@ def resolved(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def command(verb: str, name: str) -> list[str]:
-    """Returns the command that runs a shipped config with the `eva` of this Python.
+def command(verb: str, name: str, card: Path | None = None) -> list[str]:
+    """Returns the command that runs a config with the `eva` of this Python.
 
     Args:
         verb: `fit` or `predict`.
-        name: The config's name.
+        name: The config's name, or with a card a method's: see `path`.
+        card: The card's file.
 
     Raises:
-        InputError: There is no config of this name.
+        InputError: There is no config or method of this name, or the card is wrong.
     """
     beside = Path(sys.executable).with_name("eva")
-    return [str(beside) if beside.is_file() else "eva", verb, "--config", str(path(name))]
+    return [str(beside) if beside.is_file() else "eva", verb, "--config", str(path(name, card))]
 
 
 def clean_environment() -> dict[str, str]:

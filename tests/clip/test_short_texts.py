@@ -1,14 +1,12 @@
 """Texts without their padding, against the full context, for each kind of text tower."""
 
 import itertools
-import json
 
 import pytest
 import torch
 import transformers
 from open_clip.hf_model import HFTextEncoder
 from open_clip.transformer import TextTransformer
-from safetensors import safe_open
 from torch import nn
 
 from clipit_eva.clip.conch.architecture import ConchConfig, ConchTextTower
@@ -182,10 +180,8 @@ def pytest_generate_tests(metafunc):
 
 
 @torch.no_grad()
-def test_short_conch_texts_have_conchs_embeddings(conch_file):
-    with safe_open(conch_file, "pt") as file:
-        config = ConchConfig.from_mapping(json.loads(file.metadata()["config"]))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+def test_short_conch_texts_have_conchs_embeddings(conch_file, read_conch):
+    config, tensors = read_conch(conch_file)
     prefix = "state_dict/"
     state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
     encoder = ShortTextEncoder(build_towers(config, state, "fixture")[1].eval())

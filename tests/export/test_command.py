@@ -13,8 +13,8 @@ from torch import nn
 
 from clipit_eva import cli
 from clipit_eva.errors import InputError
+from clipit_eva.export.classifier_files import load_classifier
 from clipit_eva.export.command import export_run
-from clipit_eva.export.formats import load_classifier
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.predictions import predictions_table
 

@@ -6,6 +6,7 @@ import pytest
 
 from clipit_eva.predictions.predictions_table import FILENAME, read_predictions
 from clipit_eva.tasks import configs
+from clipit_eva.tasks.card import shipped_cards
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,16 @@ def test_training_config(config, environment, run_eva) -> None:
     assert provenance["config"]["trainer"]["init_args"]["max_steps"] == 2
     if not config.startswith("unimodal"):
         assert set(provenance["inputs"]) == {"pairing_table"}
+
+
+def test_card_of_one_s_own_trains(paired_bach, run_eva, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    card = tmp_path / "mine.yaml"
+    card.write_text(shipped_cards()["bach"].read_text().replace("title: BACH", "title: Mine"))
+    finished = run_eva("fit", configs.path("clip_it", card), paired_bach)
+    assert finished.status == 0, finished.output
+    rows, _ = read_predictions(finished.file(FILENAME))
+    assert rows.groupby("branch").size().to_dict() == {"fused": 132, "vision": 132}
 
 
 @pytest.mark.parametrize("config", ["pairing/crc", "pairing/patch_camelyon"])

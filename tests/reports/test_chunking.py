@@ -1,4 +1,4 @@
-"""Windows cover the text, fit and keep the order, whatever the tokenizer."""
+"""Chunks cover the text, fit and keep the order, whatever the tokenizer."""
 
 import logging
 import re
@@ -53,7 +53,7 @@ def without_space(text: str) -> str:
 
 @COUNTERS
 @given(texts=st.lists(report_texts, min_size=1, max_size=4), room=st.integers(2, 40))
-def test_windows_cover_fit_and_keep_the_order(
+def test_chunks_cover_fit_and_keep_the_order(
     count: CountTokens, texts: list[str], room: int
 ) -> None:
     corpus = corpus_of(*texts)
@@ -64,14 +64,14 @@ def test_windows_cover_fit_and_keep_the_order(
         own = chunks.table[chunks.table["report"] == row]
         assert own["chunk"].tolist() == list(range(len(own)))
         assert without_space("".join(own["text"])) == without_space(text)
-        assert all(window == window.strip() != "" for window in own["text"])
+        assert all(chunk == chunk.strip() != "" for chunk in own["text"])
     assert chunks.dropped_overall == 0
 
 
 @given(text=report_texts, room=st.integers(2, 40))
 def test_a_word_that_fits_is_never_cut(text: str, room: int) -> None:
     chunks = chunk_reports(corpus_of(text), "chunk", SPECIAL + room, characters)
-    found = [word for window in chunks.table["text"] for word in window.split()]
+    found = [word for chunk in chunks.table["text"] for word in chunk.split()]
     fitting = [word for word in text.split() if len(word) <= room]
     assert [word for word in fitting if word not in found] == []
 
@@ -96,7 +96,7 @@ def test_sentences() -> None:
     ]
 
 
-def test_windows_end_at_section_then_sentence_borders() -> None:
+def test_chunks_end_at_section_then_sentence_borders() -> None:
     text = "ONE: a b c. d e f. TWO: g h. i j k l. THREE: m n o p q r s t u v w x y z."
     chunks = chunk_reports(corpus_of(text), "chunk", SPECIAL + 11, words)
     assert chunks.table["text"].tolist() == [
@@ -159,4 +159,4 @@ def test_real_reports(colon_reports: ReportCorpus) -> None:
     for before, after in zip(colon_reports.texts, joined, strict=True):
         assert without_space(before) == without_space(after)
     sizes = np.array(words(chunks.table["text"].tolist()))
-    assert np.median(sizes) > 90  # windows are well filled
+    assert np.median(sizes) > 90  # chunks are well filled

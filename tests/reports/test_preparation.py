@@ -9,7 +9,8 @@ import pytest
 from clipit_eva.errors import InputError
 from clipit_eva.reports.corpus import ReportCorpus
 from clipit_eva.reports.preparation import ReportPreparation, prepare
-from clipit_eva.reports.prompts import CLASSES, read_prompts
+from clipit_eva.reports.prompts import read_prompts
+from clipit_eva.tasks.card import read_card, shipped_cards
 
 
 @pytest.fixture
@@ -68,14 +69,25 @@ def test_a_bad_list_of_patients_is_named(corpus, tmp_path: Path, content) -> Non
         prepare(corpus, ReportPreparation(patients=str(path)))
 
 
-@pytest.mark.parametrize("task", CLASSES)
+@pytest.mark.parametrize("task", shipped_cards())
 def test_prompts_name_each_class_as_often(task: str) -> None:
     table = read_prompts(f"prompts:{task}").table
     assert table["class"].value_counts().nunique() == 1
-    assert set(table["class"]) == set(CLASSES[task])
+    assert set(table["class"]) == set(read_card(shipped_cards()[task]).classes)
     assert table["text"].is_unique
 
 
 def test_unknown_prompts_are_named() -> None:
     with pytest.raises(InputError, match="REPORTS=prompts:liver: no such prompts; there are bach"):
         read_prompts("prompts:liver")
+
+
+def test_prompts_of_a_card_of_one_s_own(tmp_path: Path) -> None:
+    card = tmp_path / "mine.yaml"
+    shipped = shipped_cards()["bach"].read_text()
+    card.write_text(shipped.replace("normal breast tissue", "nothing to see"))
+    assert "nothing to see." in read_prompts(f"prompts:{card}").texts
+    words = shipped.index("words:")
+    card.write_text(shipped[:words] + shipped[shipped.index("metric:") :])
+    with pytest.raises(InputError, match=f"REPORTS=prompts:{card}: the card lacks `words`"):
+        read_prompts(f"prompts:{card}")

@@ -18,6 +18,7 @@ from typing import IO, Any
 from clipit_eva import child, provenance
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path, sha256_file
+from clipit_eva.result_versions import RESULT_VERSIONS
 from clipit_eva.tasks import configs
 
 from .. import store
@@ -175,7 +176,7 @@ def _facts(job: Job) -> dict[str, Any]:
         "command": list(job.command),
         "environment": dict(job.environment),
         "seed": job.seed,
-        "code": identity.code_version(),
+        "result_versions": RESULT_VERSIONS,
         "versions": provenance.versions(),
         "git_revision": provenance.git_revision(),
         "hardware": provenance.hardware(),

@@ -111,7 +111,7 @@ class _Builder:
             kind=REPORT,
             dependencies=sorted(self.trained),
             options=options,
-            code=identity.code_version(of_analysis=True),
+            versions=identity.result_versions(REPORT),
         )
         product = self._output / REPORT / "report.html"
         self._add(
@@ -144,7 +144,8 @@ class _Builder:
     def _cohort(self, task: str, environment: dict[str, str]) -> Job:
         """Adds the drawing of the synthetic cohort, and names its files."""
         seed = self._plan.cohorts[task]
-        digest = identity.digest(kind="cohort", seed=seed, code=identity.code_version())
+        versions = identity.result_versions("cohort")
+        digest = identity.digest(kind="cohort", seed=seed, versions=versions)
         job = self._job(
             digest, "cohort", f"cohort/{task}", [], {}, [], ["bach", "reports.parquet"], seed
         )
@@ -186,7 +187,7 @@ class _Builder:
             pairing=pairing.digest,
             share=share,
             seed=seed,
-            code=identity.code_version(),
+            versions=identity.result_versions("replacement"),
         )
         name = f"replacement/{task}/{share:g}"
         job = self._job(digest, "replacement", name, [], {}, [pairing.digest], [_PAIRS], None)
@@ -222,7 +223,7 @@ class _Builder:
             files=identity.inputs(environment, read - made),
             dependencies={variable: job.digest for variable, job in dependencies.items()},
             seed=seed,
-            code=identity.code_version(),
+            versions=identity.result_versions(kind),
         )
         needed = [job.digest for job in dependencies.values()]
         job = self._job(

@@ -1,19 +1,41 @@
-"""What makes two jobs the same work: digests of settings, inputs and code."""
+"""What makes two jobs the same work: settings, inputs and the versions of results."""
 
 import functools
 import hashlib
 import json
 import os
 from collections.abc import Mapping
-from importlib import resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from clipit_eva import __version__
 from clipit_eva.files import sha256_file
+from clipit_eva.result_versions import RESULT_VERSIONS
 
-_NO_PART_OF_A_RUN = ("analysis/", "benchmark_configs/", "cli.py", "demo/pipeline.py", "demo/train")
-"""Starts of the names of modules that no training run uses."""
+_STAGES: Mapping[str, tuple[str, ...]] = {
+    "cohort": ("cohort",),
+    "embeddings": ("embeddings",),
+    "pairing": ("reports", "embeddings", "pairing"),
+    "replacement": ("replacement",),
+    "unimodal": ("training", "predictions"),
+    "text_only": ("reports", "embeddings", "training", "predictions"),
+    "clip_it": ("reports", "embeddings", "training", "predictions"),
+    "report": ("report",),
+}
+"""Stages that a job of each kind goes through; jobs that it depends on count by digest."""
+
+_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "cohort": (),
+    "embeddings": ("torch", "kaiko-eva", "timm"),
+    "pairing": ("torch", "kaiko-eva", "timm", "open_clip_torch"),
+    "replacement": (),
+    "unimodal": ("torch", "kaiko-eva"),
+    "text_only": ("torch", "kaiko-eva", "open_clip_torch"),
+    "clip_it": ("torch", "kaiko-eva", "timm", "open_clip_torch", "peft"),
+    "report": ("clipit-eva",),
+}
+"""Distributions whose version can change what a job of each kind computes. A report takes minutes:
+each release makes it anew."""
 
 
 def digest(**parts: Any) -> str:
@@ -22,27 +44,23 @@ def digest(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@functools.cache
-def code_version(of_analysis: bool = False) -> str:
-    """Returns the package's version and a digest of the modules that a job uses.
+def result_versions(kind: str) -> dict[str, int | str]:
+    """Returns the versions that fix the result of a kind of job, by stage and by distribution.
+
+    Of a library's version its build (`+cu130`) does not count, as the machine does not: a grid goes
+    on elsewhere without training again. Source code does not count either, see `RESULT_VERSIONS`.
 
     Args:
-        of_analysis: Count the analysis; runs do not depend on it: a better table is no reason to
-            train again.
+        kind: What the job does, such as `pairing` or `clip_it`.
     """
-    root = Path(str(resources.files("clipit_eva")))
-    total = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if name.startswith(_NO_PART_OF_A_RUN):
-            continue
-        total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    if of_analysis:
-        folder = Path(str(resources.files("clipit_eva.analysis")))
-        for path in sorted(folder.rglob("*.*")):
-            if path.suffix != ".pyc":
-                total.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return f"{__version__}+{total.hexdigest()[:12]}"
+    stages = {stage: RESULT_VERSIONS[stage] for stage in _STAGES[kind]}
+    return stages | {name: _release(name) for name in _LIBRARIES[kind]}
+
+
+@functools.cache
+def _release(distribution: str) -> str:
+    """Returns the public part of the installed version of a distribution."""
+    return metadata.version(distribution).partition("+")[0]
 
 
 @functools.cache

@@ -5,8 +5,7 @@ checkpoint. The caption decoder is not needed for embeddings and is left out.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from open_clip.transformer import AttentionalPooler, LayerNorm, TextTransformer
@@ -36,29 +35,6 @@ class ConchConfig:
     text_width: int = 768
     text_layers: int = 12
     text_heads: int = 12
-
-    @classmethod
-    def from_mapping(cls, config: Mapping[str, Any]) -> "ConchConfig":
-        """Reads CONCH's own nested configuration; sizes it leaves out are the released ones."""
-        vision, text = config["vision_cfg"], config["text_cfg"]
-        given = {
-            "embed_dim": config.get("embed_dim"),
-            "embed_dim_caption": config.get("embed_dim_caption"),
-            "image_size": vision.get("image_size"),
-            "patch_size": vision.get("patch_size"),
-            "vision_width": vision.get("width"),
-            "vision_layers": vision.get("layers"),
-            "vision_heads": vision.get("num_heads"),
-            "pooler_heads": vision.get("attn_pooler_heads"),
-            "contrast_queries": vision.get("n_queries_contrast"),
-            "caption_queries": vision.get("n_queries_caption"),
-            "context_length": text.get("context_length"),
-            "vocab_size": text.get("vocab_size"),
-            "text_width": text.get("width"),
-            "text_layers": text.get("layers"),
-            "text_heads": text.get("heads"),
-        }
-        return cls(**{name: value for name, value in given.items() if value is not None})
 
 
 class ConchImageTower(nn.Module):

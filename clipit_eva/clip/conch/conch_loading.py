@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
 from open_clip import transform
@@ -14,8 +13,8 @@ from torch import nn
 
 from clipit_eva.clip import hub, weights
 from clipit_eva.clip.conch.architecture import ConchConfig, ConchImageTower, ConchTextTower
-from clipit_eva.clip.conch.tokenizing import PAD_ID, ConchTokenize, find_tokenizer
-from clipit_eva.clip.encoders import ImageEncoder, TextEncoder
+from clipit_eva.clip.conch.tokenizing import ConchTokenize, find_tokenizer
+from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
@@ -39,31 +38,19 @@ def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
     """
     config = ConchConfig()
     tokenize = ConchTokenize(find_tokenizer(tokenizer), config.context_length)
-    if tokenize.vocab_size > config.vocab_size:
-        raise InputError(
-            f"tokenizer {tokenizer} has {tokenize.vocab_size} tokens, but CONCH knows "
-            f"{config.vocab_size}; give CONCH's own"
-        )
+    check_vocabulary(tokenizer, tokenize.vocab_size, "conch", config.vocab_size)
     path = Path(checkpoint) if checkpoint else hub.download(REPOSITORY, [WEIGHT_FILE])
     if path is None:
         raise InputError(f"repository {REPOSITORY} has no {WEIGHT_FILE}; give it as checkpoint")
-    visual, text = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
-    preprocess = conch_preprocess(checkpoint)
+    towers = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
     sizes = json.dumps(dataclasses.asdict(config), sort_keys=True)
-    return CLIPModel(
-        image_encoder=ImageEncoder(visual).eval(),
-        text_encoder=TextEncoder(text, config.context_length, PAD_ID).eval(),
-        tokenize=tokenize,
-        preprocess=preprocess,
+    return assemble(
+        "conch",
+        towers,
+        tokenize,
+        conch_preprocess(checkpoint),
+        architecture=hashlib.sha256(sizes.encode()).hexdigest(),
         embed_dim=config.embed_dim,
-        context_length=config.context_length,
-        identity={
-            "model": "conch",
-            "architecture": hashlib.sha256(sizes.encode()).hexdigest(),
-            "weights": weights.digest_weights(visual, text),
-            "preprocessing": " ".join(repr(preprocess).split()),
-            "tokenizer": tokenize.describe(),
-        },
     )
 
 
@@ -73,11 +60,7 @@ def conch_preprocess(checkpoint: str | None) -> Callable[[Image.Image], torch.Te
     Args:
         checkpoint: Not read; all of CONCH's checkpoints share the preprocessing.
     """
-    settings = transform.PreprocessCfg(size=ConchConfig().image_size)
-    return cast(
-        Callable[[Image.Image], torch.Tensor],
-        transform.image_transform_v2(settings, is_train=False),
-    )
+    return evaluation_transform(transform.PreprocessCfg(size=ConchConfig().image_size))
 
 
 def build_towers(
@@ -99,16 +82,10 @@ def build_towers(
         InputError: A weight is missing, unknown or of another shape.
     """
     with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
-        towers = nn.ModuleDict({"visual": ConchImageTower(config), "text": ConchTextTower(config)})
-    # logit_scale scales the training loss alone.
-    needed = {
-        name: value
-        for name, value in state.items()
-        if name != "logit_scale" and not name.startswith("text_decoder.")
-    }
-    weights.load_strictly(towers, needed, source)
-    towers.requires_grad_(False)
-    return cast(tuple[ConchImageTower, ConchTextTower], (towers["visual"], towers["text"]))
+        visual, text = ConchImageTower(config), ConchTextTower(config)
+    towers = nn.ModuleDict({"visual": visual, "text": text})
+    weights.load_strictly(towers, state, source, decoder=True)
+    return visual, text
 
 
 CONCH = NamedModel(load=load_conch, preprocess=conch_preprocess)

@@ -39,7 +39,8 @@ class ConchTokenize:
         pad = "<pad>"
         if self._tokenizer.token_to_id(pad) != PAD_ID:
             raise InputError(f"{path} is not CONCH's tokenizer: its {pad} is not token {PAD_ID}")
-        self._context_length = context_length
+        self.context_length = context_length
+        self.pad_id = PAD_ID
         self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
         self._tokenizer.enable_truncation(context_length - 1)
         self._tokenizer.enable_padding(pad_id=PAD_ID, pad_token=pad, length=context_length)
@@ -52,11 +53,11 @@ class ConchTokenize:
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        return torch.tensor(ids, dtype=torch.int64).reshape(-1, self._context_length)
+        return torch.tensor(ids, dtype=torch.int64).reshape(-1, self.context_length)
 
     def describe(self) -> str:
         """Returns what fixes the token ids: the file's digest and the context length."""
-        return f"CONCH {self._digest} context {self._context_length}"
+        return f"CONCH {self._digest} context {self.context_length}"
 
 
 def find_tokenizer(given: str | None) -> Path:

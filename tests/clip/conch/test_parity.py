@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 
 from clipit_eva.clip.conch.architecture import ConchConfig
 from clipit_eva.clip.conch.conch_loading import build_towers
@@ -27,11 +26,9 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture
-def numbers(request):
+def numbers(request, read_conch):
     """The tensors of a file, and its towers."""
-    with safe_open(request.param, "pt") as file:
-        config = ConchConfig.from_mapping(json.loads(file.metadata()["config"]))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    config, tensors = read_conch(request.param)
     prefix = "state_dict/"
     state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
     visual, text = build_towers(config, state, request.param.name)

@@ -78,16 +78,11 @@ def describe_backbone(model: nn.Module) -> dict[str, Any]:
     )
 
 
-def build_backbone(arguments: Mapping[str, Any]) -> nn.Module:
-    """Returns the untrained backbone that `describe_backbone` describes."""
-    return timm.create_model(**arguments)
-
-
 def _outline(arguments: Mapping[str, Any]) -> nn.Module | None:
     """Returns a timm model without memory for its weights, or None if it cannot be made."""
     try:
         with torch.device("meta"):
-            return build_backbone(arguments)
+            return timm.create_model(**arguments)
     except (TypeError, ValueError, AssertionError, RuntimeError):
         return None
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from clipit_eva.errors import InputError
-from clipit_eva.export.architecture import build_backbone
-from clipit_eva.export.heads import build_head
+from clipit_eva.export.fused_heads import build_head
 from clipit_eva.export.preprocessing import image_size
 
 METADATA_KEY = "clipit_eva"
@@ -36,17 +36,14 @@ def check_format(path: Path) -> None:
 
 def build_classifier(about: Mapping[str, Any]) -> nn.Sequential:
     """Returns the untrained classifier that metadata describes: images -> logits [B, C]."""
-    parts = {"backbone": build_backbone(about["backbone"]), "head": build_head(about["head"])}
+    parts = {"backbone": timm.create_model(**about["backbone"]), "head": build_head(about["head"])}
     return nn.Sequential(OrderedDict(parts))
 
 
 def write_classifier(classifier: nn.Sequential, about: Mapping[str, Any], path: Path) -> None:
-    """Writes a classifier with its metadata; the suffix decides the format.
+    """Writes a classifier, see `build_classifier`, in evaluation mode with its metadata.
 
-    Args:
-        classifier: `backbone` and `head`, float32, in evaluation mode.
-        about: JSON-serialisable metadata.
-        path: The file.
+    The file's suffix decides the format.
 
     Raises:
         InputError: The classifier is too large for the format.
@@ -59,13 +56,10 @@ def write_classifier(classifier: nn.Sequential, about: Mapping[str, Any], path: 
 
 
 def load_classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Returns an exported classifier, in evaluation mode, and its metadata.
-
-    Args:
-        path: A file of `clipit-eva export`.
+    """Returns an exported classifier and its metadata, from a file of `clipit-eva export`.
 
     Returns:
-        Images [B, 3, H, W], float32, preprocessed -> logits [B, C]; and the metadata.
+        Images [B, 3, H, W], float32, preprocessed -> logits [B, C], in evaluation mode; metadata.
 
     Raises:
         InputError: The file is missing, damaged, or not of `clipit-eva export`.
@@ -94,7 +88,6 @@ class ONNXClassifier(nn.Module):
     """An exported ONNX file, run by onnxruntime on the CPU, or on CUDA where it has that."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file."""
         super().__init__()
         import onnxruntime
 

@@ -18,7 +18,7 @@ from torch import nn
 from clipit_eva.demo.demo_backbone import untrained
 from clipit_eva.errors import InputError
 from clipit_eva.eva import activation
-from clipit_eva.export.architecture import build_backbone, describe_backbone, unwrap
+from clipit_eva.export.timm_backbone import describe_backbone, unwrap
 
 SMALL: dict[str, Any] = {"img_size": 32, "embed_dim": 48, "depth": 2, "num_heads": 3}
 SWIGLU: dict[str, Any] = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU, "init_values": 1e-5}
@@ -58,7 +58,7 @@ def test_described_backbone_is_built_again(name: str) -> None:
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
     arguments = json.loads(json.dumps(describe_backbone(model)))
-    again = build_backbone(arguments).eval()
+    again = timm.create_model(**arguments).eval()
     again.load_state_dict(model.state_dict())
     size = {"demo": 64, "UNI 2": 28}.get(name, 32 if isinstance(model, VisionTransformer) else 224)
     size = 224 if name in ("by name", "UNI") else size
@@ -93,7 +93,7 @@ def test_class_token_is_taken_by_timm() -> None:
         VisionTransformer, arguments, transforms=ExtractCLSFeatures()
     ).eval()
     model, output = unwrap(wrapped)
-    again = build_backbone(describe_backbone(model) | output).eval()
+    again = timm.create_model(**(describe_backbone(model) | output)).eval()
     again.load_state_dict(model.state_dict())
     images = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from clipit_eva.export.heads import build_head, describe_head, fuse_heads
+from clipit_eva.export.fused_heads import build_head, describe_head, fuse_heads
 from clipit_eva.models.heads import CLIPITHeads
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import onnx
 import pytest
+import timm
 import torch
 from safetensors import safe_open
 from torch import nn
 
 from clipit_eva.errors import InputError
-from clipit_eva.export import formats
-from clipit_eva.export.architecture import build_backbone
-from clipit_eva.export.heads import build_head
+from clipit_eva.export import classifier_files
+from clipit_eva.export.fused_heads import build_head
 
 ABOUT: dict[str, Any] = {
     "backbone": {
@@ -34,7 +34,7 @@ ABOUT: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def classifier() -> nn.Sequential:
     torch.manual_seed(0)
-    parts = {"backbone": build_backbone(ABOUT["backbone"]), "head": build_head(ABOUT["head"])}
+    parts = {"backbone": timm.create_model(**ABOUT["backbone"]), "head": build_head(ABOUT["head"])}
     model = nn.Sequential(OrderedDict(parts)).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
@@ -45,8 +45,8 @@ def classifier() -> nn.Sequential:
 def test_written_file_says_the_same(classifier: nn.Sequential, tmp_path: Path, suffix: str) -> None:
     """Also at another image size than the backbone's own, and for any batch size."""
     path = tmp_path / f"model{suffix}"
-    formats.write_classifier(classifier, ABOUT, path)
-    loaded, about = formats.load_classifier(path)
+    classifier_files.write_classifier(classifier, ABOUT, path)
+    loaded, about = classifier_files.load_classifier(path)
     assert about == ABOUT
     assert not loaded.training
     for count in (1, 2, 5):
@@ -57,7 +57,7 @@ def test_written_file_says_the_same(classifier: nn.Sequential, tmp_path: Path, s
 
 def test_onnx_is_one_valid_file(classifier: nn.Sequential, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    formats.write_classifier(classifier, ABOUT, path)
+    classifier_files.write_classifier(classifier, ABOUT, path)
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
     onnx.checker.check_model(onnx.load(path), full_check=True)
     (shape,) = [value.type.tensor_type.shape.dim for value in onnx.load(path).graph.input]
@@ -67,7 +67,7 @@ def test_onnx_is_one_valid_file(classifier: nn.Sequential, tmp_path: Path) -> No
 
 def test_safetensors_holds_metadata_as_json(classifier: nn.Sequential, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    formats.write_classifier(classifier, ABOUT, path)
+    classifier_files.write_classifier(classifier, ABOUT, path)
     with safe_open(path, framework="pt") as file:
         assert json.loads(file.metadata()["clipit_eva"]) == ABOUT
         assert set(file.keys()) == set(classifier.state_dict())
@@ -77,7 +77,7 @@ def test_a_classifier_too_large_for_onnx_is_refused(tmp_path: Path) -> None:
     with torch.device("meta"):
         large = nn.Sequential(nn.Linear(2**15, 2**15))
     with pytest.raises(InputError, match=r"4.0 GiB, and a .onnx file holds 2; .* .safetensors"):
-        formats.write_classifier(large, ABOUT, tmp_path / "model.onnx")
+        classifier_files.write_classifier(large, ABOUT, tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
@@ -87,23 +87,23 @@ def test_damaged_files_are_named(
 ) -> None:
     path = tmp_path / f"model{suffix}"
     if damage == "short":
-        formats.write_classifier(classifier, ABOUT, path)
+        classifier_files.write_classifier(classifier, ABOUT, path)
         path.write_bytes(path.read_bytes()[:-1000])
     if damage == "other":
         path.write_bytes(b"something else")
     with pytest.raises(InputError, match=rf"model\{suffix} (is not a whole|does not exist)"):
-        formats.load_classifier(path)
+        classifier_files.load_classifier(path)
 
 
 def test_suffix_decides(tmp_path: Path) -> None:
-    formats.check_format(tmp_path / "model.safetensors")
-    formats.check_format(tmp_path / "model.onnx")
+    classifier_files.check_format(tmp_path / "model.safetensors")
+    classifier_files.check_format(tmp_path / "model.onnx")
     with pytest.raises(InputError, match=r"model.pt must end in .safetensors or .onnx"):
-        formats.check_format(tmp_path / "model.pt")
+        classifier_files.check_format(tmp_path / "model.pt")
 
 
 def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)  # Python's way to say "not there"
-    formats.check_format(tmp_path / "model.safetensors")
+    classifier_files.check_format(tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=r"needs the package onnxscript; pip install 'clipit-eva"):
-        formats.check_format(tmp_path / "model.onnx")
+        classifier_files.check_format(tmp_path / "model.onnx")
