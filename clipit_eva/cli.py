@@ -273,13 +273,12 @@ def _demo(options: argparse.Namespace) -> None:
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs} must be at least 1")
     from clipit_eva.analysis.frames.summary import summarize  # pyright: ignore[reportMissingImports]
+    from clipit_eva.analysis.grid.demo_grid import run_demo  # pyright: ignore[reportMissingImports]
     from clipit_eva.analysis.reading.runs import read_runs  # pyright: ignore[reportMissingImports]
-    from clipit_eva.demo.pipeline import run_demo
     from clipit_eva.demo.result import render
 
-    cohort = run_demo(options.output, options.replaced_share, options.jobs)
-    table = summarize(read_runs(options.output / "runs"))
-    print(render(options.output, cohort, table))
+    files = run_demo(options.output, options.replaced_share, options.jobs)
+    print(render(files, summarize(read_runs(files["runs"]))))
 
 
 def _export(options: argparse.Namespace) -> None:

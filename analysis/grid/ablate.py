@@ -79,13 +79,13 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
 
 def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show: Show) -> bool:
     """Runs jobs by the engine that was chosen."""
-    _claim(grid.folder)
+    store.claim(grid.folder)
     check_inputs(grid)
     if options.engine == "slurm":
         if plan.search is not None:
             raise InputError(
                 "--engine slurm submits jobs, and a search has trials that follow from others; "
-                "submit this command without --engine as a job, as often as workers are wanted"
+                "submit this command without --engine as one job"
             )
         from .engines import slurm
 
@@ -146,17 +146,6 @@ def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
         if name not in digests:
             raise InputError(f"--only {name}: there is no such job; --dry-run lists them")
     return set(grid.with_dependencies([digests[name] for name in names]))
-
-
-def _claim(output: Path) -> None:
-    """Refuses a folder that holds something else."""
-    if output.exists() and not output.is_dir():
-        raise InputError(f"--output {output} is no folder; give another")
-    if not output.is_dir() or (output / store.GRID).is_file():
-        return
-    # A call that was killed at once may have left a hidden temporary file.
-    if any(not path.name.startswith(".") for path in output.iterdir()):
-        raise InputError(f"--output {output} is not empty and holds no grid; give a new folder")
 
 
 def _in_queue(grid: Grid, options: Options) -> dict[str, str]:

@@ -68,6 +68,21 @@ class Record:
         return self.ended - self.started
 
 
+def claim(output: Path) -> None:
+    """Refuses a folder that holds something else than a grid.
+
+    Raises:
+        InputError: It does.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output {output} is no folder; give another")
+    if not output.is_dir() or (output / GRID).is_file():
+        return
+    # A call that was killed at once may have left a hidden temporary file.
+    if any(not path.name.startswith(".") for path in output.iterdir()):
+        raise InputError(f"--output {output} is not empty and holds no grid; give a new folder")
+
+
 def write_grid(grid: Grid, retries: int) -> None:
     """Writes what each job is, and which folders hold the runs of the plan as it is now.
 
@@ -75,15 +90,13 @@ def write_grid(grid: Grid, retries: int) -> None:
         grid: The jobs.
         retries: How often a failed job is tried again.
     """
-    trained = {
-        job.folder.relative_to(grid.folder).as_posix(): job
-        for job in grid.jobs.values()
-        if job.kind in ("unimodal", "text_only", "clip_it")
-    }
-    plain = [folder for folder, job in trained.items() if is_plain(job)]
-    # First: it tells that the folder is a grid's.
-    _write(grid.folder / GRID, {"runs": list(trained), "plain": plain})
+    _write(grid.folder / GRID, _runs(grid))  # first: it tells that the folder is a grid's
     write_jobs(grid, retries)
+
+
+def is_written(grid: Grid) -> bool:
+    """Whether a grid's folder is of the same plan."""
+    return (grid.folder / GRID).read_text() == _text(_runs(grid))
 
 
 def write_jobs(grid: Grid, retries: int) -> None:
@@ -194,10 +207,25 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise LockedError(
-                        f"another process runs the job {folder}; wait for it or end it"
+                        f"another process works in {folder}; wait for it or end it"
                     ) from None
                 time.sleep(0.1)
         yield file
+
+
+def _runs(grid: Grid) -> dict[str, list[str]]:
+    """Returns the folders of training runs, and which of them are the methods themselves."""
+    trained = {
+        job.folder.relative_to(grid.folder).as_posix(): job
+        for job in grid.jobs.values()
+        if job.kind in ("unimodal", "text_only", "clip_it")
+    }
+    plain = [folder for folder, job in trained.items() if is_plain(job)]
+    return {"runs": list(trained), "plain": plain}
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, sort_keys=True)
 
 
 def _plain(job: Job) -> dict[str, Any]:
@@ -215,7 +243,7 @@ def _write(path: Path, content: Mapping[str, Any], durable: bool = True) -> None
         durable: Whether it is to survive a power cut. A thousand jobs would take ten seconds for
             that, and each call writes again what they are.
     """
-    text = json.dumps(content, indent=1, sort_keys=True)
+    text = _text(content)
     if path.is_file() and path.read_text() == text:
         return
     if durable:

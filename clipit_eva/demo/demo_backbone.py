@@ -5,7 +5,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 
-from clipit_eva.demo.settings import FEATURES, IMAGE_SIZE
+from clipit_eva.tasks.synthetic import FEATURES, IMAGE_SIZE
 
 WEIGHTS = Path(__file__).parent / "weights" / "demo_vit.safetensors"
 """Made by `train_clip`, without any class label."""

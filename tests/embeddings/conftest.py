@@ -8,8 +8,8 @@ import pytest
 import torch
 from eva.vision.data.datasets import vision
 
-from clipit_eva.demo import settings
 from clipit_eva.embeddings import EmbeddedBackbone, EmbeddingsWriter
+from clipit_eva.tasks import synthetic
 
 
 class Tiles(vision.VisionDataset):
@@ -45,7 +45,7 @@ def tiles() -> type[Tiles]:
 @pytest.fixture
 def backbone(tmp_path: Path) -> EmbeddedBackbone:
     """The demo's backbone, with an empty folder for embeddings."""
-    return EmbeddedBackbone(settings.NAME, None, str(tmp_path / "embeddings"))
+    return EmbeddedBackbone(synthetic.NAME, None, str(tmp_path / "embeddings"))
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 import torch
 from eva.vision.models import ModelFromRegistry
 
-from clipit_eva.demo import settings
 from clipit_eva.embeddings import EmbeddedBackbone
 from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.errors import InputError
+from clipit_eva.tasks import synthetic
 
 
 def test_embeddings_are_handed_on(backbone: Any) -> None:
@@ -29,8 +29,8 @@ def test_digest_is_that_of_the_backbone_that_embedded(
     backbone: Any, embed: Any, tiles: Any
 ) -> None:
     embed({"train": tiles()})
-    assert weights_digest(backbone) == weights_digest(ModelFromRegistry(settings.NAME))
-    assert backbone.record()["width"] == settings.FEATURES
+    assert weights_digest(backbone) == weights_digest(ModelFromRegistry(synthetic.NAME))
+    assert backbone.record()["width"] == synthetic.FEATURES
 
 
 def test_digest_without_embeddings(backbone: Any) -> None:

@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipit_eva.demo import settings
 from clipit_eva.demo.cohort import Cohort, make_cohort
 from clipit_eva.pairing.pairing_table import make_pairs, write_pairs
 from clipit_eva.reports.corpus import read_corpus
-from clipit_eva.tasks import configs
+from clipit_eva.tasks import configs, synthetic
 
 CRC_CLASSES = ["ADI", "BACK", "DEB", "LYM", "MUC", "MUS", "NORM", "STR", "TUM"]
 
 QUICK = {
-    **settings.SHARED,
+    **synthetic.SHARED,
     "N_RUNS": "1",
     "MAX_STEPS": "2",
     "VAL_CHECK_INTERVAL": "1",
@@ -176,19 +175,19 @@ def _write_embeddings(
     from clipit_eva.embeddings.row_store import RowStore
 
     half = (0.5, 0.5, 0.5)
-    transform = ResizeAndCrop(size=settings.IMAGE_SIZE, mean=half, std=half)
+    transform = ResizeAndCrop(size=synthetic.IMAGE_SIZE, mean=half, std=half)
     root = environment["DATA_ROOT"]
     images = _dataset_class(dataset)(root=root, split=split, transforms=transform)
     images.configure()
-    backbone = EmbeddedBackbone(settings.NAME, None, environment["EMBEDDINGS_ROOT"])
+    backbone = EmbeddedBackbone(synthetic.NAME, None, environment["EMBEDDINGS_ROOT"])
     weights = weights_digest(backbone.load())
-    backbone.keep_record(weights, settings.FEATURES)
+    backbone.keep_record(weights, synthetic.FEATURES)
     facts = {**image_facts(images, split), **backbone.identity, "weights": weights}
-    rows = RowStore(backbone.root, embedded_split.KIND, facts, len(images), settings.FEATURES)
+    rows = RowStore(backbone.root, embedded_split.KIND, facts, len(images), synthetic.FEATURES)
     generator = np.random.default_rng(0)
     with rows.lock():
         rows.start()
-        rows.write(range(len(images)), generator.normal(size=(len(images), settings.FEATURES)))
+        rows.write(range(len(images)), generator.normal(size=(len(images), synthetic.FEATURES)))
         rows.finish()
     embedded_split.complete(rows, targets)
 

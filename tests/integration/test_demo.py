@@ -31,20 +31,19 @@ def _wait_for(condition, seconds: float = 300) -> None:
 def test_demo_continues_after_kill(output) -> None:
     command = [COMMAND, "demo", "--output", str(output)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _wait_for(lambda: any(output.glob("runs/*/seed_*/*/results.json")))
+    _wait_for(lambda: any(output.glob("jobs/*/work/*/results.json")))
     first.send_signal(signal.SIGKILL)
     first.wait()
-    kept = {path: path.stat().st_mtime_ns for path in output.glob("runs/*/seed_*/*/results.json")}
-    kept[output / "pairing" / "clip.parquet"] = (
-        (output / "pairing" / "clip.parquet").stat().st_mtime_ns
-    )
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("jobs/*/work/*/results.json")}
+    (pairs,) = output.glob("jobs/pairing-*/work/pairs.parquet")
+    kept[pairs] = pairs.stat().st_mtime_ns
 
     second = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert second.returncode == 0, second.stderr
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
     assert len(list(output.rglob("best.ckpt"))) == 9
-    runs = read_runs(output / "runs")
+    runs = read_runs(output)
     assert sorted((run.method, run.seed) for run in runs) == [
         (method, seed) for method in ("clip_it", "text_only", "unimodal") for seed in (1, 2, 3)
     ]

@@ -12,10 +12,9 @@ import pytest
 import yaml
 
 from clipit_eva.analysis.reading.runs import read_run
-from clipit_eva.demo import settings
 from clipit_eva.files import sha256_file
 from clipit_eva.predictions.predictions_table import FILENAME, read_predictions
-from clipit_eva.tasks import configs
+from clipit_eva.tasks import configs, synthetic
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +153,7 @@ def _start(environment: dict[str, str], folder: Path) -> subprocess.Popen:
     clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
     return subprocess.Popen(
         [*command, str(configs.path("embeddings/bach"))],
-        env={**clean, **settings.SHARED, **environment, "OUTPUT_ROOT": str(folder / "logs")},
+        env={**clean, **synthetic.SHARED, **environment, "OUTPUT_ROOT": str(folder / "logs")},
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -15,10 +15,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from clipit_eva.demo import settings
 from clipit_eva.demo.truth import agreement
 from clipit_eva.pairing.pairing_table import read_pairs
-from clipit_eva.tasks import configs
+from clipit_eva.tasks import configs, synthetic
 
 pytestmark = pytest.mark.slow
 
@@ -181,7 +180,7 @@ def _start(environment: dict[str, str], folder: Path) -> subprocess.Popen:
     clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
     return subprocess.Popen(
         [*command, str(configs.path("pairing/bach"))],
-        env={**clean, **settings.SHARED, **environment, "OUTPUT_ROOT": str(folder / "logs")},
+        env={**clean, **synthetic.SHARED, **environment, "OUTPUT_ROOT": str(folder / "logs")},
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -237,7 +236,7 @@ def test_report_longer_than_ten_megabytes(environment, run_eva, tmp_path) -> Non
 
 @pytest.fixture
 def weights() -> dict[str, torch.Tensor]:
-    return safetensors.torch.load_file(next(settings.CLIP_FOLDER.glob("*.safetensors")))
+    return safetensors.torch.load_file(next(synthetic.CLIP_FOLDER.glob("*.safetensors")))
 
 
 @pytest.mark.parametrize("tower", ["visual", "text"])

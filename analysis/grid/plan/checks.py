@@ -39,7 +39,7 @@ def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
         paths = [configs.path(f"{kind}/{task}") for kind in kinds for task in plan.tasks]
         return {name for path in paths for name in configs.variables(path)}
 
-    everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS
+    everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
     sections = [
         ("environment", plan.environment),
         *((f"tasks.{name}", own) for name, own in plan.tasks.items()),

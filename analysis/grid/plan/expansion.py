@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clipit_eva.demo import settings
 from clipit_eva.errors import InputError
-from clipit_eva.tasks import configs
+from clipit_eva.tasks import configs, synthetic
 
 from . import identity, variables
 from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
@@ -25,12 +24,6 @@ _OF_RUNS = ("**/results.json", "**/predictions.parquet")
 _PRODUCTS = {**dict.fromkeys(METHODS, _OF_RUNS), "pairing": (_PAIRS,), "embeddings": ()}
 _FROM_EMBEDDINGS = ("unimodal_cached", "no_lora_cached")
 """Configs of runs whose backbone is frozen: it embeds each image once, for all of them."""
-
-_OF_THE_DEMO = {
-    "unimodal": settings.UNIMODAL,
-    "text_only": settings.TEXT_ONLY,
-    "clip_it": settings.CLIP_IT,
-}
 
 
 def expand(plan: Plan, output: Path) -> Grid:
@@ -130,7 +123,7 @@ class _Builder:
     ) -> dict[str, str]:
         """Returns the variables of a training run, as text; later sources count."""
         plan = self._plan
-        demo = {**settings.SHARED, **_OF_THE_DEMO[method]} if task in plan.cohorts else {}
+        demo = {**synthetic.SHARED, **synthetic.METHODS[method]} if task in plan.cohorts else {}
         sources = (
             demo,
             plan.environment,

@@ -11,12 +11,13 @@ import functools
 import json
 import math
 import sys
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from clipit_eva.errors import InputError
+from clipit_eva.files import atomic_path
 from clipit_eva.tasks import configs
 
 from .. import store
@@ -24,20 +25,17 @@ from ..plan import identity
 from ..plan.expansion import expand
 from ..plan.job import Grid, Job
 from ..plan.plan_file import Factor, Plan, Selection
-from .search_settings import SearchSettings
+from .search_settings import SearchSettings, Value
 
 if TYPE_CHECKING:  # these need the extra `search`
     from .search_results import SearchResult
-    from .search_study import Study, Trial
+    from .search_study import Trial
 
 SEARCH = "search"
 """Folder of a grid that holds its search."""
 
 Runner = Callable[[Grid, Collection[str]], object]
-"""Runs the jobs of some digests and what they need; that a job fails is no error of it."""
-
-_GLANCE = 1.0
-"""Seconds between two looks at trials that other processes run."""
+"""Runs the jobs of some digests and their dependencies; that one fails is no error of it."""
 
 
 def run_search(
@@ -46,15 +44,15 @@ def run_search(
     """Searches for the best settings, or goes on with a search.
 
     The plan's own runs come first: trials are compared with its `clip_it`, and share its pairing
-    and unimodal runs. A trial's value is the mean over the plan's seeds. Settings that were tried
-    before are found again and not trained again. Several calls, on machines that share the disk,
-    work on one search; what a killed one left is taken up by the next. Failed trials are tried
-    again by the next call that is alone.
+    and unimodal runs. A trial's value is the mean over the plan's seeds. Settings are written
+    down before they are tried, and what came out stands in the jobs' records: a call that follows
+    a killed one goes on as that would have. Settings that were tried before are not trained
+    again. Failed trials are tried again by the next call.
 
     Args:
         plan: A plan with a search.
         output: The grid's folder; the search's files go to its folder `search`.
-        parallel: Number of jobs that run at a time, at least 1. As many trials as that needs are
+        parallel: Number of jobs that run at a time, at least 1. As many trials as that takes are
             drawn at once.
         run: Runs jobs; None means on this machine.
 
@@ -62,31 +60,36 @@ def run_search(
         What was found.
 
     Raises:
-        InputError: The plan has no search, Optuna is not installed, the plan's own runs or all
-            trials failed, or results lack the metric.
+        InputError: The plan has no search, Optuna is not installed, another process runs the
+            search, the plan's own runs or all trials failed, or results lack the metric.
     """
     if plan.search is None:
         raise InputError("the plan has no section `search`")
     try:
-        from .search_study import open_study
+        from .search_results import SearchResult, write_results
+        from .search_study import propose
     except ModuleNotFoundError as error:
         raise InputError('a search needs Optuna: pip install "clipit-eva[search]"') from error
     search = _Search(plan, plan.search, output.absolute(), run or _on_this_machine(parallel))
-    reference = search.reference()
     folder = search.folder / SEARCH
-    size = math.ceil(parallel / len(plan.seeds))
-    with open_study(folder, search.name(), plan.search) as study:
-        study.retry_failed()
-        while True:
-            taken = study.take(size)
-            if taken:
-                search.attempt(study, taken)
-            elif any(trial.state == "running" for trial in study.trials()):
-                time.sleep(_GLANCE)
-            else:
-                break
-        with study.turn:
-            return search.write(study.trials(), reference)
+    folder.mkdir(parents=True, exist_ok=True)
+    with store.locked(folder, patience=1):
+        reference = search.reference()
+        drawn = folder / f"{search.name()[:12]}.json"
+        settings = json.loads(drawn.read_text()) if drawn.is_file() else []
+        trials = search.attempt(0, settings)
+        size = math.ceil(parallel / len(plan.seeds))
+        while (left := plan.search.trials - len(trials)) > 0:
+            new = propose(plan.search, trials, min(size - len(trials) % size, left))
+            settings += new
+            with atomic_path(drawn) as temporary:
+                temporary.write_text(json.dumps(settings))
+            trials += search.attempt(len(trials), new)
+        if not any(trial.values for trial in trials):
+            raise InputError(f"search: all trials failed; the first: {trials[0].message}")
+        result = SearchResult(folder, plan.search, plan.seeds, search.metric, reference, trials)
+        write_results(result, search.jobs(result.best.index, result.best.settings)[1][0])
+    return result
 
 
 def validation_metric(job: Job, metric: str) -> float:
@@ -140,12 +143,11 @@ class _Search:
         return self.base[0].environment.get("MONITOR_METRIC", default)
 
     def name(self) -> str:
-        """Returns a name for the question: another number of trials continues the same study."""
+        """Returns a name for the question: another number of trials continues the same search."""
         settings = dataclasses.asdict(self.settings)
         del settings["trials"]
-        return identity.digest(
-            settings=settings, metric=self.metric, base=[c.digest for c in self.base]
-        )
+        base = [job.digest for job in self.base]
+        return identity.digest(settings=settings, metric=self.metric, base=base)
 
     def reference(self) -> float:
         """Runs the plan's own jobs; returns the metric's mean with its own settings."""
@@ -155,57 +157,61 @@ class _Search:
         for job in grid.jobs.values():
             if not store.is_finished(job.folder):
                 raise InputError(f"search: {_failure(job)}; trials need the plan's own runs")
-        return _mean([validation_metric(job, self.metric) for job in self.base])
+        return fmean(validation_metric(job, self.metric) for job in self.base)
 
-    def attempt(self, study: Study, trials: Sequence[Trial]) -> None:
-        """Runs trials at once and notes what came out."""
-        jobs = {trial.index: self._jobs(trial) for trial in trials}
-        known = {c.digest: c for grid, _ in jobs.values() for c in grid.jobs.values()}
-        grid = Grid.of(self.folder, known.values())
-        store.write_jobs(grid, self.plan.retries)
-        self.run(grid, list({job.digest: None for _, own in jobs.values() for job in own}))
-        for trial in trials:
-            _, own = jobs[trial.index]
-            failed = [job for job in own if not store.is_finished(job.folder)]
-            try:
-                if failed:
-                    raise InputError(_failure(failed[0]))
-                values = [validation_metric(job, self.metric) for job in own]
-                study.finish(trial, values)
-                outcome = f"{self.metric} {_mean(values):.4f}"
-            except InputError as error:
-                study.fail(trial, str(error))
-                outcome = f"failed: {error}"
-            said = f"trial {trial.index + 1} of {self.settings.trials}: {outcome}"
+    def attempt(self, first: int, settings: Sequence[Mapping[str, Value]]) -> list[Trial]:
+        """Runs trials at once as far as they are not finished; returns what came out.
+
+        Args:
+            first: Place of the first of them in the search, from 0.
+            settings: Their settings.
+        """
+        found = [self.jobs(index, own) for index, own in enumerate(settings, start=first)]
+        known = {job.digest: job for grid, _ in found for job in grid.jobs.values()}
+        wanted = {job.digest: job for _, own in found for job in own}
+        left = [digest for digest, job in wanted.items() if not store.is_finished(job.folder)]
+        if left:
+            grid = Grid.of(self.folder, known.values())
+            store.write_jobs(grid, self.plan.retries)
+            self.run(grid, left)
+        return [
+            self._outcome(index, own, jobs, told=not {job.digest for job in jobs}.isdisjoint(left))
+            for index, (own, (_, jobs)) in enumerate(zip(settings, found, strict=True), start=first)
+        ]
+
+    def _outcome(
+        self, index: int, settings: Mapping[str, Value], jobs: Sequence[Job], told: bool
+    ) -> Trial:
+        """Returns a trial that has run; says what came out if that is to be told."""
+        from .search_study import Trial
+
+        try:
+            for job in jobs:
+                if not store.is_finished(job.folder):
+                    raise InputError(_failure(job))
+            values = tuple(validation_metric(job, self.metric) for job in jobs)
+            trial, outcome = Trial(index, settings, values), f"{self.metric} {fmean(values):.4f}"
+        except InputError as error:
+            trial, outcome = Trial(index, settings, message=str(error)), f"failed: {error}"
+        if told:
+            said = f"trial {index + 1} of {self.settings.trials}: {outcome}"
             print(said, file=sys.stderr, flush=True)
+        return trial
 
-    def write(self, trials: Sequence[Trial], reference: float) -> SearchResult:
-        """Writes what was found."""
-        from .search_results import best_of, write_results
-
-        finished = [trial for trial in trials if trial.state == "finished"]
-        if not finished:
-            raise InputError(f"search: all trials failed; the first: {trials[0].message}")
-        _, jobs = self._jobs(best_of(finished, self.settings))
-        return write_results(
-            self.folder / SEARCH, self.settings, self.plan.seeds, self.metric,
-            reference, trials, jobs[0],
-        )  # fmt: skip
-
-    def _jobs(self, trial: Trial) -> tuple[Grid, list[Job]]:
+    def jobs(self, index: int, settings: Mapping[str, Value]) -> tuple[Grid, list[Job]]:
         """Returns a trial's grid and its runs, one a seed."""
-        arm = f"trial_{trial.index + 1}"
-        included = (arm, Factor("clip_it", trial.settings), Selection())
+        name = f"trial_{index + 1}"
+        included = (name, Factor("clip_it", settings), Selection())
         plan = dataclasses.replace(self.plan, factors={}, include=(included,), exclude=())
         grid = expand(plan, self.folder)
-        return grid, _runs(grid, plan, f"/{arm}")
+        return grid, _runs(grid, plan, f"/{name}")
 
 
-def _runs(grid: Grid, plan: Plan, arm: str) -> list[Job]:
-    """Returns the runs of an arm of CLIP-IT, in the order of the plan's seeds."""
+def _runs(grid: Grid, plan: Plan, variation: str) -> list[Job]:
+    """Returns the runs of a variation of CLIP-IT, in the order of the plan's seeds."""
     (task,), (backbone,) = plan.tasks, plan.backbones
-    by_name = {name: c for c in grid.jobs.values() for name in (c.name, *c.aliases)}
-    return [by_name[f"clip_it/{task}/{backbone}{arm}/seed_{seed}"] for seed in plan.seeds]
+    by_name = {name: job for job in grid.jobs.values() for name in (job.name, *job.aliases)}
+    return [by_name[f"clip_it/{task}/{backbone}{variation}/seed_{seed}"] for seed in plan.seeds]
 
 
 def _failure(job: Job) -> str:
@@ -213,8 +219,3 @@ def _failure(job: Job) -> str:
     record = store.read_record(job.folder)
     reason = "a run that it needs failed" if record is None else record.message
     return f"{job.name} did not finish: {reason}"
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return math.fsum(found) / len(found)

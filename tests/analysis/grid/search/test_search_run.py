@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -19,7 +18,6 @@ from clipit_eva.analysis.grid import store
 from clipit_eva.analysis.grid.ablate import Options, ablate
 from clipit_eva.analysis.grid.search.search_run import run_search, validation_metric
 from clipit_eva.analysis.grid.search.search_settings import Choices
-from clipit_eva.analysis.grid.search.search_study import open_study
 from clipit_eva.errors import InputError
 
 SCRIPT = Path(__file__).with_name("trivial_search.py")
@@ -177,6 +175,21 @@ def test_jobs_are_kept_busy(tmp_path: Path) -> None:
     assert len(set(settings)) == len(settings)
 
 
+def test_what_was_drawn_is_kept_whatever_runs_at_a_time(tmp_path: Path) -> None:
+    run_search(trivial.plan(trials=7), tmp_path, parallel=5, run=trivial.Runs())
+    before = _table(tmp_path)
+    runs = trivial.Runs()
+    run_search(trivial.plan(trials=9), tmp_path, run=runs)
+    assert _table(tmp_path)[:7] == before
+    assert len(runs.ran) == 2 * 2
+
+
+def test_two_processes_do_not_run_one_search(tmp_path: Path) -> None:
+    (tmp_path / "search").mkdir()
+    with store.locked(tmp_path / "search"), pytest.raises(InputError, match="another process"):
+        run_search(trivial.plan(), tmp_path, run=trivial.Runs())
+
+
 def test_a_failed_trial_counts_and_the_next_call_tries_it_again(tmp_path: Path) -> None:
     plan = trivial.plan()
     first = run_search(plan, tmp_path, run=trivial.Runs(fails=("trial_3/seed_2",)))
@@ -232,14 +245,6 @@ def test_no_importance_is_made_up(tmp_path: Path) -> None:
     assert _table(tmp_path / "few", "importance.csv") == []
 
 
-def test_an_unfinished_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
-    run_search(trivial.plan(trials=5), tmp_path, run=trivial.Runs())
-    with (tmp_path / "search" / "journal.log").open("ab") as file:
-        file.write(b'{"op_code": 4, "worker_id": "x')
-    result = run_search(trivial.plan(trials=6), tmp_path, run=trivial.Runs())
-    assert [trial.state for trial in result.trials] == ["finished"] * 6
-
-
 def test_a_plan_without_a_search_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no section `search`"):
         run_search(dataclasses.replace(trivial.PLAN, search=None), tmp_path, run=trivial.Runs())
@@ -276,25 +281,6 @@ def test_without_optuna_one_line_says_what_to_install(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_trial_of_a_live_worker_is_left_alone(tmp_path: Path) -> None:
-    settings = dataclasses.replace(trivial.SETTINGS, trials=3)
-    with open_study(tmp_path, "s", settings) as one, open_study(tmp_path, "s", settings) as two:
-        (first,) = one.take(1)
-        (second,) = two.take(1)
-        assert (first.index, second.index) == (0, 1)
-        one.fail(first, "out of memory")
-        two.retry_failed()  # the other one has just tried
-        assert [trial.state for trial in two.trials()] == ["failed", "running"]
-    with open_study(tmp_path, "s", settings) as three:  # both have left, one with its trial undone
-        three.retry_failed()
-        found = [three.take(1)[0] for _ in range(3)]
-        assert three.take(1) == []
-        settings_of = {trial.index: trial.settings for trial in found}
-        assert settings_of.keys() == {0, 1, 2}
-        assert settings_of[0] == first.settings
-        assert settings_of[1] == second.settings
-
-
 def _start(folder: Path, trials: int, seconds: float) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(folder), str(trials), str(seconds)],
@@ -326,20 +312,3 @@ def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
     assert process.returncode == 0, errors.decode()
     assert _bytes(folder) == _bytes(tmp_path / "whole")
     assert set(_times_run(folder)) == {1}
-
-
-@pytest.mark.slow
-def test_workers_share_one_search(tmp_path: Path) -> None:
-    trials = 24
-    run_search(trivial.plan(trials=1), tmp_path, run=trivial.Runs())  # the runs that all need
-    workers = [_start(tmp_path, trials, 0.3) for _ in range(3)]
-    ended = [worker.communicate()[1].decode() for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0, 0], ended
-    done = [error.count(f"of {trials}: val/") for error in ended]
-    assert sum(done) == trials - 1
-    assert min(done) > 0
-    rows = _table(tmp_path)
-    assert [row["state"] for row in rows] == ["finished"] * trials
-    assert len({row["LORA_ALPHA"] for row in rows}) == trials  # nobody tried what another did
-    assert set(_times_run(tmp_path)) == {1}
-    assert json.loads((tmp_path / "grid.json").read_text())["runs"]

@@ -20,9 +20,8 @@ from clipit_eva.analysis.grid.search.search_settings import (
     Interval,
     SearchSettings,
 )
-from clipit_eva.demo import settings
 from clipit_eva.demo.cohort import make_cohort
-from clipit_eva.tasks import configs
+from clipit_eva.tasks import configs, synthetic
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +36,7 @@ def _plan(data: Path, reports: Path) -> Plan:
         backbones={"demo": {}},
         methods={"clip_it": {"LORA_TEXT": True}},  # for the layers of kind Embedding
         environment={
-            **settings.SHARED,
+            **synthetic.SHARED,
             "MAX_STEPS": 2,
             "VAL_CHECK_INTERVAL": 1,
             "BATCH_SIZE": 32,

@@ -1,9 +1,9 @@
-"""The environment of the demo's runs: what the shipped configs are told."""
+"""What the shipped configs are told to run on the synthetic cohort, with the demo's models."""
 
 from pathlib import Path
 
 NAME = "clipit_eva/demo_vit"
-"""The backbone's MODEL_NAME. eva knows it once `demo_backbone` has been imported."""
+"""The backbone's MODEL_NAME."""
 
 IMAGE_SIZE = 64
 """Height and width in pixels the backbone was trained at (RESIZE_DIM)."""
@@ -11,7 +11,7 @@ IMAGE_SIZE = 64
 FEATURES = 96
 """Width of its output (IN_FEATURES)."""
 
-CLIP_FOLDER = Path(__file__).parent / "weights" / "clip"
+CLIP_FOLDER = Path(__file__).parents[1] / "demo" / "weights" / "clip"
 """The bundled image-text model, in open_clip's folder format."""
 
 CLIP_WIDTH = 64
@@ -37,11 +37,13 @@ SHARED = {
 }
 """Common to all runs."""
 
-UNIMODAL = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.01", "PATIENCE": "25"}
-"""The linear probe; the rate suits features as narrow as the demo's."""
+_STEPS = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "PATIENCE": "25"}
 
-TEXT_ONLY = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.003", "PATIENCE": "25"}
-"""The classifier of paired reports."""
-
-CLIP_IT = {"MAX_STEPS": "400", "BATCH_SIZE": "64", "LR_VALUE": "0.001", "PATIENCE": "25"}
-"""The authors' rate and batch."""
+METHODS = {
+    # The linear probe: this rate suits features as narrow as the demo's.
+    "unimodal": {**_STEPS, "LR_VALUE": "0.01"},
+    "text_only": {**_STEPS, "LR_VALUE": "0.003"},
+    # The authors' rate and batch.
+    "clip_it": {**_STEPS, "LR_VALUE": "0.001"},
+}
+"""What each method is told besides."""

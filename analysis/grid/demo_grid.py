@@ -1,0 +1,61 @@
+"""The grid of `clipit-eva demo`: every method on the synthetic cohort, three seeds."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from clipit_eva.errors import InputError
+from clipit_eva.tasks import configs
+
+from . import store
+from .engines.local import run_local
+from .plan.checks import REPLACED_SHARE
+from .plan.expansion import expand
+from .plan.plan_file import read_plan
+
+SEEDS = (1, 2, 3)
+
+
+def run_demo(output: Path, replaced_share: float, parallel: int | None) -> dict[str, Path]:
+    """Runs the shipped plan `ablations/demo` without its factors, or goes on with it.
+
+    Args:
+        output: The grid's folder.
+        replaced_share: Share of the images whose paired report is replaced by a random one, in
+            [0, 1]; 1 leaves no information in the pairs.
+        parallel: Processes at a time; None means two, or one on one core: each takes about 1.5 GB,
+            and the demo is to fit into 4.
+
+    Returns:
+        What to look at, below `output`: pairs, reports, images, runs, log, and the truth.
+
+    Raises:
+        InputError: The folder holds something else, or a process failed.
+    """
+    plan = dataclasses.replace(
+        read_plan(configs.path("ablations/demo")),
+        seeds=SEEDS,
+        factors={},
+        environment={REPLACED_SHARE: replaced_share} if replaced_share else {},
+    )
+    grid = expand(plan, output)
+    store.claim(grid.folder)
+    if (grid.folder / store.GRID).is_file() and not store.is_written(grid):
+        raise InputError(f"--output {output} holds a demo with other settings; give a new one")
+    store.write_grid(grid, plan.retries)
+    wanted = [digest for digest, job in grid.jobs.items() if job.kind != "report"]
+    outcome = run_local(grid, parallel or min(2, os.cpu_count() or 1), only=wanted)
+    for digest, why in outcome.failed.items():
+        job = grid.jobs[digest]
+        raise InputError(f"{job.name} failed: {why}; its logs are in {job.folder}")
+    works = {job.name: output / job.work.relative_to(grid.folder) for job in grid.jobs.values()}
+    cohort = works["cohort/bach"]
+    pairing = f"replacement/bach/{replaced_share:g}" if replaced_share else "pairing/bach"
+    return {
+        "pairs": works[pairing] / "pairs.parquet",
+        "reports": cohort / "reports.parquet",
+        "images": cohort / "bach",
+        "truth": cohort / "truth.csv",
+        "runs": output,
+        "log": works["clip_it/bach/demo/seed_1"].with_name("log_1.txt"),
+    }
