@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the command's name; `None` means those of this process.
 
     Returns:
-        The exit status: 0, 1 if a cell of a grid failed, or 2 for a user's mistake, which is
+        The exit status: 0, 1 if a job of a grid failed, or 2 for a user's mistake, which is
         printed in one line.
     """
     options = _parser().parse_args(arguments)
@@ -168,31 +168,31 @@ def _add_ablate(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "plan", metavar="PLAN", help="a plan's file, or a shipped one's name (ablations/demo)"
     )
     ablate.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="folder of all cells"
+        "--output", type=Path, required=True, metavar="DIR", help="folder of all jobs"
     )
     ablate.add_argument(
-        "--engine", choices=("local", "slurm"), default="local", help="where cells run"
+        "--engine", choices=("local", "slurm"), default="local", help="where jobs run"
     )
     ablate.add_argument(
         "--jobs",
         type=int,
         metavar="N",
-        help="cells at a time, with --engine local (default: one a GPU, or one a core, at most 2)",
+        help="jobs at a time, with --engine local (default: one a GPU, or one a core, at most 2)",
     )
     ablate.add_argument(
-        "--only", action="append", default=[], metavar="CELL", help="run a cell and what it needs"
+        "--only", action="append", default=[], metavar="JOB", help="run a job and its dependencies"
     )
     look = ablate.add_mutually_exclusive_group()
     look.add_argument(
-        "--dry-run", action="store_true", help="list cells, commands and what is reused"
+        "--dry-run", action="store_true", help="list jobs, commands and what is reused"
     )
-    look.add_argument("--status", action="store_true", help="show how far each cell is")
-    look.add_argument("--cancel", action="store_true", help="cancel the jobs on SLURM")
+    look.add_argument("--status", action="store_true", help="show how far each job is")
+    look.add_argument("--cancel", action="store_true", help="cancel the SLURM jobs")
     slurm = ablate.add_argument_group("SLURM", "settings that replace those of the plan")
     for name in ("partition", "account", "time", "memory"):
         slurm.add_argument(f"--{name}", metavar=name.upper())
     slurm.add_argument("--gpus", type=int, metavar="N", help="GPUs of a job")
-    slurm.add_argument("--max-running", type=int, metavar="N", help="jobs that run at a time")
+    slurm.add_argument("--max-running", type=int, metavar="N", help="SLURM jobs that run at a time")
     ablate.set_defaults(run=_ablate)
 
 
@@ -300,7 +300,7 @@ def _ablate(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in settings}
     asked = Options(
         engine=options.engine,
-        jobs=options.jobs,
+        parallel=options.jobs,
         only=tuple(options.only),
         dry_run=options.dry_run,
         status=options.status,

@@ -26,17 +26,17 @@ class Options:
     """What a call of `clipit-eva ablate` asks for.
 
     Attributes:
-        engine: Where cells run.
-        jobs: Processes at a time on this machine; None means `default_jobs`.
-        only: Names of cells; they and what they need run. Empty means all.
-        dry_run: Print the cells and run nothing.
-        status: Print how far each cell is and run nothing.
+        engine: Where jobs run.
+        parallel: Processes at a time on this machine; None means `default_parallel`.
+        only: Names of jobs; they and what they need run. Empty means all.
+        dry_run: Print the jobs and run nothing.
+        status: Print how far each job is and run nothing.
         cancel: Cancel the jobs of a cluster and run nothing.
         slurm: Settings of SLURM that replace the plan's.
     """
 
     engine: Literal["local", "slurm"] = "local"
-    jobs: int | None = None
+    parallel: int | None = None
     only: tuple[str, ...] = ()
     dry_run: bool = False
     status: bool = False
@@ -49,26 +49,26 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
 
     Args:
         source: The plan's file, or the name of a shipped one (`ablations/demo`).
-        output: The grid's folder; finished cells in it are kept.
+        output: The grid's folder; finished jobs in it are kept.
         options: What is asked for.
         show: Prints a text.
 
     Returns:
-        Whether no cell has failed.
+        Whether no job has failed.
 
     Raises:
         InputError: The plan is wrong, the folder holds something else, inputs are missing, or the
             engine is not there.
     """
-    if options.jobs is not None and options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs} must be at least 1")
+    if options.parallel is not None and options.parallel < 1:
+        raise InputError(f"--jobs {options.parallel} must be at least 1")
     plan = read_plan(_path(source))
     grid = expand(plan, output)
     chosen = _chosen(grid, options.only)
     if options.dry_run:
         show(render_plan(grid, planned_arms(grid)))
     elif options.status:
-        show(render_status(grid, _jobs(grid, options)))
+        show(render_status(grid, _in_queue(grid, options)))
     elif options.cancel:
         show(_cancel(grid, options))
     else:
@@ -78,13 +78,13 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
 
 
 def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show: Show) -> bool:
-    """Runs cells by the engine that was chosen."""
+    """Runs jobs by the engine that was chosen."""
     _claim(grid.folder)
     check_inputs(grid)
     if options.engine == "slurm":
         if plan.search is not None:
             raise InputError(
-                "--engine slurm submits cells, and a search has trials that follow from others; "
+                "--engine slurm submits jobs, and a search has trials that follow from others; "
                 "submit this command without --engine as a job, as often as workers are wanted"
             )
         from .engines import slurm
@@ -93,22 +93,22 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
         slurm.check(grid, settings)
         store.write_grid(grid, plan.retries)
         slurm.submit(grid, settings, chosen)
-        show(render_status(grid, _jobs(grid, options)))
+        show(render_status(grid, _in_queue(grid, options)))
         return True
     store.write_grid(grid, plan.retries)
     if plan.search is not None and not options.only:
         from .search.search_run import run_search
 
-        show(run_search(plan, grid.folder, options.jobs or default_jobs()).summary)
+        show(run_search(plan, grid.folder, options.parallel or default_parallel()).summary)
         return True
     from .engines.local import run_local
 
-    run_local(grid, options.jobs or default_jobs(), only=chosen)
+    run_local(grid, options.parallel or default_parallel(), only=chosen)
     return _summarize(grid, chosen, show)
 
 
-def default_jobs() -> int:
-    """Returns how many cells run at a time: one a GPU; without, one a core, at most two."""
+def default_parallel() -> int:
+    """Returns how many jobs run at a time: one a GPU; without, one a core, at most two."""
     from .engines.devices import visible_gpus
 
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
@@ -116,15 +116,15 @@ def default_jobs() -> int:
 
 def _summarize(grid: Grid, chosen: Collection[str], show: Show) -> bool:
     """Prints the report, or what failed."""
-    cells = [grid.cells[digest] for digest in grid.cells if digest in chosen]
-    failed = [cell for cell in cells if store.state_of(cell.folder) is State.FAILED]
-    for cell in cells:
-        if cell.kind == "report" and store.is_finished(cell.folder):
-            record = store.read_record(cell.folder)
-            show((cell.folder / record.log).read_text() if record else "")
-    finished = sum(store.is_finished(cell.folder) for cell in cells)
-    show("\n".join([f"{finished} of {len(cells)} cells are finished", *failures(failed)]))
-    return finished == len(cells)
+    jobs = [grid.jobs[digest] for digest in grid.jobs if digest in chosen]
+    failed = [job for job in jobs if store.state_of(job.folder) is State.FAILED]
+    for job in jobs:
+        if job.kind == "report" and store.is_finished(job.folder):
+            record = store.read_record(job.folder)
+            show((job.folder / record.log).read_text() if record else "")
+    finished = sum(store.is_finished(job.folder) for job in jobs)
+    show("\n".join([f"{finished} of {len(jobs)} jobs are finished", *failures(failed)]))
+    return finished == len(jobs)
 
 
 def _path(source: str) -> Path:
@@ -134,18 +134,18 @@ def _path(source: str) -> Path:
 
 
 def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
-    """Returns the digests of cells by name, and of all that they need."""
+    """Returns the digests of jobs by name, and of all that they need."""
     if not names:
-        return set(grid.cells)
+        return set(grid.jobs)
     digests = {
-        name: cell.digest
-        for cell in grid.cells.values()
-        for name in (cell.name, *cell.aliases, cell.folder.name)
+        name: job.digest
+        for job in grid.jobs.values()
+        for name in (job.name, *job.aliases, job.folder.name)
     }
     for name in names:
         if name not in digests:
-            raise InputError(f"--only {name}: there is no such cell; --dry-run lists them")
-    return set(grid.with_needs([digests[name] for name in names]))
+            raise InputError(f"--only {name}: there is no such job; --dry-run lists them")
+    return set(grid.with_dependencies([digests[name] for name in names]))
 
 
 def _claim(output: Path) -> None:
@@ -159,8 +159,8 @@ def _claim(output: Path) -> None:
         raise InputError(f"--output {output} is not empty and holds no grid; give a new folder")
 
 
-def _jobs(grid: Grid, options: Options) -> dict[str, str]:
-    """Returns what SLURM says of the grid's cells."""
+def _in_queue(grid: Grid, options: Options) -> dict[str, str]:
+    """Returns what SLURM says of the grid's jobs."""
     if options.engine != "slurm":
         return {}
     from .engines import slurm

@@ -6,97 +6,99 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..reading.arms import Arm
 from . import store
-from .plan.job import Cell, Grid
+from .plan.job import Grid, Job
 from .store import State
 
-_HEADER = ("state", "attempts", "time", "peak memory", "cell", "folder")
+_HEADER = ("state", "attempts", "time", "peak memory", "job", "folder")
 
 
-def states(grid: Grid, jobs: Mapping[str, str] | None = None) -> dict[str, State | str]:
-    """Returns how far each cell is, by digest.
-
-    Args:
-        grid: The cells.
-        jobs: What a cluster says of cells that it knows, by digest, such as `PENDING`.
-    """
-    found = {digest: store.state_of(cell.folder) for digest, cell in grid.cells.items()}
-    jobs = jobs or {}
-    return {d: jobs[d] if d in jobs and s is not State.FINISHED else s for d, s in found.items()}
-
-
-def render_status(grid: Grid, jobs: Mapping[str, str] | None = None) -> str:
-    """Returns a table of all cells, counts, and what to do about failures.
+def states(grid: Grid, queued: Mapping[str, str] | None = None) -> dict[str, State | str]:
+    """Returns how far each job is, by digest.
 
     Args:
-        grid: The cells.
-        jobs: See `states`.
+        grid: The jobs.
+        queued: What a cluster says of jobs that it knows, by digest, such as `PENDING`.
     """
-    found = states(grid, jobs)
-    rows = [_row(grid.cells[digest], state) for digest, state in found.items()]
+    found = {digest: store.state_of(job.folder) for digest, job in grid.jobs.items()}
+    queued = queued or {}
+    return {
+        d: queued[d] if d in queued and s is not State.FINISHED else s for d, s in found.items()
+    }
+
+
+def render_status(grid: Grid, queued: Mapping[str, str] | None = None) -> str:
+    """Returns a table of all jobs, counts, and what to do about failures.
+
+    Args:
+        grid: The jobs.
+        queued: See `states`.
+    """
+    found = states(grid, queued)
+    rows = [_row(grid.jobs[digest], state) for digest, state in found.items()]
     names = [state.value if isinstance(state, State) else state for state in found.values()]
     counts = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
-    failed = [grid.cells[digest] for digest, state in found.items() if state is State.FAILED]
-    lines = [_table([_HEADER, *rows]), "", f"{len(rows)} cells: {counts}"]
+    failed = [grid.jobs[digest] for digest, state in found.items() if state is State.FAILED]
+    lines = [_table([_HEADER, *rows]), "", f"{len(rows)} jobs: {counts}"]
     return "\n".join([*lines, *failures(failed)])
 
 
-def failures(cells: Iterable[Cell]) -> list[str]:
-    """Returns, for each failed cell, which it is, the line that tells why, and how to rerun it.
+def failures(jobs: Iterable[Job]) -> list[str]:
+    """Returns, for each failed job, which it is, the line that tells why, and how to rerun it.
 
     Args:
-        cells: Cells that have failed.
+        jobs: Jobs that have failed.
     """
     lines = []
-    for cell in cells:
-        record = store.read_record(cell.folder)
+    for job in jobs:
+        record = store.read_record(job.folder)
         if record is None:
             continue
         lines += [
-            f"failed: {cell.name}: {record.message}",
-            f"  log: {cell.folder / record.log}",
-            f"  again, alone: clipit-eva ablate PLAN --output {_output(cell)} --only {cell.name}",
+            f"failed: {job.name}: {record.message}",
+            f"  log: {job.folder / record.log}",
+            f"  again, alone: clipit-eva ablate PLAN --output {_output(job)} --only {job.name}",
         ]
     return lines
 
 
 def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
-    """Returns a table of all cells, their arms and commands, and what is there already.
+    """Returns a table of all jobs, their arms and commands, and what is there already.
 
     Args:
-        grid: The cells.
+        grid: The jobs.
         arms: The arm of each training run, by digest.
     """
-    names = {digest: cell.name for digest, cell in grid.cells.items()}
+    names = {digest: job.name for digest, job in grid.jobs.items()}
     lines = []
-    for cell in grid.cells.values():
-        state = store.state_of(cell.folder)
-        lines.append(f"{cell.name} ({'finished: reused' if state is State.FINISHED else 'to run'})")
-        lines += [f"  also {alias}" for alias in cell.aliases]
-        lines += [f"  arm: {arms[cell.digest].label}"] if cell.digest in arms else []
-        lines += [f"  after {names[digest]}" for digest in cell.needs if cell.kind != "report"]
-        if cell.kind == "report":
-            lines.append(f"  after all {len(cell.needs)} training runs")
-        lines.append(f"  $ {_command(cell)}")
-    kinds = [cell.kind for cell in grid.cells.values()]
+    for job in grid.jobs.values():
+        state = store.state_of(job.folder)
+        lines.append(f"{job.name} ({'finished: reused' if state is State.FINISHED else 'to run'})")
+        lines += [f"  also {alias}" for alias in job.aliases]
+        lines += [f"  arm: {arms[job.digest].label}"] if job.digest in arms else []
+        lines += [f"  after {names[digest]}" for digest in job.dependencies if job.kind != "report"]
+        if job.kind == "report":
+            lines.append(f"  after all {len(job.dependencies)} training runs")
+        lines.append(f"  $ {_command(job)}")
+    kinds = [job.kind for job in grid.jobs.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-    done = sum(store.is_finished(cell.folder) for cell in grid.cells.values())
-    return "\n".join([*lines, "", f"{len(kinds)} cells ({counts}); {done} finished"])
+    done = sum(store.is_finished(job.folder) for job in grid.jobs.values())
+    return "\n".join([*lines, "", f"{len(kinds)} jobs ({counts}); {done} finished"])
 
 
-def _command(cell: Cell) -> str:
-    """Returns a cell's command as it would be typed."""
-    variables = [f"{name}={value}" for name, value in sorted(cell.environment.items())]
-    return shlex.join([*(["env"] if variables else []), *variables, *cell.command])
+def _command(job: Job) -> str:
+    """Returns a job's command as it would be typed."""
+    variables = [f"{name}={value}" for name, value in sorted(job.environment.items())]
+    return shlex.join([*(["env"] if variables else []), *variables, *job.command])
 
 
-def _row(cell: Cell, state: State | str) -> Sequence[str]:
-    record = store.read_record(cell.folder)
+def _row(job: Job, state: State | str) -> Sequence[str]:
+    record = store.read_record(job.folder)
     word = state.value if isinstance(state, State) else state
     if record is None:
-        return word, "", "", "", cell.name, cell.folder.name
+        return word, "", "", "", job.name, job.folder.name
     memory = record.facts.get("peak_memory", 0) / 2**30
     time = datetime.timedelta(seconds=round(record.seconds))
-    return word, str(record.attempts), str(time), f"{memory:.1f} GiB", cell.name, cell.folder.name
+    return word, str(record.attempts), str(time), f"{memory:.1f} GiB", job.name, job.folder.name
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -106,6 +108,6 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _output(cell: Cell) -> str:
-    """Returns the grid's folder as a cell knows it."""
-    return str(cell.folder.parent.parent)
+def _output(job: Job) -> str:
+    """Returns the grid's folder as a job knows it."""
+    return str(job.folder.parent.parent)

@@ -1,4 +1,4 @@
-"""What a grid's folder says about its cells: what they are, and how they ended."""
+"""What a grid's folder says about its jobs: what they are, and how they ended."""
 
 import contextlib
 import dataclasses
@@ -14,24 +14,24 @@ from typing import IO, Any
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path, one_line_errors
 
-from .plan.job import Cell, Grid
+from .plan.job import Grid, Job
 from .plan.planned_arms import is_plain
 
 GRID = "grid.json"
 """Name of the file that says which folders hold the runs of the plan as it is now."""
 
-_CELL, _RECORD, _LOCK = "cell.json", "record.json", "lock"
+_JOB, _RECORD, _LOCK = "job.json", "record.json", "lock"
 
 _PATIENCE = 20.0
-"""Seconds to wait for a cell's lock: processes of a killed driver need a moment to end."""
+"""Seconds to wait for a job's lock: processes of a killed driver need a moment to end."""
 
 
 class LockedError(InputError):
-    """Another process runs the cell."""
+    """Another process runs the job."""
 
 
 class State(enum.Enum):
-    """How far a cell is."""
+    """How far a job is."""
 
     FINISHED = "finished"
     FAILED = "failed"
@@ -41,14 +41,14 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """How a cell ended.
+    """How a job ended.
 
     Attributes:
         status: Exit status of its last attempt; 0 if it is finished.
         attempts: Number of attempts.
         started: When the last attempt began, seconds since 1970.
         ended: When it ended.
-        log: Name of its log in the cell's folder.
+        log: Name of its log in the job's folder.
         message: The line of the log that tells why it failed; empty if it did not.
         facts: Provenance: command, environment, versions, git revision, hardware, peak memory in
             bytes, digests of inputs and outputs.
@@ -69,83 +69,83 @@ class Record:
 
 
 def write_grid(grid: Grid, retries: int) -> None:
-    """Writes what each cell is, and which folders hold the runs of the plan as it is now.
+    """Writes what each job is, and which folders hold the runs of the plan as it is now.
 
     Args:
-        grid: The cells.
-        retries: How often a failed cell is tried again.
+        grid: The jobs.
+        retries: How often a failed job is tried again.
     """
     trained = {
-        cell.folder.relative_to(grid.folder).as_posix(): cell
-        for cell in grid.cells.values()
-        if cell.kind in ("unimodal", "text_only", "clip_it")
+        job.folder.relative_to(grid.folder).as_posix(): job
+        for job in grid.jobs.values()
+        if job.kind in ("unimodal", "text_only", "clip_it")
     }
-    plain = [folder for folder, cell in trained.items() if is_plain(cell)]
+    plain = [folder for folder, job in trained.items() if is_plain(job)]
     # First: it tells that the folder is a grid's.
     _write(grid.folder / GRID, {"runs": list(trained), "plain": plain})
-    write_cells(grid, retries)
+    write_jobs(grid, retries)
 
 
-def write_cells(grid: Grid, retries: int) -> None:
-    """Writes what each cell is, and leaves it open whether it is of the plan: as trials are not.
+def write_jobs(grid: Grid, retries: int) -> None:
+    """Writes what each job is, and leaves it open whether it is of the plan: as trials are not.
 
     Args:
-        grid: The cells.
-        retries: How often a failed cell is tried again.
+        grid: The jobs.
+        retries: How often a failed job is tried again.
     """
-    for cell in grid.cells.values():
-        content = {**_plain(cell), "retries": retries}
-        _write(cell.folder / _CELL, content, durable=False)
+    for job in grid.jobs.values():
+        content = {**_plain(job), "retries": retries}
+        _write(job.folder / _JOB, content, durable=False)
 
 
-def read_cell(folder: Path) -> tuple[Cell, int]:
-    """Returns the cell of a folder, and how often it is tried again.
+def read_job(folder: Path) -> tuple[Job, int]:
+    """Returns the job of a folder, and how often it is tried again.
 
     Raises:
-        InputError: The folder is no cell's.
+        InputError: The folder is no job's.
     """
     try:
-        content = json.loads((folder / _CELL).read_text())
+        content = json.loads((folder / _JOB).read_text())
         retries = content.pop("retries")
-        for name in ("command", "needs", "products", "aliases"):
+        for name in ("command", "dependencies", "products", "aliases"):
             content[name] = tuple(content[name])
-        return Cell(**{**content, "folder": folder}), retries
+        return Job(**{**content, "folder": folder}), retries
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} is no cell of a grid: {error!r}; run the plan") from error
+        raise InputError(f"{folder} is no job of a grid: {error!r}; run the plan") from error
 
 
 def read_record(folder: Path) -> Record | None:
-    """Returns how the cell of a folder ended, None if it never did."""
+    """Returns how the job of a folder ended, None if it never did."""
     try:
         return Record(**json.loads((folder / _RECORD).read_text()))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"{folder / _RECORD} is damaged; delete it to run the cell again"
+            f"{folder / _RECORD} is damaged; delete it to run the job again"
         ) from error
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Writes how a cell ended."""
+    """Writes how a job ended."""
     _write(folder / _RECORD, dataclasses.asdict(record))
 
 
 def forget(folder: Path) -> None:
-    """Removes the record of a failed cell, so that it counts as not run."""
+    """Removes the record of a failed job, so that it counts as not run."""
     record = read_record(folder)
     if record is not None and record.status:
         (folder / _RECORD).unlink()
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the cell of a folder has ended well."""
+    """Whether the job of a folder has ended well."""
     record = read_record(folder)
     return record is not None and record.status == 0
 
 
 def state_of(folder: Path) -> State:
-    """Returns how far the cell of a folder is."""
+    """Returns how far the job of a folder is."""
     record = read_record(folder)
     if record is not None and record.status == 0:
         return State.FINISHED
@@ -155,7 +155,7 @@ def state_of(folder: Path) -> State:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether some process works in a cell's folder."""
+    """Whether some process works in a job's folder."""
     try:
         with (folder / _LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -168,13 +168,13 @@ def is_locked(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
-    """Keeps other processes, on any machine that shares the disk, from running a cell.
+    """Keeps other processes, on any machine that shares the disk, from running a job.
 
     The lock ends with the last process that has the file open: give it to a child that must not
     run beside a second one.
 
     Args:
-        folder: The cell's folder.
+        folder: The job's folder.
         patience: Seconds to wait for another process to end.
 
     Raises:
@@ -185,7 +185,7 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
     try:
         lock = (folder / _LOCK).open("ab")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{folder} is no cell of a grid; run the plan") from error
+        raise InputError(f"{folder} is no job of a grid; run the plan") from error
     with lock as file:
         while True:
             try:
@@ -194,16 +194,16 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise LockedError(
-                        f"another process runs the cell {folder}; wait for it or end it"
+                        f"another process runs the job {folder}; wait for it or end it"
                     ) from None
                 time.sleep(0.1)
         yield file
 
 
-def _plain(cell: Cell) -> dict[str, Any]:
-    """Returns a cell as JSON-serialisable data."""
-    fields = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
-    return {**fields, "folder": None, "environment": dict(cell.environment)}
+def _plain(job: Job) -> dict[str, Any]:
+    """Returns a job as JSON-serialisable data."""
+    fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
+    return {**fields, "folder": None, "environment": dict(job.environment)}
 
 
 def _write(path: Path, content: Mapping[str, Any], durable: bool = True) -> None:
@@ -212,7 +212,7 @@ def _write(path: Path, content: Mapping[str, Any], durable: bool = True) -> None
     Args:
         path: The file.
         content: What it is to say.
-        durable: Whether it is to survive a power cut. A thousand cells would take ten seconds for
+        durable: Whether it is to survive a power cut. A thousand jobs would take ten seconds for
             that, and each call writes again what they are.
     """
     text = json.dumps(content, indent=1, sort_keys=True)

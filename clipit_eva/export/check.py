@@ -8,9 +8,9 @@ import torch
 
 from clipit_eva.data.wrapper import eva_index
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
-from clipit_eva.export.preprocessing import innermost
-from clipit_eva.export.run import Run
+from clipit_eva.export.run import FinishedRun
 from clipit_eva.predictions import predictions_table
 
 TOLERANCE = 1e-4
@@ -29,7 +29,7 @@ def random_images(size: tuple[int, int]) -> torch.Tensor:
     return torch.randn(IMAGES, 3, *size, generator=generator)
 
 
-def real_images(run: Run) -> tuple[torch.Tensor, list[int]] | None:
+def real_images(run: FinishedRun) -> tuple[torch.Tensor, list[int]] | None:
     """Returns images of a run's test split, as the model saw them; they are spread over it.
 
     Returns:
@@ -40,7 +40,7 @@ def real_images(run: Run) -> tuple[torch.Tensor, list[int]] | None:
         InputError: The data is there, but cannot be read.
     """
     description = run.datasets.get("test")
-    root = innermost(description).get("root") if description is not None else None
+    root = RecordedConfig(description).innermost.get("root")
     if root is None or not os.path.isdir(root):
         return None
     try:
@@ -57,7 +57,7 @@ def real_images(run: Run) -> tuple[torch.Tensor, list[int]] | None:
     return images, [eva_index(dataset, position) for position in positions]
 
 
-def check_run(run: Run, branch: str, indices: Sequence[int], logits: torch.Tensor) -> None:
+def check_run(run: FinishedRun, branch: str, indices: Sequence[int], logits: torch.Tensor) -> None:
     """Raises InputError unless a run's model says what the run's own predictions table says.
 
     A linear probe's checkpoint does not tell which weights its frozen backbone had.

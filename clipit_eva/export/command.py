@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from clipit_eva import files, provenance
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export import check, classifier_files
 from clipit_eva.export.eva_config import render_config
 from clipit_eva.export.fused_heads import describe_head
-from clipit_eva.export.preprocessing import describe, image_size, innermost
-from clipit_eva.export.run import Run, find_run
+from clipit_eva.export.preprocessing import describe, image_size
+from clipit_eva.export.run import FinishedRun, find_run
 from clipit_eva.export.source import TrainedRun, load_run
 from clipit_eva.export.timm_backbone import describe_backbone, unwrap
 
@@ -110,14 +111,14 @@ def render(exported: Exported) -> str:
     return "\n".join(lines)
 
 
-def _transforms(run: Run) -> Any:
+def _transforms(run: FinishedRun) -> RecordedConfig:
     """Returns the recorded transforms of a run's test images."""
     dataset = run.datasets.get("test") or run.datasets.get("val")
-    return None if dataset is None else innermost(dataset).get("transforms")
+    return RecordedConfig(dataset).innermost.part("transforms")
 
 
 def _check_batches(
-    run: Run, trained: TrainedRun, about: dict[str, Any]
+    run: FinishedRun, trained: TrainedRun, about: dict[str, Any]
 ) -> tuple[list[torch.Tensor], list[str]]:
     """Returns the images that the check compares on, and what they are."""
     random = check.random_images(image_size(about["preprocessing"]))
@@ -129,24 +130,23 @@ def _check_batches(
     return [random, images], [f"{len(random)} random images", f"{len(images)} test images"]
 
 
-def _criterion(run: Run, head: nn.Sequential) -> str:
+def _criterion(run: FinishedRun, head: nn.Sequential) -> str:
     """Returns the name of the loss that a run was evaluated with; plain, if it has no name."""
-    recorded = run.model["init_args"]["criterion"]
+    recorded = run.config.get("model.criterion")
     single = head[-1].out_features == 1
     plain = "binary_cross_entropy" if single else "cross_entropy"
     return recorded if isinstance(recorded, str) else plain
 
 
-def _origin(run: Run, checked: bool) -> dict[str, Any]:
+def _origin(run: FinishedRun, checked: bool) -> dict[str, Any]:
     """Returns where an exported classifier comes from; no local paths, no text."""
-    arguments = run.model["init_args"]
-    backbone = arguments["backbone"]
+    model = run.config.part("model")
     kept = ("criterion", "distill_weight", "word_dropout", "lora", "vision_head_lora")
     return {
         "kind": "exported classifier",
-        "model": run.model["class_path"],
-        "backbone": backbone["init_args"].get("model_name", backbone["class_path"]),
-        "settings": {name: arguments[name] for name in kept if name in arguments},
+        "model": model.class_path,
+        "backbone": run.config.backbone,
+        "settings": {name: model.get(name) for name in kept if name in model.arguments},
         "seed": run.provenance["seed"],
         "checkpoint": run.provenance["checkpoint"],
         "inputs": run.provenance["inputs"],

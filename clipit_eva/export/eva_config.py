@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from clipit_eva.export.preprocessing import innermost
-from clipit_eva.export.run import Run
+from clipit_eva.eva.recorded_config import RecordedConfig
+from clipit_eva.export.run import FinishedRun
 from clipit_eva.tasks.configs import as_argument
 
 _HEADER = """\
@@ -25,7 +25,7 @@ _LOADER = {
 }
 
 
-def render_config(run: Run, about: Mapping[str, Any], file: Path) -> str:
+def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str:
     """Returns the text of an eva config for `eva predict`, `eva validate` and `eva test`.
 
     Args:
@@ -84,7 +84,7 @@ def _trainer(file: Path, branch: str) -> dict[str, Any]:
     }
 
 
-def _image_folder(run: Run, about: Mapping[str, Any]) -> dict[str, Any]:
+def _image_folder(run: FinishedRun, about: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the dataset of a folder of images, preprocessed as the run's."""
     dataset = run.datasets.get("test") or run.datasets["val"]
     return {
@@ -92,7 +92,7 @@ def _image_folder(run: Run, about: Mapping[str, Any]) -> dict[str, Any]:
         "init_args": {
             "root": "${oc.env:DATA_ROOT, './data/images'}",
             "classes": about["classes"],
-            "transforms": innermost(dataset)["transforms"],
+            "transforms": RecordedConfig(dataset).innermost.get("transforms"),
         },
     }
 
@@ -109,10 +109,10 @@ def _portable(dataset: Mapping[str, Any]) -> dict[str, Any]:
     return {**dataset, "init_args": arguments}
 
 
-def _metrics(run: Run) -> dict[str, Any]:
+def _metrics(run: FinishedRun) -> dict[str, Any]:
     """Returns a run's metrics and postprocessing as arguments of a model."""
-    arguments = {name: run.model["init_args"].get(name) for name in ("metrics", "postprocess")}
-    return {name: _spell(value["init_args"]) for name, value in arguments.items() if value}
+    parts = {name: run.config.part(f"model.{name}") for name in ("metrics", "postprocess")}
+    return {name: _spell(part.arguments) for name, part in parts.items() if part.value}
 
 
 def _spell(value: Any) -> Any:

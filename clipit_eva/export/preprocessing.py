@@ -4,20 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 
 TRANSFORM = "ResizeAndCrop"
 """Name of eva's transform, the only one whose parts are known."""
 
 
-def innermost(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the arguments of a recorded dataset, or of the one that its wrappers wrap."""
-    arguments = dataset.get("init_args", {})
-    while arguments.get("dataset") is not None:
-        arguments = arguments["dataset"].get("init_args", {})
-    return arguments
-
-
-def describe(transforms: Mapping[str, Any] | None) -> dict[str, Any]:
+def describe(transforms: RecordedConfig) -> dict[str, Any]:
     """Returns the preprocessing of eva's `ResizeAndCrop`, in words that need no eva.
 
     Args:
@@ -30,13 +23,12 @@ def describe(transforms: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         InputError: The run's images were transformed in another way.
     """
-    path = (transforms or {}).get("class_path", "nothing")
-    if transforms is None or path.rpartition(".")[2] != TRANSFORM:
+    if transforms.class_name != TRANSFORM:
         raise InputError(
-            f"the run's test images are transformed by {path}; export describes "
-            "eva.vision.data.transforms.common.ResizeAndCrop"
+            f"the run's test images are transformed by {transforms.class_path or 'nothing'}; "
+            "export describes eva.vision.data.transforms.common.ResizeAndCrop"
         )
-    arguments = transforms["init_args"]
+    arguments = transforms.arguments
     return {
         "resize": arguments["size"],
         "interpolation": "bilinear",

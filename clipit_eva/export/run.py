@@ -1,16 +1,19 @@
 """A finished run on disk: what it was made with, and the checkpoint that it was tested with."""
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.predictions import predictions_table
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run."""
 
     folder: Path
@@ -22,17 +25,15 @@ class Run:
     provenance: dict[str, Any]
     """How the table was made, with the configuration as run."""
 
-    @property
-    def model(self) -> dict[str, Any]:
-        """The model's class and arguments: `class_path` and `init_args`."""
-        return self.provenance["config"]["model"]
+    @functools.cached_property
+    def config(self) -> RecordedConfig:
+        """The configuration as run, with images where the run read their embeddings from disk."""
+        return RecordedConfig(self.provenance["config"]).of_images()
 
     @property
-    def datasets(self) -> dict[str, Any]:
+    def datasets(self) -> Mapping[str, Any]:
         """Class and arguments of each dataset of images by stage; None where there is none."""
-        data = self.provenance["config"].get("data", {}).get("init_args", {})
-        stages = data.get("datasets", {}).get("init_args", {})
-        return {stage: _of_images(dataset) for stage, dataset in stages.items()}
+        return self.config.part("data.datasets").arguments
 
     @property
     def classes(self) -> list[str]:
@@ -40,7 +41,7 @@ class Run:
         return self.provenance["datasets"][0]["classes"]
 
 
-def find_run(path: Path) -> Run:
+def find_run(path: Path) -> FinishedRun:
     """Returns the only run in a folder.
 
     Args:
@@ -69,17 +70,7 @@ def find_run(path: Path) -> Run:
         raise InputError(
             f"{tables[0]} does not tell the run's configuration; train it with `eva fit`"
         )
-    return Run(folder, _tested_checkpoint(folder, provenance.get("checkpoint")), provenance)
-
-
-def _of_images(dataset: Any) -> Any:
-    """Returns a recorded dataset with images where the run read their embeddings from disk."""
-    if not isinstance(dataset, dict) or "dataset" not in dataset.get("init_args", {}):
-        return dataset
-    inner = _of_images(dataset["init_args"]["dataset"])
-    if dataset["class_path"].rpartition(".")[2] == "EmbeddedDataset":
-        return inner
-    return {**dataset, "init_args": {**dataset["init_args"], "dataset": inner}}
+    return FinishedRun(folder, _tested_checkpoint(folder, provenance.get("checkpoint")), provenance)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -2,17 +2,16 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
 from clipit_eva.export.fused_heads import fuse_heads
 from clipit_eva.export.merging import merge_lora
-from clipit_eva.export.run import Run
+from clipit_eva.export.run import FinishedRun
 from clipit_eva.models import checkpoints
 from clipit_eva.models.trained import TrainedCLIPITModule
 
@@ -49,7 +48,7 @@ class TrainedRun:
         return backbone, fuse_heads(heads, self.branch)  # type: ignore[arg-type]
 
 
-def load_run(run: Run, branch: str) -> TrainedRun:
+def load_run(run: FinishedRun, branch: str) -> TrainedRun:
     """Returns a run's model with the weights of its checkpoint, in evaluation mode.
 
     Args:
@@ -60,15 +59,16 @@ def load_run(run: Run, branch: str) -> TrainedRun:
         InputError: The run reads no images or has another head than those of this project's
             configs, or its backbone cannot be loaded.
     """
-    kind, arguments = run.model["class_path"].rpartition(".")[2], run.model["init_args"]
+    model = run.config.part("model")
+    kind = model.class_name
     if kind not in ("CLIPITModule", "HeadModule"):
         raise InputError(f"{FIELD}={run.folder} is of {kind}; give a CLIP-IT or unimodal run")
-    if arguments.get("backbone") is None:
+    if model.get("backbone") is None:
         raise InputError(
             f"{FIELD}={run.folder} has no vision backbone: it classifies reports or embeddings; "
             "give a CLIP-IT or unimodal run"
         )
-    backbone = _load_backbone(arguments["backbone"], run.provenance["seed"])
+    backbone = _load_backbone(run.config, run.provenance["seed"])
     if kind == "CLIPITModule":
         module = TrainedCLIPITModule(backbone, str(run.checkpoint))
         module.configure_model()
@@ -80,30 +80,25 @@ def load_run(run: Run, branch: str) -> TrainedRun:
     return trained
 
 
-def _load_backbone(description: Mapping[str, Any], seed: int | None) -> nn.Module:
+def _load_backbone(config: RecordedConfig, seed: int | None) -> nn.Module:
     """Returns a run's backbone, frozen weights included."""
-    arguments = description.get("init_args", {})
-    if description.get("class_path", "").rpartition(".")[2] == "EmbeddedBackbone":
-        # The run read embeddings from disk: what made them is exported.
-        named = {key: arguments[key] for key in ("model_name", "model_extra_kwargs")}
-        description = {"class_path": "eva.vision.models.ModelFromRegistry", "init_args": named}
-    name = arguments.get("model_name", description.get("class_path"))
     try:
         with torch.random.fork_rng(devices=[]):
             # eva seeds its process before it makes the backbone: random weights come out the same.
             torch.manual_seed(seed or 0)
-            return build(description)
+            return build(config.get("model.backbone"))
     except InputError:
         raise
     except Exception as error:  # a registry, a hub or a file may fail in any way
         lines = str(error).strip().splitlines() or [""]
         raise InputError(
-            f"the backbone {name} cannot be loaded ({type(error).__name__}: {lines[0][:200]}); "
-            "make its weights available as for training (HF_TOKEN, network or cache)"
+            f"the backbone {config.backbone} cannot be loaded ({type(error).__name__}: "
+            f"{lines[0][:200]}); make its weights available as for training (HF_TOKEN, network or "
+            "cache)"
         ) from error
 
 
-def _load_head(run: Run) -> nn.Linear:
+def _load_head(run: FinishedRun) -> nn.Linear:
     """Returns the linear head of a unimodal run."""
     state = checkpoints.read_checkpoint(run.checkpoint, FIELD)["state_dict"]
     weights = {name.removeprefix("head."): tensor for name, tensor in state.items()}

@@ -14,11 +14,13 @@ import torch
 from eva.vision.models import ModelFromRegistry
 from torch import nn
 
+from clipit_eva.eva import activation
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings, lora_layers
 from clipit_eva.predictions import predictions_table
 
 DEMO = "clipit_eva/demo_vit"
+activation.register_backbones()
 CLASSES = ["Benign", "InSitu", "Invasive", "Normal"]
 SEED = 7
 

@@ -6,7 +6,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from clipit_eva.export.eva_config import render_config
-from clipit_eva.export.run import Run
+from clipit_eva.export.run import FinishedRun
 
 from .conftest import describe
 
@@ -25,7 +25,7 @@ def test_datasets_and_metrics_are_the_runs(tmp_path: Path) -> None:
         postprocess=describe("eva.BatchPostProcess", **postprocess),
     )
     data = describe("eva.DataModule", datasets=datasets)
-    run = Run(tmp_path, tmp_path / "x.ckpt", {"config": {"model": model, "data": data}})
+    run = FinishedRun(tmp_path, tmp_path / "x.ckpt", {"config": {"model": model, "data": data}})
     about = {"branch": "vision", "classes": ["no_tumor", "tumor"]}
     text = render_config(run, about, tmp_path / "model.onnx")
     assert "eva test --config model.onnx.yaml" in text

@@ -9,8 +9,9 @@ from eva.vision.data.transforms.common import ResizeAndCrop
 from torchvision.transforms import v2
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.preprocessing import describe as describe_preprocessing
-from clipit_eva.export.preprocessing import image_size, innermost
+from clipit_eva.export.preprocessing import image_size
 
 from .conftest import dataset, describe
 
@@ -19,7 +20,7 @@ from .conftest import dataset, describe
 def test_description_is_what_eva_does(size: Any) -> None:
     recorded = dataset(64, "root")["init_args"]["transforms"]
     recorded["init_args"]["size"] = size
-    about = describe_preprocessing(recorded)
+    about = describe_preprocessing(RecordedConfig(recorded))
     image = torch.randint(256, (3, 50, 70), generator=torch.Generator().manual_seed(0)).byte()
     resize = v2.Resize(
         about["resize"],
@@ -36,13 +37,14 @@ def test_description_is_what_eva_does(size: Any) -> None:
 def test_transforms_are_those_of_the_wrapped_dataset() -> None:
     images = dataset(64, "root")
     wrapped = describe("clipit_eva.data.HoldOut", part="hold_out", dataset=copy.deepcopy(images))
-    assert innermost(wrapped) == innermost(images) == images["init_args"]
+    for recorded in (wrapped, images):
+        assert RecordedConfig(recorded).innermost.arguments == images["init_args"]
 
 
 def test_other_transforms_are_refused() -> None:
     with pytest.raises(
         InputError, match=r"transformed by torchvision.v2.Compose; export describes"
     ):
-        describe_preprocessing(describe("torchvision.v2.Compose"))
+        describe_preprocessing(RecordedConfig(describe("torchvision.v2.Compose")))
     with pytest.raises(InputError, match="transformed by nothing"):
-        describe_preprocessing(None)
+        describe_preprocessing(RecordedConfig(None))

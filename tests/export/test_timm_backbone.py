@@ -17,6 +17,7 @@ from torch import nn
 
 from clipit_eva.demo.demo_backbone import untrained
 from clipit_eva.errors import InputError
+from clipit_eva.eva import activation
 from clipit_eva.export.timm_backbone import describe_backbone, unwrap
 
 SMALL: dict[str, Any] = {"img_size": 32, "embed_dim": 48, "depth": 2, "num_heads": 3}
@@ -78,6 +79,7 @@ def test_sizes_of_the_architecture_are_left_out() -> None:
 
 
 def test_backbones_of_the_registry_are_unwrapped() -> None:
+    activation.register_backbones()
     for name in ("clipit_eva/demo_vit", "universal/vit_small_patch16_224_random"):
         model, output = unwrap(ModelFromRegistry(name))
         assert isinstance(model, VisionTransformer)

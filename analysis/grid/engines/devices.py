@@ -1,4 +1,4 @@
-"""What a machine has to share between cells: GPUs and processor cores."""
+"""What a machine has to share between jobs: GPUs and processor cores."""
 
 import itertools
 import os
@@ -43,15 +43,15 @@ def listed_gpus(listing: str) -> list[str]:
     return [name for index, instances in found for name in instances or [index]]
 
 
-def share(slot: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
+def share(slot: int, slots: int, gpus: Sequence[str]) -> dict[str, str]:
     """Returns the environment variables that give a slot its part of the machine.
 
     Args:
         slot: The slot, from 0.
-        jobs: Number of slots.
+        slots: Number of slots.
         gpus: GPUs to share; slots take turns where there are fewer.
     """
-    threads = {"OMP_NUM_THREADS": str(max(1, _cores() // jobs))}
+    threads = {"OMP_NUM_THREADS": str(max(1, _cores() // slots))}
     return {**threads, "CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else threads
 
 

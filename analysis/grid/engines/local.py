@@ -1,4 +1,4 @@
-"""The local engine: cells as processes of this machine, some at a time."""
+"""The local engine: jobs as processes of this machine, some at a time."""
 
 import contextlib
 import dataclasses
@@ -16,23 +16,23 @@ from clipit_eva import child
 from clipit_eva.errors import InputError
 
 from .. import store
-from ..plan.job import Cell, Grid
+from ..plan.job import Grid, Job
 from ..store import Record
 from . import devices, worker
 from .progress import Progress
 from .schedule import Schedule
 
 _WORKER_LOG = "worker.txt"
-"""File of a cell for what its worker itself prints: nothing, unless something is wrong."""
+"""File of a job for what its worker itself prints: nothing, unless something is wrong."""
 
 _GLANCE = 0.5
-"""Seconds between two looks at cells that other processes run, and at the clock."""
+"""Seconds between two looks at jobs that other processes run, and at the clock."""
 
 _GRACE = 5.0
-"""Seconds that a worker gets, when the driver ends, to record what its cell has just finished."""
+"""Seconds that a worker gets, when the driver ends, to record what its job has just finished."""
 
 _PATIENCE = 10.0
-"""Seconds that the processes of a cell get to vanish once they are killed."""
+"""Seconds that the processes of a job get to vanish once they are killed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Outcome:
     """How a call of `run_local` ended.
 
     Attributes:
-        finished: Digests of the cells that are finished now, whenever they ran.
-        failed: For each cell that failed, the line that tells why.
-        cancelled: For each cell that could not start, the failed cell that it needs.
+        finished: Digests of the jobs that are finished now, whenever they ran.
+        failed: For each job that failed, the line that tells why.
+        cancelled: For each job that could not start, the failed job that it depends on.
     """
 
     finished: tuple[str, ...]
@@ -51,42 +51,44 @@ class Outcome:
 
 
 def run_local(
-    grid: Grid, jobs: int, *, only: Collection[str] | None = None, progress: bool = True
+    grid: Grid, parallel: int, *, only: Collection[str] | None = None, progress: bool = True
 ) -> Outcome:
-    """Runs all cells that are not finished, each after those it needs.
+    """Runs all jobs that are not finished, each after those it dependencies.
 
-    A failed cell cancels those that need it, which stay as they are; the rest goes on. A later
-    call tries failed cells again. Each of `jobs` slots has a GPU of its own as long as there are
+    A failed job cancels those that need it, which stay as they are; the rest goes on. A later
+    call tries failed jobs again. Each of `parallel` slots has a GPU of its own as long as there are
     enough (`CUDA_VISIBLE_DEVICES`) and its share of the cores (`OMP_NUM_THREADS`, unless the
-    cell's environment sets it).
+    job's environment sets it).
 
     All processes end with this one, `kill -9` included. Ctrl-C and SIGTERM end them before this
-    function raises. Several calls may work on one folder at once: a cell that another process
+    function raises. Several calls may work on one folder at once: a job that another process
     runs is waited for while others run, and runs here if that process ends without a record of
     success. Such calls do not share out GPUs and cores between them.
 
     Args:
-        grid: The cells, as `store.write_grid` wrote them.
-        jobs: Number of cells that run at a time.
-        only: Digests of the cells to run, together with what these need; None means all.
+        grid: The jobs, as `store.write_grid` wrote them.
+        parallel: Number of jobs that run at a time.
+        only: Digests of the jobs to run, together with what these need; None means all.
         progress: Show progress and failures on stderr.
 
     Returns:
-        Which cells are finished, have failed or were cancelled.
+        Which jobs are finished, have failed or were cancelled.
 
     Raises:
-        InputError: `jobs` is below 1, `only` holds a digest of no cell, or a record is damaged.
+        InputError: `parallel` is below 1, `only` holds a digest of no job, or a record is damaged.
         KeyboardInterrupt: Ctrl-C.
         SystemExit: SIGTERM; the status is 143.
     """
-    if jobs < 1:
-        raise InputError(f"jobs is {jobs}; it must be at least 1")
-    needs = {digest: cell.needs for digest, cell in grid.with_needs(only).items()}
-    finished = {digest for digest in needs if store.is_finished(grid.cells[digest].folder)}
-    schedule = Schedule(needs, finished)
-    if len(finished) < len(needs):
-        shown = Progress(len(needs), len(finished), progress)
-        engine = _Engine(grid, schedule, jobs, shown)
+    if parallel < 1:
+        raise InputError(f"parallel is {parallel}; it must be at least 1")
+    dependencies = {
+        digest: job.dependencies for digest, job in grid.with_dependencies(only).items()
+    }
+    finished = {digest for digest in dependencies if store.is_finished(grid.jobs[digest].folder)}
+    schedule = Schedule(dependencies, finished)
+    if len(finished) < len(dependencies):
+        shown = Progress(len(dependencies), len(finished), progress)
+        engine = _Engine(grid, schedule, parallel, shown)
         with contextlib.closing(shown), engine.signals():
             try:
                 engine.run()
@@ -96,8 +98,8 @@ def run_local(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Job:
-    """A worker in a slot, and the record that its cell had before."""
+class _Started:
+    """A worker in a slot, and the record that its job had before."""
 
     process: subprocess.Popen[bytes]
     slot: int
@@ -107,14 +109,14 @@ class _Job:
 class _Engine:
     """Starts workers and waits for them; all but the waiting is done by one thread."""
 
-    def __init__(self, grid: Grid, schedule: Schedule, jobs: int, progress: Progress) -> None:
+    def __init__(self, grid: Grid, schedule: Schedule, parallel: int, progress: Progress) -> None:
         gpus = devices.visible_gpus()
-        self._shares = [devices.share(slot, jobs, gpus) for slot in range(jobs)]
-        self._free = list(range(jobs))
+        self._shares = [devices.share(slot, parallel, gpus) for slot in range(parallel)]
+        self._free = list(range(parallel))
         self._grid = grid
         self._schedule = schedule
         self._progress = progress
-        self._running: dict[str, _Job] = {}
+        self._running: dict[str, _Started] = {}
         self._elsewhere: set[str] = set()
         self._signal: signal.Signals | None = None
         # What ended and how, or None: a signal came.
@@ -142,7 +144,7 @@ class _Engine:
             event = self._events.get()
             if event is not None:
                 self._running.pop(event[0])
-        # A worker that had to be killed is gone before its cell's processes, which hold the lock.
+        # A worker that had to be killed is gone before its job's processes, which hold the lock.
         deadline = time.monotonic() + _PATIENCE
         while any(map(store.is_locked, folders)) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -180,18 +182,18 @@ class _Engine:
             elif store.is_locked(folder):
                 self._elsewhere.add(digest)
             else:
-                self._start(self._grid.cells[digest])
+                self._start(self._grid.jobs[digest])
 
-    def _start(self, cell: Cell) -> None:
-        """Starts a cell's worker in the first free slot."""
-        earlier = store.read_record(cell.folder)
+    def _start(self, job: Job) -> None:
+        """Starts a job's worker in the first free slot."""
+        earlier = store.read_record(job.folder)
         slot = heapq.heappop(self._free)
-        with (cell.folder / _WORKER_LOG).open("wb") as log:
+        with (job.folder / _WORKER_LOG).open("wb") as log:
             environment = {**os.environ, **self._shares[slot]}
-            process = child.start(worker.command(cell.folder), environment, log, grace=_GRACE)
-        self._running[cell.digest] = _Job(process, slot, earlier)
+            process = child.start(worker.command(job.folder), environment, log, grace=_GRACE)
+        self._running[job.digest] = _Started(process, slot, earlier)
         threading.Thread(
-            target=lambda: self._events.put((cell.digest, process.wait())), daemon=True
+            target=lambda: self._events.put((job.digest, process.wait())), daemon=True
         ).start()
 
     def _wait(self) -> None:
@@ -209,7 +211,7 @@ class _Engine:
         record = store.read_record(self._folder(digest))
         if record is not None and record.status == 0:
             self._schedule.finish(digest)
-            name, seconds = self._grid.cells[digest].name, record.ended - record.started
+            name, seconds = self._grid.jobs[digest].name, record.ended - record.started
             self._progress.note(len(self._schedule.finished), f"{name}, {seconds:.0f} s")
         elif record == job.earlier and status == worker.BUSY:
             self._elsewhere.add(digest)
@@ -217,7 +219,7 @@ class _Engine:
             if record is None or record == job.earlier:
                 record = _record_of_a_dead_worker(self._folder(digest), status)
             self._schedule.fail(digest, record.message)
-            name, log = self._grid.cells[digest].name, self._folder(digest) / record.log
+            name, log = self._grid.jobs[digest].name, self._folder(digest) / record.log
             self._progress.say(f"failed: {name}: {record.message} (log: {log})")
 
     def _show(self) -> None:
@@ -231,11 +233,11 @@ class _Engine:
         )
 
     def _folder(self, digest: str) -> Path:
-        return self._grid.cells[digest].folder
+        return self._grid.jobs[digest].folder
 
 
 def _record_of_a_dead_worker(folder: Path, status: int) -> Record:
-    """Writes, unless another process has the cell, the record that its worker could not write."""
+    """Writes, unless another process has the job, the record that its worker could not write."""
     line = worker.telling_line(folder / _WORKER_LOG)
     message = f"its worker ended with status {status}: {line}"
     now = time.time()

@@ -6,10 +6,10 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Counts, rate and time left, on one line; where stderr is no terminal, a line a finished cell.
+    """Counts, rate and time left, on one line; where stderr is no terminal, a line a finished job.
 
     Args:
-        total: Number of cells.
+        total: Number of jobs.
         finished: Number of those that were finished before.
         shown: Whether anything is printed at all.
     """
@@ -20,8 +20,8 @@ class Progress:
         self._bar = tqdm(
             total=total,
             initial=finished,
-            unit="cell",
-            smoothing=0,  # the mean rate: cells that start together end together
+            unit="job",
+            smoothing=0,  # the mean rate: jobs that start together end together
             disable=None if shown else True,
             dynamic_ncols=True,
         )
@@ -32,10 +32,10 @@ class Progress:
         return not self._bar.disable
 
     def update(self, **counts: int) -> None:
-        """Shows how many cells there are of each kind; `finished`, `failed`, `cancelled` are over.
+        """Shows how many jobs there are of each kind; `finished`, `failed`, `cancelled` are over.
 
         Args:
-            counts: Number of cells by kind.
+            counts: Number of jobs by kind.
         """
         if not self.moves:
             return
@@ -54,7 +54,7 @@ class Progress:
         """Prints a line where none moves: in the log of a job, say.
 
         Args:
-            finished: Number of cells that are finished.
+            finished: Number of jobs that are finished.
             what: The one that was finished last.
         """
         if not self.moves:

@@ -13,13 +13,13 @@ from pathlib import Path
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path
 
-from ..plan.job import Cell, Grid
+from ..plan.job import Grid, Job
 
 REGISTRY = "slurm.json"
-"""File of a grid's folder: the id of each cell's job, by the cell's digest."""
+"""File of a grid's folder: the id that each job has on SLURM, by the job's digest."""
 
-_FORMAT = ("%i", "%T", "%j", "%E", "%N", "%r")
-"""Columns of squeue: id, state, name, dependencies that are left, nodes, reason."""
+_FORMAT = "%i|%T|%j|%E|%r"
+"""Columns of squeue: id, state, name, dependencies that are left, reason."""
 
 GONE = "GONE"
 """State of a job that SLURM has forgotten and that left no record: it was killed."""
@@ -31,7 +31,7 @@ _ENDED = frozenset(
         "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "RECONFIG_FAIL", "REVOKED", "TIMEOUT",
     }
 )  # fmt: skip
-"""States in which a job's cell does not run any more, or is being killed."""
+"""States in which a job does not run any more, or is being killed."""
 
 _HOPELESS = "DependencyNeverSatisfied"
 """Reason of a job that waits for a failed one, until SLURM removes it."""
@@ -41,98 +41,74 @@ _TIMEOUT = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class SlurmJob:
     """A job as SLURM tells it.
 
     Attributes:
         id: Its number.
         state: SLURM's word, such as PENDING or RUNNING.
-        name: Its name, which tells cell and grid.
-        reason: Why it waits, SLURM's word.
-        nodes: Where it runs.
-        needs: Ids of jobs that it waits for to succeed.
+        name: Its name, which tells job and grid.
+        dependencies: Ids of jobs that it waits for to succeed.
         follows: Ids of jobs that it waits for to end.
+        reason: Why it waits, SLURM's word.
     """
 
     id: str
     state: str
     name: str = ""
-    reason: str = ""
-    nodes: str = ""
-    needs: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def is_live(self) -> bool:
-        """Whether the job runs or may run yet."""
+        """Whether it runs or may run yet."""
         return self.state not in _ENDED and self.reason != _HOPELESS
 
-
-def require(*programs: str) -> None:
-    """Refuses to go on where SLURM is absent.
-
-    Args:
-        programs: Commands of SLURM.
-
-    Raises:
-        InputError: One of them is not installed.
-    """
-    for program in programs:
-        if shutil.which(program) is None:
-            raise InputError(
-                f"--engine slurm: {program} is not found, so this machine submits nothing to "
-                "SLURM; log in to one that does, or use --engine local"
-            )
+    @property
+    def digest(self) -> str:
+        """The start of the digest of the grid's job that it runs."""
+        return self.name.split("-")[1]
 
 
-def job_name(cell: Cell, folder: Path) -> str:
-    """Returns the name of a cell's job: the same for the same cell of the same grid.
+def job_name(job: Job, folder: Path) -> str:
+    """Returns what a job is called on SLURM: always the same for the same job of the same grid.
 
     Args:
-        cell: The cell.
-        folder: The grid's folder: another grid may have the same cell.
+        job: The job.
+        folder: The grid's folder: another grid may have the same job.
     """
-    return f"clipit-{cell.digest[:12]}-{_mark(folder)}"
+    return f"clipit-{job.digest[:12]}-{_mark(folder)}"
 
 
-def jobs_in(folder: Path) -> list[Job]:
+def jobs_in(folder: Path) -> list[SlurmJob]:
     """Returns the caller's jobs of a grid that SLURM has not forgotten, in their order.
 
     Args:
-        folder: The grid's folder. Jobs of cells that are no longer in the plan count too.
+        folder: The grid's folder. Jobs that are no longer in the plan count too.
 
     Raises:
         InputError: SLURM is absent or does not answer.
     """
-    require("squeue")
-    known = read_registry(folder)
-    pattern = re.compile(rf"clipit-[0-9a-f]{{12}}-{_mark(folder)}")
-    columns = "|".join(_FORMAT)
-    lines = _answer(
-        ["squeue", "--noheader", "--all", "--states=all", f"--user={os.getuid()}", "-o", columns]
-    ).splitlines()
-    jobs = [_job(line) for line in lines if "|clipit-" in line]
+    user = f"--user={os.getuid()}"
+    lines = answer(["squeue", "--noheader", "--all", "--states=all", user, "-o", _FORMAT])
+    found = [_job(line) for line in lines.splitlines() if "|clipit-" in line]
     # By its number too: the folder may have been reached by another path.
-    names = {number: f"clipit-{digest[:12]}-" for digest, number in known.items()}
-    own = [
-        job
-        for job in jobs
-        if pattern.fullmatch(job.name) or job.name.startswith(names.get(job.id, "\0"))
-    ]
+    names = {number: f"clipit-{digest[:12]}-" for digest, number in read_registry(folder).items()}
+    end = f"-{_mark(folder)}"
+    own = [j for j in found if j.name.endswith(end) or j.name.startswith(names.get(j.id, "\0"))]
     return sorted(own, key=lambda job: int(job.id))
 
 
-def by_cell(grid: Grid, jobs: Iterable[Job]) -> dict[str, Job]:
-    """Returns the job of each cell that has one, by digest: the last one, live ones first.
+def by_job(grid: Grid, slurm_jobs: Iterable[SlurmJob]) -> dict[str, SlurmJob]:
+    """Returns the SLURM job of each job that has one, by digest: the last one, live ones first.
 
     Args:
-        grid: The cells.
-        jobs: Jobs in their order.
+        grid: The jobs.
+        slurm_jobs: SLURM jobs in their order.
     """
-    last: dict[str, Job] = {}
-    for job in sorted(jobs, key=lambda job: job.is_live):
-        last[job.name.split("-")[1]] = job
-    return {digest: last[digest[:12]] for digest in grid.cells if digest[:12] in last}
+    last = {one.digest: one for one in sorted(slurm_jobs, key=lambda one: one.is_live)}
+    return {digest: last[digest[:12]] for digest in grid.jobs if digest[:12] in last}
 
 
 def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
@@ -147,7 +123,7 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
         return {}
     command = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=JobIDRaw,State"]
     try:
-        text = _answer([*command, f"--jobs={','.join(numbers)}"])
+        text = answer([*command, f"--jobs={','.join(numbers)}"])
     except InputError:  # many clusters keep no accounts
         return {}
     rows = [line.split("|") for line in text.splitlines() if line.count("|") == 1]
@@ -156,26 +132,21 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
     return {number: state for number, state in states.items() if state in _ENDED}
 
 
-def cancel(jobs: Sequence[Job]) -> None:
+def cancel(slurm_jobs: Sequence[SlurmJob]) -> None:
     """Cancels jobs.
 
     Args:
-        jobs: Jobs; those that have ended meanwhile are no error.
+        slurm_jobs: SLURM jobs; those that have ended meanwhile are no error.
 
     Raises:
         InputError: SLURM is absent or does not answer.
     """
-    if jobs:
-        require("scancel")
-        _answer(["scancel", "--quiet", *(job.id for job in jobs)])
+    if slurm_jobs:
+        answer(["scancel", "--quiet", *(one.id for one in slurm_jobs)])
 
 
 def read_registry(folder: Path) -> dict[str, str]:
-    """Returns the job ids of a grid's cells by digest; none where the file is lost or damaged.
-
-    Args:
-        folder: The grid's folder.
-    """
+    """Returns ids on SLURM by the digests of a grid's jobs; none where the file is damaged."""
     try:
         content = json.loads((folder / REGISTRY).read_text())
     except (OSError, ValueError):  # jobs are found by their names then
@@ -184,30 +155,53 @@ def read_registry(folder: Path) -> dict[str, str]:
 
 
 def write_registry(folder: Path, numbers: Mapping[str, str]) -> None:
-    """Writes the job ids of a grid's cells.
-
-    Args:
-        folder: The grid's folder.
-        numbers: Job ids by digest.
-    """
+    """Writes ids on SLURM by the digests of a grid's jobs."""
     with atomic_path(folder / REGISTRY) as temporary:
         temporary.write_text(json.dumps(numbers, indent=1))
 
 
-def _job(line: str) -> Job:
-    number, state, name, dependencies, nodes, reason = line.split("|", len(_FORMAT) - 1)
-    return Job(
-        number,
-        state,
-        name,
-        reason,
-        nodes,
-        needs=_waits(dependencies, "afterok"),
-        follows=_waits(dependencies, "afterany"),
-    )
+def require(*programs: str) -> None:
+    """Refuses to go on where a command of SLURM is not installed.
+
+    Raises:
+        InputError: One is not.
+    """
+    for program in programs:
+        if shutil.which(program) is None:
+            raise InputError(
+                f"--engine slurm: {program} is not found, so this machine submits nothing to "
+                "SLURM; log in to one that does, or use --engine local"
+            )
 
 
-def _waits(dependencies: str, kind: str) -> tuple[str, ...]:
+def answer(command: Sequence[str], given: str = "") -> str:
+    """Returns what a command of SLURM prints.
+
+    Args:
+        command: The command.
+        given: Its standard input.
+
+    Raises:
+        InputError: The command is absent, does not answer, or refuses what it is asked for.
+    """
+    require(command[0])
+    try:
+        return subprocess.run(
+            command, input=given, capture_output=True, text=True, check=True, timeout=_TIMEOUT
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.split()) or f"exit status {error.returncode}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = str(error)
+    raise InputError(f"--engine slurm: {command[0]} does not work: {reason}")
+
+
+def _job(line: str) -> SlurmJob:
+    number, state, name, waits, reason = line.split("|", _FORMAT.count("|"))
+    return SlurmJob(number, state, name, _ids(waits, "afterok"), _ids(waits, "afterany"), reason)
+
+
+def _ids(dependencies: str, kind: str) -> tuple[str, ...]:
     """Returns the ids in `afterok:12(unfulfilled),afterany:13(unfulfilled):14(unfulfilled)`."""
     parts = [part.partition(":") for part in dependencies.split(",")]
     return tuple(n for word, _, rest in parts if word == kind for n in re.findall(r"\d+", rest))
@@ -216,16 +210,3 @@ def _waits(dependencies: str, kind: str) -> tuple[str, ...]:
 def _mark(folder: Path) -> str:
     """Returns letters that tell a grid's folder from others."""
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]
-
-
-def _answer(command: Sequence[str]) -> str:
-    """Returns what a command of SLURM prints."""
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=_TIMEOUT
-        ).stdout
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.strip() or f"exit status {error.returncode}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = str(error)
-    raise InputError(f"--engine slurm: {command[0]} does not work: {reason}")

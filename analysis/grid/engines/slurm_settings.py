@@ -1,37 +1,17 @@
-"""What jobs on SLURM ask for: the settings of a plan's `slurm` section."""
+"""What jobs ask SLURM for: the settings of a plan's `slurm` section, as options of sbatch."""
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from clipit_eva.errors import InputError
 
 from ..plan.fields import check_keys, integer, mapping
 
-
-@dataclasses.dataclass(frozen=True)
-class Resources:
-    """What one job asks for; None leaves it to the cluster.
-
-    Attributes:
-        partition: The partition, or several, split by commas.
-        account: The account that pays.
-        time: Limit in minutes.
-        memory: Memory of the node with its unit, such as `32G`.
-        gpus: Number of GPUs.
-        cpus: Number of CPUs.
-        parameters: Any further options of sbatch by their long names, such as `qos: high`; True
-            stands for an option without a value.
-    """
-
-    partition: str | None = None
-    account: str | None = None
-    time: int | None = None
-    memory: str | None = None
-    gpus: int | None = None
-    cpus: int | None = None
-    parameters: Mapping[str, str | int | float | bool] = dataclasses.field(default_factory=dict)
+Options = Mapping[str, str | int | float | bool]
+"""Options of sbatch by their long names; True stands for one without a value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,112 +19,68 @@ class SlurmSettings:
     """Settings of the SLURM engine.
 
     Attributes:
-        resources: What jobs ask for.
-        kinds: What the jobs of some kinds of cells ask for instead.
-        max_running: Largest number of jobs of the grid that run at once; None for no limit.
+        options: What jobs ask for; the rest is left to the cluster.
+        kinds: All that jobs of some kinds ask for instead.
+        max_running: Largest number of the grid's jobs that run at once; None for no limit.
     """
 
-    resources: Resources = dataclasses.field(default_factory=Resources)
-    kinds: Mapping[str, Resources] = dataclasses.field(default_factory=dict)
+    options: Options = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, Options] = dataclasses.field(default_factory=dict)
     max_running: int | None = None
 
-    def of(self, kind: str) -> Resources:
-        """Returns what the job of a cell of some kind asks for."""
-        return self.kinds.get(kind, self.resources)
+    def of(self, kind: str) -> Options:
+        """Returns what a job of some kind asks for."""
+        return self.kinds.get(kind, self.options)
 
 
 def read_settings(content: Mapping[str, Any]) -> SlurmSettings:
     """Reads the settings of the SLURM engine.
 
     Args:
-        content: A plan's `slurm` section, values of flags put in: the fields of `Resources`,
-            `max_running`, and `kinds`, a mapping from kinds of cells (`pairing`) to the fields in
-            which their jobs differ. `time` is text as SLURM takes it (`30` minutes, `MM:SS`,
-            `HH:MM:SS`, `D-HH`, `D-HH:MM:SS`).
+        content: A plan's `slurm` section, values of flags put in: `partition`, `account`, `time`
+            (as sbatch takes it: `30` minutes, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM:SS`),
+            `memory` (`32G`), `gpus` and `cpus` of a job; `parameters`, any further long options
+            of sbatch; `max_running`; and `kinds`, a mapping from kinds of jobs (`pairing`) to
+            what differs for them.
 
     Raises:
         InputError: A key is unknown or a value is none that SLURM takes.
     """
-    at = "slurm"
-    check_keys(content, (*_FIELDS, "max_running", "kinds"), f"{at}.")
+    check_keys(content, (*_FIELDS, "parameters", "max_running", "kinds"), "slurm.")
     own = dict(content)
-    kinds = mapping(own.pop("kinds", None), f"{at}.kinds")
+    kinds = mapping(own.pop("kinds", None), "slurm.kinds")
     running = own.pop("max_running", None)
-    resources = _resources(own, at, Resources())
-    return SlurmSettings(
-        resources,
-        {
-            kind: _resources(mapping(value, f"{at}.kinds.{kind}"), f"{at}.kinds.{kind}", resources)
-            for kind, value in kinds.items()
-        },
-        None if running is None else integer(running, f"{at}.max_running", least=1),
-    )
+    options = _options(own, "slurm")
+    differing = {
+        kind: {**options, **_options(mapping(value, f"slurm.kinds.{kind}"), f"slurm.kinds.{kind}")}
+        for kind, value in kinds.items()
+    }
+    if running is not None:
+        integer(running, "slurm.max_running", least=1)
+    return SlurmSettings(options, differing, running)
 
 
-def check_kinds(settings: SlurmSettings, kinds: Collection[str]) -> None:
-    """Refuses settings for a kind of cell that a grid does not have.
-
-    Args:
-        settings: The settings.
-        kinds: The kinds of the grid's cells.
-
-    Raises:
-        InputError: There are settings for another kind; most likely its name is misspelt.
-    """
-    check_keys(settings.kinds, list(dict.fromkeys(kinds)), "slurm.kinds.")
-
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(Resources))
-
-_FIELD_OF = {
-    "partition": "partition", "account": "account", "time": "time", "mem": "memory",
-    "gpus": "gpus", "gpus-per-node": "gpus", "cpus-per-task": "cpus",
-}  # fmt: skip
-"""Options of sbatch that have a field of their own."""
-
-_OF_THE_GRID = {
-    "job-name": "jobs are found by their names",
-    "dependency": "it follows from the cells",
-    "kill-on-invalid-dep": "a job that cannot start must not stay",
-    "output": "logs lie in the cells' folders",
-    "error": "logs lie in the cells' folders",
-    "array": "each cell is a job of its own; max_running limits them",
-    "export": "jobs inherit the environment, and none of it is written to a file",
-    "chdir": "jobs start where they are submitted",
-    "wrap": "the job runs its cell",
-    "ntasks": "a cell is one process; use cpus and gpus",
-    "test-only": "nothing would run",
-    "wait": "the call would not return",
-}
-"""Options of sbatch that the grid sets or relies on, and why."""
-
-
-def _resources(content: Mapping[str, Any], at: str, default: Resources) -> Resources:
-    """Returns what a section asks for; what it leaves out is as the default says."""
-    check_keys(content, _FIELDS, f"{at}.")
-    found: dict[str, Any] = {}
-    for name in ("partition", "account"):
-        if content.get(name) is not None:
-            found[name] = _word(content[name], f"{at}.{name}")
-    for name, least in (("gpus", 0), ("cpus", 1)):
-        if content.get(name) is not None:
-            found[name] = integer(content[name], f"{at}.{name}", least)
-    if content.get("time") is not None:
-        found["time"] = _minutes(content["time"], f"{at}.time")
-    if content.get("memory") is not None:
-        found["memory"] = _memory(content["memory"], f"{at}.memory")
-    parameters = _parameters(content.get("parameters"), f"{at}.parameters")
-    return dataclasses.replace(default, **found, parameters={**default.parameters, **parameters})
+def _options(content: Mapping[str, Any], at: str) -> dict[str, str | int | float | bool]:
+    """Returns the options that a section sets."""
+    check_keys(content, (*_FIELDS, "parameters"), f"{at}.")
+    found = {
+        option: read(content[name], f"{at}.{name}")
+        for name, (option, read) in _FIELDS.items()
+        if content.get(name) is not None
+    }
+    return found | _parameters(content.get("parameters"), f"{at}.parameters")
 
 
 def _parameters(value: Any, at: str) -> dict[str, str | int | float | bool]:
+    """Returns further options, none of which the grid or a field sets."""
+    fields = {option: name for name, (option, _) in _FIELDS.items()} | {"gpus": "gpus"}
     found = {}
     for name, option in mapping(value, at).items():
         key = name.replace("_", "-")
         if not re.fullmatch(r"[a-z][a-z0-9-]+", key):
             raise InputError(f"{at}.{name} is no long option of sbatch")
-        if key in _FIELD_OF:
-            raise InputError(f"{at}.{name}: give it as {_FIELD_OF[key]} of the slurm section")
+        if key in fields:
+            raise InputError(f"{at}.{name}: give it as {fields[key]} of the slurm section")
         if key in _OF_THE_GRID:
             raise InputError(f"{at}.{name} is set by the grid ({_OF_THE_GRID[key]}); leave it out")
         if not isinstance(option, str | int | float) or option is False:
@@ -155,32 +91,48 @@ def _parameters(value: Any, at: str) -> dict[str, str | int | float | bool]:
     return found
 
 
-def _minutes(value: Any, at: str) -> int:
-    """Returns a limit of time in whole minutes, rounded up as SLURM does."""
+def _time(value: Any, at: str) -> str:
     if not isinstance(value, str):  # YAML reads 4:00:00 as the number 14400
         raise InputError(f'{at} is {value!r}; write it in quotes, such as "4:00:00"')
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d\d))?(?::(\d\d))?", value)
-    if match is None:
+    if not re.fullmatch(r"(\d+-)?\d+(:\d\d){0,2}", value):
         raise InputError(f'{at} is {value!r}; write it as "HH:MM:SS" or "D-HH:MM:SS"')
-    days, *parts = match.groups()
-    numbers = [int(part) for part in parts if part is not None]
-    if days is not None or len(numbers) == 3:
-        hours, minutes, seconds = (*numbers, 0, 0)[:3]
-    else:
-        hours, minutes, seconds = 0, *(*numbers, 0)[:2]
-    total = -(-((int(days or 0) * 24 + hours) * 3600 + minutes * 60 + seconds) // 60)
-    if total == 0:
+    if not re.search("[1-9]", value):
         raise InputError(f"{at} is {value!r}; it must be above zero")
-    return total
-
-
-def _memory(value: Any, at: str) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d*[KMGT]", value):
-        raise InputError(f"{at} is {value!r}; write a number and its unit, such as 32G")
     return value
 
 
-def _word(value: Any, at: str) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[\w.,@:+-]+", value):
-        raise InputError(f"{at} is {value!r}; it must be a name")
+def _text(value: Any, at: str, form: str, hint: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(form, value):
+        raise InputError(f"{at} is {value!r}; {hint}")
     return value
+
+
+_name = partial(_text, form=r"[\w.,@:+-]+", hint="it must be a name")
+_memory = partial(_text, form=r"[1-9]\d*[KMGT]", hint="write a number and its unit, such as 32G")
+
+_FIELDS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "partition": ("partition", _name),
+    "account": ("account", _name),
+    "time": ("time", _time),
+    "memory": ("mem", _memory),
+    "gpus": ("gpus-per-node", partial(integer, least=0)),
+    "cpus": ("cpus-per-task", partial(integer, least=1)),
+}
+"""For each key of the section, the option of sbatch, and what checks a value."""
+
+_OF_THE_GRID = {
+    "job-name": "jobs are found by their names",
+    "dependency": "it follows from the plan",
+    "kill-on-invalid-dep": "a job that cannot start must not stay",
+    "output": "logs lie in the jobs' folders",
+    "error": "logs lie in the jobs' folders",
+    "array": "each job is submitted on its own; max_running limits them",
+    "export": "jobs inherit the environment, and none of it is written to a file",
+    "chdir": "jobs start where they are submitted",
+    "parsable": "the grid reads what sbatch prints",
+    "wrap": "the grid gives jobs their command",
+    "ntasks": "a job is one process; use cpus and gpus",
+    "test-only": "nothing would run",
+    "wait": "the call would not return",
+}
+"""Options of sbatch that the grid sets or relies on, and why."""

@@ -1,6 +1,6 @@
-"""Runs one cell to its end; every engine does it by this.
+"""Runs one job to its end; every engine does it by this.
 
-Run: python -m clipit_eva.analysis.grid.engines.worker CELL_FOLDER
+Run: python -m clipit_eva.analysis.grid.engines.worker JOB_FOLDER
 """
 
 import argparse
@@ -23,7 +23,7 @@ from clipit_eva.tasks import configs
 
 from .. import store
 from ..plan import identity, variables
-from ..plan.job import Cell
+from ..plan.job import Job
 from ..store import Record
 
 _KEPT = 400
@@ -31,55 +31,55 @@ _KEPT = 400
 
 
 BUSY = 75
-"""Exit status of a worker whose cell another process runs (EX_TEMPFAIL of sysexits.h)."""
+"""Exit status of a worker whose job another process runs (EX_TEMPFAIL of sysexits.h)."""
 
 _TERMINATED = 128 + signal.SIGTERM
 """Exit status of a worker that SIGTERM ended."""
 
 
 def command(folder: Path) -> list[str]:
-    """Returns the command that runs the cell of a folder."""
+    """Returns the command that runs the job of a folder."""
     return [sys.executable, "-m", "clipit_eva.analysis.grid.engines.worker", str(folder)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cell of a folder; returns its exit status, 2 for a user's mistake, or BUSY."""
+    """Runs the job of a folder; returns its exit status, 2 for a user's mistake, or BUSY."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     try:
-        return run_cell(parser.parse_args(arguments).folder.absolute())
+        return run_job(parser.parse_args(arguments).folder.absolute())
     except InputError as error:
         print(f"clipit-eva: error: {error}", file=sys.stderr)
         return BUSY if isinstance(error, store.LockedError) else 2
 
 
-def run_cell(folder: Path) -> int:
-    """Runs a cell, several times if it fails and its plan says so; does nothing if it is finished.
+def run_job(folder: Path) -> int:
+    """Runs a job, several times if it fails and its plan says so; does nothing if it is finished.
 
-    Whatever an interrupted attempt left is removed first. The cell's processes end with this one.
+    Whatever an interrupted attempt left is removed first. The job's processes end with this one.
     SIGTERM ends them, too, but what they had finished by then is still recorded.
 
     Args:
-        folder: The cell's folder.
+        folder: The job's folder.
 
     Returns:
         The exit status of the last attempt.
 
     Raises:
-        LockedError: Another process runs the cell.
-        InputError: The folder is no cell's, or a cell that it needs is not finished.
+        LockedError: Another process runs the job.
+        InputError: The folder is no job's, or a job that it needs is not finished.
     """
     with store.locked(folder) as lock:
         if store.is_finished(folder):
             return 0
-        cell, retries = store.read_cell(folder)
+        job, retries = store.read_job(folder)
         others = {path.name.rpartition("-")[2]: path for path in folder.parent.iterdir()}
-        for digest in cell.needs:
+        for digest in job.dependencies:
             if digest[:12] not in others or not store.is_finished(others[digest[:12]]):
-                raise InputError(f"{cell.name} needs cell {digest[:12]}, which is not finished")
+                raise InputError(f"{job.name} needs job {digest[:12]}, which is not finished")
         with _Termination() as termination:
             for attempt in range(1, retries + 2):
-                record = _attempt(cell, attempt, lock, termination)
+                record = _attempt(job, attempt, lock, termination)
                 store.write_record(folder, record)
                 if record.status == 0 or termination.came:
                     break
@@ -87,7 +87,7 @@ def run_cell(folder: Path) -> int:
 
 
 class _Termination:
-    """Makes SIGTERM end a cell's process, and this one unless it has a success to record."""
+    """Makes SIGTERM end a job's process, and this one unless it has a success to record."""
 
     def __init__(self) -> None:
         self.came = False
@@ -127,38 +127,38 @@ class _Termination:
             self._process.stdin.close()
 
 
-def _attempt(cell: Cell, attempt: int, lock: IO[bytes], termination: _Termination) -> Record:
-    """Runs a cell's process once, in an empty folder."""
-    shutil.rmtree(cell.work, ignore_errors=True)
-    cell.work.mkdir(parents=True)
-    _write_config(cell)
-    facts = _facts(cell)  # before the work: once that is done, its record is not to be waited for
-    log = cell.folder / f"log_{attempt}.txt"
+def _attempt(job: Job, attempt: int, lock: IO[bytes], termination: _Termination) -> Record:
+    """Runs a job's process once, in an empty folder."""
+    shutil.rmtree(job.work, ignore_errors=True)
+    job.work.mkdir(parents=True)
+    _write_config(job)
+    facts = _facts(job)  # before the work: once that is done, its record is not to be waited for
+    log = job.folder / f"log_{attempt}.txt"
     started = time.time()
     with log.open("wb") as file:
         process = child.start(
-            cell.command,
-            {**configs.clean_environment(), **cell.environment},
+            job.command,
+            {**configs.clean_environment(), **job.environment},
             file,
             pass_fds=[lock.fileno()],
         )
         status = termination.wait(process)
-    missing = [pattern for pattern in cell.products if not any(_files(cell, pattern))]
+    missing = [pattern for pattern in job.products if not any(_files(job, pattern))]
     message = "" if status == 0 else telling_line(log)
     if status == 0 and missing:
         status, message = 1, f"the process ended well but left no {missing[0]}"
     facts["peak_memory"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    facts["outputs"] = {} if status else _digests(cell)
+    facts["outputs"] = {} if status else _digests(job)
     return Record(status, attempt, started, time.time(), log.name, message, facts)
 
 
-def _write_config(cell: Cell) -> None:
+def _write_config(job: Job) -> None:
     """Writes the config as run: `eva` takes it without any variable set."""
-    if "--config" not in cell.command:
+    if "--config" not in job.command:
         return
-    shipped = Path(cell.command[cell.command.index("--config") + 1])
-    with atomic_path(cell.folder / "config.yaml") as temporary:
-        temporary.write_text(configs.with_values(shipped, cell.environment))
+    shipped = Path(job.command[job.command.index("--config") + 1])
+    with atomic_path(job.folder / "config.yaml") as temporary:
+        temporary.write_text(configs.with_values(shipped, job.environment))
 
 
 def telling_line(log: Path) -> str:
@@ -169,13 +169,13 @@ def telling_line(log: Path) -> str:
     return (ours or lines or ["the log is empty"])[-1][:_KEPT]
 
 
-def _facts(cell: Cell) -> dict[str, Any]:
+def _facts(job: Job) -> dict[str, Any]:
     """Returns the provenance of an attempt that is about to start."""
-    files = {name: cell.environment[name] for name in variables.FILES & cell.environment.keys()}
+    files = {name: job.environment[name] for name in variables.FILES & job.environment.keys()}
     return {
-        "command": list(cell.command),
-        "environment": dict(cell.environment),
-        "seed": cell.seed,
+        "command": list(job.command),
+        "environment": dict(job.environment),
+        "seed": job.seed,
         "result_versions": RESULT_VERSIONS,
         "versions": provenance.versions(),
         "git_revision": provenance.git_revision(),
@@ -184,22 +184,22 @@ def _facts(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _digests(cell: Cell) -> dict[str, str]:
-    """Returns the SHA-256 of each file that a finished cell has to have, by its place in `work`."""
-    paths = {path for pattern in cell.products for path in _files(cell, pattern) if path.is_file()}
+def _digests(job: Job) -> dict[str, str]:
+    """Returns the SHA-256 of each file that a finished job has to have, by its place in `work`."""
+    paths = {path for pattern in job.products for path in _files(job, pattern) if path.is_file()}
     return {
-        path.relative_to(cell.work).as_posix(): sha256_file(path)
+        path.relative_to(job.work).as_posix(): sha256_file(path)
         for path in sorted(paths)
-        if path.is_relative_to(cell.work)
+        if path.is_relative_to(job.work)
     }
 
 
-def _files(cell: Cell, pattern: str) -> list[Path]:
+def _files(job: Job, pattern: str) -> list[Path]:
     """Returns the products of a pattern."""
     path = Path(pattern)
     if path.is_absolute():
         return [path] if path.exists() else []
-    return list(cell.work.glob(pattern))
+    return list(job.work.glob(pattern))
 
 
 if __name__ == "__main__":

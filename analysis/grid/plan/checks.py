@@ -9,7 +9,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.tasks import configs
 
 from . import variables
-from .factors import Arm
+from .factors import Variation
 from .job import Grid
 from .plan_file import METHODS, Plan, Selection
 
@@ -21,7 +21,7 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
     """Refuses selections that select nothing: most likely a name is misspelt."""
     for number, selection in enumerate(plan.exclude):
         if selection not in used:
-            raise InputError(f"exclude[{number}] matches no cell; check its names")
+            raise InputError(f"exclude[{number}] matches no job; check its names")
     for number, (_, _, where) in enumerate(plan.include):
         for kind, names, known in (
             ("task", where.tasks, plan.tasks),
@@ -32,7 +32,7 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
                     raise InputError(f"include[{number}].{kind}: there is no {kind} {name!r}")
 
 
-def check_variables(plan: Plan, arms: Sequence[Arm]) -> None:
+def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
     """Refuses variables that no config in question reads, and those that the grid sets."""
 
     def read_by(*kinds: str) -> set[str]:
@@ -48,10 +48,10 @@ def check_variables(plan: Plan, arms: Sequence[Arm]) -> None:
     ]
     for at, environment in sections:
         _check(environment, everywhere, at, "variable")
-    for arm in arms:
-        with_text = () if arm.method == "unimodal" else ("pairing",)
-        known = read_by(arm.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
-        _check(arm.environment, known, f"arm {arm.name}", "factor")
+    for variation in variations:
+        with_text = () if variation.method == "unimodal" else ("pairing",)
+        known = read_by(variation.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
+        _check(variation.environment, known, f"arm {variation.name}", "factor")
 
 
 def check_search(plan: Plan) -> None:
@@ -61,7 +61,7 @@ def check_search(plan: Plan) -> None:
         plan: A plan, with or without a search.
 
     Raises:
-        InputError: There are several tasks or backbones, or cells that are left out, CLIP-IT is
+        InputError: There are several tasks or backbones, or jobs that are left out, CLIP-IT is
             not among the methods, or a variable of the space is unknown.
     """
     if plan.search is None:
@@ -86,8 +86,7 @@ def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind
     for name in environment:
         if name in variables.OF_THE_GRID:
             raise InputError(
-                f"{at}: {name} is set by the grid, or two cells would write one folder; "
-                "leave it out"
+                f"{at}: {name} is set by the grid, or two jobs would write one folder; leave it out"
             )
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -101,14 +100,14 @@ def check_inputs(grid: Grid) -> None:
     Raises:
         InputError: A file or folder is missing; the message names the variable.
     """
-    for cell in grid.cells.values():
-        of_eva = cell.command[1:2] in (("fit",), ("predict",))
-        names = (["DATA_ROOT"] if of_eva else []) + (["REPORTS"] if cell.kind == "pairing" else [])
+    for job in grid.jobs.values():
+        of_eva = job.command[1:2] in (("fit",), ("predict",))
+        names = (["DATA_ROOT"] if of_eva else []) + (["REPORTS"] if job.kind == "pairing" else [])
         for name in names:
-            value = cell.environment.get(name)
+            value = job.environment.get(name)
             if value is None:
-                raise InputError(f"cell {cell.name}: {name} is not set; set it in `environment`")
+                raise InputError(f"job {job.name}: {name} is not set; set it in `environment`")
             drawn = Path(value).is_relative_to(grid.folder)
-            downloads = name == "DATA_ROOT" and cell.environment.get("DOWNLOAD_DATA") == "true"
+            downloads = name == "DATA_ROOT" and job.environment.get("DOWNLOAD_DATA") == "true"
             if not (drawn or downloads or value.startswith("prompts:") or Path(value).exists()):
-                raise InputError(f"cell {cell.name}: {name}={value} does not exist; check the path")
+                raise InputError(f"job {job.name}: {name}={value} does not exist; check the path")

@@ -1,4 +1,4 @@
-"""From a plan to its cells: what shares work, what needs what, what each is called."""
+"""From a plan to its jobs: what shares work, what depends on what, what each is called."""
 
 import itertools
 import sys
@@ -13,12 +13,12 @@ from clipit_eva.tasks import configs
 
 from . import identity, variables
 from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
-from .factors import Arm, arms_of
-from .job import Cell, Grid
+from .factors import Variation, variations_of
+from .job import Grid, Job
 from .plan_file import METHODS, Plan, Selection
 
-CELLS, EMBEDDINGS, REPORT = "cells", "embeddings", "report"
-"""Folders of a grid: its cells, the embeddings that all share, and the final report."""
+JOBS, EMBEDDINGS, REPORT = "jobs", "embeddings", "report"
+"""Folders of a grid: its jobs, the embeddings that all share, and the final report."""
 
 _PAIRS = "pairs.parquet"
 _OF_RUNS = ("**/results.json", "**/predictions.parquet")
@@ -34,9 +34,9 @@ _OF_THE_DEMO = {
 
 
 def expand(plan: Plan, output: Path) -> Grid:
-    """Returns a plan's cells.
+    """Returns a plan's jobs.
 
-    Cells that differ only in what others need share those: one pairing, one unimodal run a
+    Jobs that differ only in what others need share those: one pairing, one unimodal run a
     backbone and seed, whose vision head CLIP-IT starts from; a run without text needs no pairing.
 
     Args:
@@ -48,60 +48,66 @@ def expand(plan: Plan, output: Path) -> Grid:
             repeat, or a selection selects nothing.
     """
     output = output.absolute()
-    arms = list(arms_of(plan))
-    check_variables(plan, arms)
+    variations = list(variations_of(plan))
+    check_variables(plan, variations)
     check_search(plan)
     builder = _Builder(plan, output)
     used: set[Selection] = set()
-    for task, backbone, arm in itertools.product(plan.tasks, plan.backbones, arms):
-        if not _selects(arm.where, task, backbone):
+    for task, backbone, variation in itertools.product(plan.tasks, plan.backbones, variations):
+        if not _selects(variation.where, task, backbone):
             continue
-        for seed in arm.where.seeds or plan.seeds:
-            chosen = [s for s in plan.exclude if _selects(s, task, backbone, arm.name, seed)]
+        for seed in variation.where.seeds or plan.seeds:
+            chosen = [s for s in plan.exclude if _selects(s, task, backbone, variation.name, seed)]
             used.update(chosen)
             if not chosen:
-                builder.training(task, backbone, arm, seed)
+                builder.training(task, backbone, variation, seed)
     check_selections(plan, used)
     if not builder.trained:
-        raise InputError("exclude leaves no cell")
+        raise InputError("exclude leaves no job")
     if plan.search is None:
         builder.report()
-    return Grid.of(output, builder.cells.values())
+    return Grid.of(output, builder.jobs.values())
 
 
 class _Builder:
-    """Makes cells, each piece of work once."""
+    """Makes jobs, each piece of work once."""
 
     def __init__(self, plan: Plan, output: Path) -> None:
-        self.cells: dict[str, Cell] = {}
-        self.trained: dict[str, Cell] = {}
+        self.jobs: dict[str, Job] = {}
+        self.trained: dict[str, Job] = {}
         self._plan = plan
         self._output = output
 
-    def training(self, task: str, backbone: str, arm: Arm, seed: int) -> Cell:
+    def training(self, task: str, backbone: str, variation: Variation, seed: int) -> Job:
         """Adds a training run and all that it needs; returns the run."""
-        environment = self._environment(task, backbone, arm.method, arm.environment)
-        name = f"{arm.method}/{task}/{backbone}"
-        name += f"/seed_{seed}" if arm.name == arm.method else f"/{arm.name}/seed_{seed}"
-        needs: dict[str, Cell] = {}
+        environment = self._environment(task, backbone, variation.method, variation.environment)
+        name = f"{variation.method}/{task}/{backbone}"
+        name += (
+            f"/seed_{seed}"
+            if variation.name == variation.method
+            else f"/{variation.name}/seed_{seed}"
+        )
+        dependencies: dict[str, Job] = {}
         share = float(environment.pop(REPLACED_SHARE, 0))
         if task in self._plan.cohorts:
             self._cohort(task, environment)
-        config = _config_of(arm.method, environment)
+        config = _config_of(variation.method, environment)
         if config in _FROM_EMBEDDINGS:
-            needs["EMBEDDINGS_ROOT"] = self._embeddings(task, backbone, environment)
-        if self._reads_text(arm.method, environment):
-            pairing = self._pairing(task, environment, share, arm.name)
+            dependencies["EMBEDDINGS_ROOT"] = self._embeddings(task, backbone, environment)
+        if self._reads_text(variation.method, environment):
+            pairing = self._pairing(task, environment, share, variation.name)
             environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
-            needs["PAIRING_TABLE"] = pairing
-        if arm.method == "clip_it":
-            # One unimodal run a seed, whatever the arm.
-            head = self.training(task, backbone, Arm("unimodal", "unimodal", {}), seed)
+            dependencies["PAIRING_TABLE"] = pairing
+        if variation.method == "clip_it":
+            # One unimodal run a seed, whatever the variation.
+            head = self.training(task, backbone, Variation("unimodal", "unimodal", {}), seed)
             environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
-            needs["VISION_HEAD_CHECKPOINT"] = head
-        cell = self._eva("fit", config, task, environment, needs, name, seed, kind=arm.method)
-        self.trained[cell.digest] = cell
-        return cell
+            dependencies["VISION_HEAD_CHECKPOINT"] = head
+        job = self._eva(
+            "fit", config, task, environment, dependencies, name, seed, kind=variation.method
+        )
+        self.trained[job.digest] = job
+        return job
 
     def report(self) -> None:
         """Adds the report on all training runs."""
@@ -110,15 +116,13 @@ class _Builder:
         command += ["--output", str(self._output / REPORT), *options]
         digest = identity.digest(
             kind=REPORT,
-            needs=sorted(self.trained),
+            dependencies=sorted(self.trained),
             options=options,
             versions=identity.result_versions(REPORT),
         )
         product = self._output / REPORT / "report.html"
         self._add(
-            self._cell(
-                digest, REPORT, REPORT, command, {}, list(self.trained), [str(product)], None
-            )
+            self._job(digest, REPORT, REPORT, command, {}, list(self.trained), [str(product)], None)
         )
 
     def _environment(
@@ -144,43 +148,45 @@ class _Builder:
             return False
         return method == "text_only" or float(environment.get("DISTILL_WEIGHT", 1)) != 0
 
-    def _cohort(self, task: str, environment: dict[str, str]) -> Cell:
+    def _cohort(self, task: str, environment: dict[str, str]) -> Job:
         """Adds the drawing of the synthetic cohort, and names its files."""
         seed = self._plan.cohorts[task]
         versions = identity.result_versions("cohort")
         digest = identity.digest(kind="cohort", seed=seed, versions=versions)
-        cell = self._cell(
+        job = self._job(
             digest, "cohort", f"cohort/{task}", [], {}, [], ["bach", "reports.parquet"], seed
         )
-        command = [sys.executable, "-m", "clipit_eva.demo.cohort", str(cell.work), str(seed)]
-        environment["DATA_ROOT"] = str(cell.work / "bach")
+        command = [sys.executable, "-m", "clipit_eva.demo.cohort", str(job.work), str(seed)]
+        environment["DATA_ROOT"] = str(job.work / "bach")
         if "REPORTS" not in environment:
-            environment["REPORTS"] = str(cell.work / "reports.parquet")
-        return self._add(replace(cell, command=tuple(command)))
+            environment["REPORTS"] = str(job.work / "reports.parquet")
+        return self._add(replace(job, command=tuple(command)))
 
-    def _of_images(self, task: str, environment: Mapping[str, str]) -> dict[str, Cell]:
-        """Returns what a cell needs that reads a task's images first."""
+    def _of_images(self, task: str, environment: Mapping[str, str]) -> dict[str, Job]:
+        """Returns what a job needs that reads a task's images first."""
         if task not in self._plan.cohorts:
             return {}
         return {"DATA_ROOT": self._cohort(task, dict(environment))}
 
-    def _embeddings(self, task: str, backbone: str, environment: Mapping[str, str]) -> Cell:
+    def _embeddings(self, task: str, backbone: str, environment: Mapping[str, str]) -> Job:
         """Adds the embedding of a task's images by a frozen backbone, for all its runs."""
-        needs = self._of_images(task, environment)
+        dependencies = self._of_images(task, environment)
         name = f"embeddings/{task}/{backbone}"
-        return self._eva("predict", "embeddings", task, environment, needs, name, None)
+        return self._eva("predict", "embeddings", task, environment, dependencies, name, None)
 
-    def _pairing(self, task: str, environment: Mapping[str, str], share: float, arm: str) -> Cell:
+    def _pairing(self, task: str, environment: Mapping[str, str], share: float, arm: str) -> Job:
         """Adds the pairing that a run needs, some of it replaced at random if that is asked."""
-        needs = self._of_images(task, environment)
+        dependencies = self._of_images(task, environment)
         own = {name: value for name, value in environment.items() if name != "PAIRING_TABLE"}
         suffix = "" if arm in METHODS else f"/{arm}"
-        pairing = self._eva("predict", "pairing", task, own, needs, f"pairing/{task}{suffix}", None)
+        pairing = self._eva(
+            "predict", "pairing", task, own, dependencies, f"pairing/{task}{suffix}", None
+        )
         return self._replacement(pairing, task, own, share) if share else pairing
 
     def _replacement(
-        self, pairing: Cell, task: str, environment: Mapping[str, str], share: float
-    ) -> Cell:
+        self, pairing: Job, task: str, environment: Mapping[str, str], share: float
+    ) -> Job:
         """Adds the replacement of a share of the pairs."""
         seed = int(environment.get("PAIRING_SEED", 1))
         digest = identity.digest(
@@ -191,11 +197,11 @@ class _Builder:
             versions=identity.result_versions("replacement"),
         )
         name = f"replacement/{task}/{share:g}"
-        cell = self._cell(digest, "replacement", name, [], {}, [pairing.digest], [_PAIRS], None)
-        words = [str(pairing.work / _PAIRS), str(cell.work / _PAIRS), "--share", str(share)]
+        job = self._job(digest, "replacement", name, [], {}, [pairing.digest], [_PAIRS], None)
+        words = [str(pairing.work / _PAIRS), str(job.work / _PAIRS), "--share", str(share)]
         words += ["--reports", environment["REPORTS"], "--seed", str(seed)]
         command = (sys.executable, "-m", "clipit_eva.pairing.replacement", *words)
-        return self._add(replace(cell, command=command))
+        return self._add(replace(job, command=command))
 
     def _eva(
         self,
@@ -203,16 +209,16 @@ class _Builder:
         folder: str,
         task: str,
         environment: Mapping[str, str],
-        needs: Mapping[str, Cell],
+        dependencies: Mapping[str, Job],
         name: str,
         seed: int | None,
         kind: str | None = None,
-    ) -> Cell:
+    ) -> Job:
         """Adds a process of eva with a shipped config of a folder, whose name is the kind's too."""
         kind = kind or folder
         config = configs.path(f"{folder}/{task}")
         environment = self._with_files(config, environment)
-        # A cohort that is drawn counts by its cell, whether or not it is drawn yet.
+        # A cohort that is drawn counts by its job, whether or not it is drawn yet.
         made = {"DATA_ROOT", "REPORTS"} if task in self._plan.cohorts else set()
         if environment.get("REPORTS", "").startswith("prompts:"):
             made -= {"REPORTS"}
@@ -222,12 +228,12 @@ class _Builder:
             config=variables.text_digest(config),
             values=variables.effective(config, environment, trains=verb == "fit"),
             files=identity.inputs(environment, read - made),
-            needs={variable: cell.digest for variable, cell in needs.items()},
+            dependencies={variable: job.digest for variable, job in dependencies.items()},
             seed=seed,
             versions=identity.result_versions(kind),
         )
-        needed = [cell.digest for cell in needs.values()]
-        cell = self._cell(
+        needed = [job.digest for job in dependencies.values()]
+        job = self._job(
             digest,
             kind,
             name,
@@ -237,13 +243,13 @@ class _Builder:
             _PRODUCTS[kind],
             seed,
         )
-        own = {**environment, "OUTPUT_ROOT": str(cell.work)}
+        own = {**environment, "OUTPUT_ROOT": str(job.work)}
         own["EMBEDDINGS_ROOT"] = str(self._output / EMBEDDINGS)
         if kind == "pairing":
-            own["PAIRING_TABLE"] = str(cell.work / _PAIRS)
+            own["PAIRING_TABLE"] = str(job.work / _PAIRS)
         if seed is not None:
             own |= {"EVA_GLOBAL_SEED": str(seed), "N_RUNS": "1"}
-        return self._add(replace(cell, environment=own))
+        return self._add(replace(job, environment=own))
 
     @staticmethod
     def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -257,37 +263,37 @@ class _Builder:
                 filled[name] = str(Path(filled[name]).absolute())
         return filled
 
-    def _cell(
+    def _job(
         self,
         digest: str,
         kind: str,
         name: str,
         command: Sequence[str],
         environment: Mapping[str, str],
-        needs: Sequence[str],
+        dependencies: Sequence[str],
         products: Sequence[str],
         seed: int | None,
-    ) -> Cell:
-        folder = self._output / CELLS / f"{kind}-{digest[:12]}"
-        return Cell(
-            digest, kind, name, folder, tuple(command), environment, tuple(needs),
+    ) -> Job:
+        folder = self._output / JOBS / f"{kind}-{digest[:12]}"
+        return Job(
+            digest, kind, name, folder, tuple(command), environment, tuple(dependencies),
             tuple(products), seed,
         )  # fmt: skip
 
-    def _add(self, cell: Cell) -> Cell:
-        """Adds a cell, or a further name of one that is there."""
-        known = self.cells.get(cell.digest)
+    def _add(self, job: Job) -> Job:
+        """Adds a job, or a further name of one that is there."""
+        known = self.jobs.get(job.digest)
         if known is None:
-            self.cells[cell.digest] = cell
-        elif cell.kind in METHODS and cell.name not in (known.name, *known.aliases):
-            self.cells[cell.digest] = replace(known, aliases=(*known.aliases, cell.name))
-        return self.cells[cell.digest]
+            self.jobs[job.digest] = job
+        elif job.kind in METHODS and job.name not in (known.name, *known.aliases):
+            self.jobs[job.digest] = replace(known, aliases=(*known.aliases, job.name))
+        return self.jobs[job.digest]
 
 
 def _selects(
     selection: Selection, task: str, backbone: str, arm: str | None = None, seed: int | None = None
 ) -> bool:
-    """Whether a selection has a cell; parts that are not given are not asked for."""
+    """Whether a selection has a job; parts that are not given are not asked for."""
     asked = (
         (selection.tasks, task), (selection.backbones, backbone), (selection.arms, arm),
         (selection.seeds, seed),

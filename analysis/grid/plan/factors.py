@@ -1,4 +1,4 @@
-"""The arms of a plan: its methods, and factors that vary one of them."""
+"""The variations of a plan: its methods, and factors that vary one of them."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ from .plan_file import Factor, Plan, Selection
 
 
 @dataclass(frozen=True)
-class Arm:
-    """An arm of the grid.
+class Variation:
+    """What is trained with every seed: a method, or one with other settings.
 
     Attributes:
         name: Its name.
@@ -28,30 +28,30 @@ class Arm:
     where: Selection = field(default_factory=Selection)
 
 
-def arms_of(plan: Plan) -> Iterator[Arm]:
-    """Yields a plan's arms: its methods, its factors with lists unrolled, what it includes.
+def variations_of(plan: Plan) -> Iterator[Variation]:
+    """Yields a plan's variations: its methods, its factors with lists unrolled, what it includes.
 
     Raises:
-        InputError: Two arms have one name, or factors extend each other in a circle.
+        InputError: Two of them have one name, or factors extend each other in a circle.
     """
     names: set[str] = set()
-    methods = [Arm(name, name, {}) for name in plan.methods]
+    methods = [Variation(name, name, {}) for name in plan.methods]
     factors = (
-        Arm(own, factor.method, environment)
+        Variation(own, factor.method, environment)
         for name, factor in plan.factors.items()
         for own, environment in _unrolled(name, _inherited(plan, name, factor))
     )
     included = (
-        Arm(name, factor.method, _inherited(plan, name, factor), where)
+        Variation(name, factor.method, _inherited(plan, name, factor), where)
         for name, factor, where in plan.include
     )
-    for arm in (*methods, *factors, *included):
-        if arm.name in names:
+    for variation in (*methods, *factors, *included):
+        if variation.name in names:
             raise InputError(
-                f"there are two arms {arm.name!r}: two cells would write one folder; rename one"
+                f"there are two arms {variation.name!r}: jobs would write one folder; rename one"
             )
-        names.add(arm.name)
-        yield arm
+        names.add(variation.name)
+        yield variation
 
 
 def _inherited(plan: Plan, name: str, factor: Factor) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _inherited(plan: Plan, name: str, factor: Factor) -> dict[str, Any]:
 
 
 def _unrolled(name: str, environment: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields an arm for each combination of the items of variables that are lists."""
+    """Yields name and variables for each combination of the items of variables that are lists."""
     lists = {key: value for key, value in environment.items() if isinstance(value, list)}
     if not lists:
         yield name, dict(environment)

@@ -1,4 +1,4 @@
-"""Cells of a grid: what runs, with which environment, after what."""
+"""Jobs of a grid: what runs, with which environment, after what."""
 
 import dataclasses
 import graphlib
@@ -8,22 +8,22 @@ from pathlib import Path
 from clipit_eva.errors import InputError
 
 WORK = "work"
-"""Folder of a cell that its process writes to."""
+"""Folder of a job that its process writes to."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Job:
     """One process of a grid.
 
     Attributes:
-        digest: SHA-256 hex digest of all that fixes the result; cells of one digest are one cell.
+        digest: SHA-256 hex digest of all that fixes the result; jobs of one digest are one job.
         kind: What it does, such as `pairing` or `clip_it`.
         name: What it is called, such as `clip_it/bach/uni/no_text/seed_1`.
-        folder: Where it keeps everything; no other cell writes there.
+        folder: Where it keeps everything; no other job writes there.
         command: The program and its arguments.
         environment: Variables that the process gets beside those of the calling one.
-        needs: Digests of the cells that have to be finished before.
-        products: Patterns, below the folder's `work`, of files that a finished cell has.
+        dependencies: Digests of the jobs that have to be finished before.
+        products: Patterns, below the folder's `work`, of files that a finished job has.
         seed: The seed of training, None where there is none.
         aliases: Further names of the same work.
     """
@@ -34,7 +34,7 @@ class Cell:
     folder: Path
     command: tuple[str, ...]
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    needs: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     seed: int | None = None
     aliases: tuple[str, ...] = ()
@@ -47,69 +47,71 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The cells of a plan, each after those it needs.
+    """The jobs of a plan, each after those it dependencies.
 
     Attributes:
-        folder: Where all cells lie.
-        cells: The cells by digest.
+        folder: Where all jobs lie.
+        jobs: The jobs by digest.
     """
 
     folder: Path
-    cells: Mapping[str, Cell]
+    jobs: Mapping[str, Job]
 
-    def with_needs(self, digests: Collection[str] | None) -> dict[str, Cell]:
-        """Returns cells together with all that they need, in the grid's order.
+    def with_dependencies(self, digests: Collection[str] | None) -> dict[str, Job]:
+        """Returns jobs together with all that they need, in the grid's order.
 
         Args:
-            digests: Digests of the cells; None means all.
+            digests: Digests of the jobs; None means all.
 
         Raises:
-            InputError: A digest is no cell's.
+            InputError: A digest is no job's.
         """
         if digests is None:
-            return dict(self.cells)
+            return dict(self.jobs)
         wanted: set[str] = set()
         waiting = list(digests)
         while waiting:
             digest = waiting.pop()
-            if digest not in self.cells:
-                raise InputError(f"{digest[:12]} is no cell of the grid {self.folder}")
+            if digest not in self.jobs:
+                raise InputError(f"{digest[:12]} is no job of the grid {self.folder}")
             if digest not in wanted:
                 wanted.add(digest)
-                waiting += self.cells[digest].needs
-        return {digest: cell for digest, cell in self.cells.items() if digest in wanted}
+                waiting += self.jobs[digest].dependencies
+        return {digest: job for digest, job in self.jobs.items() if digest in wanted}
 
     @staticmethod
-    def of(folder: Path, cells: Iterable[Cell]) -> "Grid":
-        """Puts cells in an order in which each comes after those it needs.
+    def of(folder: Path, jobs: Iterable[Job]) -> "Grid":
+        """Puts jobs in an order in which each comes after those it dependencies.
 
         Args:
-            folder: Where all cells lie.
-            cells: The cells, in the order of their names in the plan.
+            folder: Where all jobs lie.
+            jobs: The jobs, in the order of their names in the plan.
 
         Raises:
-            InputError: Cells need each other in a circle, need an unknown cell, or two of them
+            InputError: Jobs need each other in a circle, need an unknown job, or two of them
                 write to one folder.
         """
-        known: dict[str, Cell] = {}
-        owners: dict[Path, Cell] = {}
-        for cell in cells:
-            other = owners.setdefault(cell.folder, cell)
-            if other.digest != cell.digest or cell.digest in known:
+        known: dict[str, Job] = {}
+        owners: dict[Path, Job] = {}
+        for job in jobs:
+            other = owners.setdefault(job.folder, job)
+            if other.digest != job.digest or job.digest in known:
                 raise InputError(
-                    f"cells {other.name} and {cell.name} write to one folder, {cell.folder}; "
+                    f"jobs {other.name} and {job.name} write to one folder, {job.folder}; "
                     "leave one out"
                 )
-            known[cell.digest] = cell
-        for cell in known.values():
-            for digest in cell.needs:
+            known[job.digest] = job
+        for job in known.values():
+            for digest in job.dependencies:
                 if digest not in known:
-                    raise InputError(f"cell {cell.name} needs {digest[:12]}, which is no cell")
+                    raise InputError(f"job {job.name} needs {digest[:12]}, which is no job")
         try:
             order = list(
-                graphlib.TopologicalSorter({d: c.needs for d, c in known.items()}).static_order()
+                graphlib.TopologicalSorter(
+                    {d: c.dependencies for d, c in known.items()}
+                ).static_order()
             )
         except graphlib.CycleError as error:
             names = " -> ".join(known[digest].name for digest in error.args[1])
-            raise InputError(f"cells need each other in a circle: {names}") from error
+            raise InputError(f"jobs need each other in a circle: {names}") from error
         return Grid(folder, {digest: known[digest] for digest in order})

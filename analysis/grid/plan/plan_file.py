@@ -22,11 +22,11 @@ Environment = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Factor:
-    """An arm that differs from a method in some variables.
+    """What differs from a method in some variables.
 
     Attributes:
         method: The method that it varies.
-        environment: Its variables; a list stands for several arms, one an item.
+        environment: Its variables; a list stands for several factors, one an item.
         extends: The factor whose variables it starts from.
     """
 
@@ -37,7 +37,7 @@ class Factor:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Some cells of the grid; what is empty selects all.
+    """Some jobs of the grid; what is empty selects all.
 
     Attributes:
         tasks: Names of tasks.
@@ -62,11 +62,11 @@ class Plan:
         backbones: Variables of each vision backbone.
         methods: Variables of each method that is trained.
         factors: Arms besides the methods.
-        environment: Variables of all cells.
+        environment: Variables of all jobs.
         cohorts: Seed of the synthetic cohort of tasks that are drawn instead of read.
         include: Arms that are trained beside the grid: a factor, and where.
-        exclude: Cells that are left out.
-        retries: How often a failed cell is tried again.
+        exclude: Jobs that are left out.
+        retries: How often a failed job is tried again.
         report: Options of the report: `margin`, `resamples`.
         slurm: Settings of the SLURM engine.
         search: Settings of a search for hyperparameters; None for a plain grid.
@@ -258,6 +258,6 @@ def _mapping_of_mappings(
 
 
 def _check_name(name: str) -> None:
-    """Refuses names that cannot be part of a cell's name."""
+    """Refuses names that cannot be part of a job's name."""
     if not name or not all(letter.isalnum() or letter in "_-.=" for letter in name):
         raise InputError(f"{name!r} is no name for a part of a plan; use letters, digits, _, -, .")

@@ -12,7 +12,7 @@ from clipit_eva.tasks import configs
 from ...reading.arms import Arm, resolve
 from ...reading.run_settings import METHOD_OF_BRANCH, settings_of
 from .identity import fingerprint
-from .job import Cell, Grid
+from .job import Grid, Job
 
 _BRANCHES = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
 
@@ -27,53 +27,53 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
         InputError: Two runs of one task, backbone and seed would be one arm: a report could not
             tell them apart.
     """
-    groups: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in grid.cells.values():
-        if cell.kind in _BRANCHES:
-            groups.setdefault(_place(cell), []).append(cell)
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in grid.jobs.values():
+        if job.kind in _BRANCHES:
+            groups.setdefault(_place(job), []).append(job)
     found: dict[str, Arm] = {}
-    for cells in groups.values():
-        runs = [(cell.kind, _settings(cell, grid)) for cell in cells]
-        arms = resolve(runs, [is_plain(cell) for cell in cells])
-        seen: dict[tuple[Arm, int | None], Cell] = {}
-        for cell, arm in zip(cells, arms, strict=True):
-            twin = seen.setdefault((arm, cell.seed), cell)
-            if twin is not cell:
+    for jobs in groups.values():
+        runs = [(job.kind, _settings(job, grid)) for job in jobs]
+        arms = resolve(runs, [is_plain(job) for job in jobs])
+        seen: dict[tuple[Arm, int | None], Job] = {}
+        for job, arm in zip(jobs, arms, strict=True):
+            twin = seen.setdefault((arm, job.seed), job)
+            if twin is not job:
                 raise InputError(
-                    f"{twin.name} and {cell.name} would both be the arm {arm.name!r}: nothing that "
+                    f"{twin.name} and {job.name} would both be the arm {arm.name!r}: nothing that "
                     "they differ in has an effect on results; leave one out"
                 )
-            found[cell.digest] = arm
+            found[job.digest] = arm
     return found
 
 
-def is_plain(cell: Cell) -> bool:
+def is_plain(job: Job) -> bool:
     """Whether a plan trains a run as the method itself: METHOD/TASK/BACKBONE/seed_N.
 
     A variation's name stands before the seed.
     """
-    return any(name.count("/") == 3 for name in (cell.name, *cell.aliases))
+    return any(name.count("/") == 3 for name in (job.name, *job.aliases))
 
 
-def _place(cell: Cell) -> tuple[str, ...]:
+def _place(job: Job) -> tuple[str, ...]:
     """Returns a run's task and backbone."""
-    return tuple(cell.name.split("/")[1:3])
+    return tuple(job.name.split("/")[1:3])
 
 
-def _settings(cell: Cell, grid: Grid) -> Mapping[str, Any]:
+def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
     """Returns the settings that a run's table will tell."""
-    config = RecordedConfig(configs.resolved(Path(cell.command[-1]), cell.environment))
-    return settings_of(config, _BRANCHES[cell.kind], _pairing(cell, grid))
+    config = RecordedConfig(configs.resolved(Path(job.command[-1]), job.environment))
+    return settings_of(config, _BRANCHES[job.kind], _pairing(job, grid))
 
 
-def _pairing(cell: Cell, grid: Grid) -> dict[str, Any]:
+def _pairing(job: Job, grid: Grid) -> dict[str, Any]:
     """Returns what the provenance of the pairing table that a run reads will say."""
     share = 0.0
-    by_kind = {grid.cells[digest].kind: grid.cells[digest] for digest in cell.needs}
+    by_kind = {grid.jobs[digest].kind: grid.jobs[digest] for digest in job.dependencies}
     if "replacement" in by_kind:
         replacement = by_kind["replacement"]
         share = float(replacement.command[replacement.command.index("--share") + 1])
-        by_kind = {grid.cells[digest].kind: grid.cells[digest] for digest in replacement.needs}
+        by_kind = {grid.jobs[digest].kind: grid.jobs[digest] for digest in replacement.dependencies}
     if "pairing" not in by_kind:
         return {}
     environment = by_kind["pairing"].environment

@@ -16,12 +16,12 @@ OF_THE_GRID = frozenset(
         "N_RUNS", "EVA_GLOBAL_SEED",
     }
 )  # fmt: skip
-"""Set by the grid itself: it tells the cells' folders and seeds apart."""
+"""Set by the grid itself: it tells the jobs' folders and seeds apart."""
 
 OF_THE_PROCESS = frozenset(
     {"HF_HOME", "HF_HUB_OFFLINE", "TORCH_HOME", "OMP_NUM_THREADS", "LOGURU_LEVEL"}
 )
-"""Read by processes rather than by configs; a plan may set them for all cells."""
+"""Read by processes rather than by configs; a plan may set them for all jobs."""
 
 FILES = frozenset(
     {"DATA_ROOT", "REPORTS", "CLIP_MODEL", "CLIP_CHECKPOINT", "CLIP_TOKENIZER", "REPORT_PATIENTS"}
@@ -34,7 +34,7 @@ WITHOUT_EFFECT = frozenset(
         "TQDM_REFRESH_RATE", "DOWNLOAD_DATA", "SAVE_LAST",
     }
 )  # fmt: skip
-"""Where and how fast a cell runs; they fix no result."""
+"""Where and how fast a job runs; they fix no result."""
 
 OF_TRAINING = frozenset({"BATCH_SIZE"})
 """Of no effect where nothing is trained: embeddings do not depend on batches."""

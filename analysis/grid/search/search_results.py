@@ -11,7 +11,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from clipit_eva.files import atomic_path
 from clipit_eva.tasks import configs
 
-from ..plan.job import Cell
+from ..plan.job import Job
 from ..plan.variables import as_text
 from .search_settings import SearchSettings, Value
 from .search_study import Trial, distributions
@@ -91,7 +91,7 @@ def importance_of(trials: Sequence[Trial], settings: SearchSettings) -> dict[str
 
 def write_results(
     folder: Path, settings: SearchSettings, seeds: Sequence[int], metric: str,
-    reference: float, trials: Sequence[Trial], best_cell: Cell,
+    reference: float, trials: Sequence[Trial], best_job: Job,
 ) -> SearchResult:  # fmt: skip
     """Writes what a search found.
 
@@ -102,7 +102,7 @@ def write_results(
         metric: The metric that was optimised.
         reference: Its mean with the plan's own settings.
         trials: All trials, in order; at least one has finished.
-        best_cell: The best trial's run with the first seed.
+        best_job: The best trial's run with the first seed.
     """
     finished = [trial for trial in trials if trial.state == "finished"]
     best, importance = best_of(trials, settings), importance_of(finished, settings)
@@ -114,7 +114,7 @@ def write_results(
         [_row(trial, settings, seeds) for trial in trials],
     )
     _write_table(folder / "importance.csv", ["variable", "importance"], importance.items())
-    _write(folder / "best.yaml", _config(result, seeds, best_cell))
+    _write(folder / "best.yaml", _config(result, seeds, best_job))
     _write(folder / "summary.md", summary)
     return dataclasses.replace(result, summary=summary)
 
@@ -135,7 +135,7 @@ def _row(trial: Trial, settings: SearchSettings, seeds: Sequence[int]) -> list[o
     return [trial.index + 1, *own, trial.state, value, *values, trial.message]
 
 
-def _config(result: SearchResult, seeds: Sequence[int], cell: Cell) -> str:
+def _config(result: SearchResult, seeds: Sequence[int], job: Job) -> str:
     """Returns the config of the best settings, with which `eva fit` needs no variable."""
     header = (
         f"# Trial {result.best.index + 1} of a search: {in_words(result.best.settings)}\n"
@@ -143,8 +143,8 @@ def _config(result: SearchResult, seeds: Sequence[int], cell: Cell) -> str:
         f"# EVA_GLOBAL_SEED={seeds[0]} repeats its first run; for others set N_RUNS and\n"
         "# VISION_HEAD_CHECKPOINT, too.\n"
     )
-    environment = {**cell.environment, "OUTPUT_ROOT": str(result.folder / _RERUN)}
-    shipped = Path(cell.command[cell.command.index("--config") + 1])
+    environment = {**job.environment, "OUTPUT_ROOT": str(result.folder / _RERUN)}
+    shipped = Path(job.command[job.command.index("--config") + 1])
     return header + configs.with_values(shipped, environment)
 
 

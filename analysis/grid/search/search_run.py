@@ -1,4 +1,4 @@
-"""Searches for hyperparameters of CLIP-IT: each trial is a cell a seed, like any other.
+"""Searches for hyperparameters of CLIP-IT: each trial is a job a seed, like any other.
 
 Settings are chosen by a metric of the validation that follows each run's training, on the split
 that selects its checkpoint (BACH and CRC: the hold-out of `train`). No test result is read.
@@ -22,7 +22,7 @@ from clipit_eva.tasks import configs
 from .. import store
 from ..plan import identity
 from ..plan.expansion import expand
-from ..plan.job import Cell, Grid
+from ..plan.job import Grid, Job
 from ..plan.plan_file import Factor, Plan, Selection
 from .search_settings import SearchSettings
 
@@ -34,14 +34,14 @@ SEARCH = "search"
 """Folder of a grid that holds its search."""
 
 Runner = Callable[[Grid, Collection[str]], object]
-"""Runs the cells of some digests and what they need; that a cell fails is no error of it."""
+"""Runs the jobs of some digests and what they need; that a job fails is no error of it."""
 
 _GLANCE = 1.0
 """Seconds between two looks at trials that other processes run."""
 
 
 def run_search(
-    plan: Plan, output: Path, jobs: int = 1, *, run: Runner | None = None
+    plan: Plan, output: Path, parallel: int = 1, *, run: Runner | None = None
 ) -> SearchResult:
     """Searches for the best settings, or goes on with a search.
 
@@ -54,9 +54,9 @@ def run_search(
     Args:
         plan: A plan with a search.
         output: The grid's folder; the search's files go to its folder `search`.
-        jobs: Number of cells that run at a time, at least 1. As many trials as that needs are
+        parallel: Number of jobs that run at a time, at least 1. As many trials as that needs are
             drawn at once.
-        run: Runs cells; None means on this machine.
+        run: Runs jobs; None means on this machine.
 
     Returns:
         What was found.
@@ -71,10 +71,10 @@ def run_search(
         from .search_study import open_study
     except ModuleNotFoundError as error:
         raise InputError('a search needs Optuna: pip install "clipit-eva[search]"') from error
-    search = _Search(plan, plan.search, output.absolute(), run or _on_this_machine(jobs))
+    search = _Search(plan, plan.search, output.absolute(), run or _on_this_machine(parallel))
     reference = search.reference()
     folder = search.folder / SEARCH
-    size = math.ceil(jobs / len(plan.seeds))
+    size = math.ceil(parallel / len(plan.seeds))
     with open_study(folder, search.name(), plan.search) as study:
         study.retry_failed()
         while True:
@@ -89,17 +89,17 @@ def run_search(
             return search.write(study.trials(), reference)
 
 
-def validation_metric(cell: Cell, metric: str) -> float:
+def validation_metric(job: Job, metric: str) -> float:
     """Returns a metric of the validation of a finished run.
 
     Args:
-        cell: The run.
+        job: The run.
         metric: The metric's name in eva's `results.json`, such as `val/MulticlassAccuracy`.
 
     Raises:
         InputError: The results lack it, or it is not a number.
     """
-    (path,) = cell.work.glob("**/results.json")
+    (path,) = job.work.glob("**/results.json")
     found = json.loads(path.read_text())["metrics"]["val"][0]  # the test results lie beside it
     if metric not in found:
         raise InputError(f"search.metric: {path} has no {metric}; there are {', '.join(found)}")
@@ -109,15 +109,15 @@ def validation_metric(cell: Cell, metric: str) -> float:
     return value
 
 
-def _on_this_machine(jobs: int) -> Runner:
+def _on_this_machine(parallel: int) -> Runner:
     from ..engines.local import run_local
 
-    return lambda grid, digests: run_local(grid, jobs, only=digests)
+    return lambda grid, digests: run_local(grid, parallel, only=digests)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Search:
-    """A search's cells: which there are, how they run and what came out."""
+    """A search's jobs: which there are, how they run and what came out."""
 
     plan: Plan
     settings: SearchSettings
@@ -125,7 +125,7 @@ class _Search:
     run: Runner
 
     @functools.cached_property
-    def base(self) -> list[Cell]:
+    def base(self) -> list[Job]:
         """The runs with the plan's own settings, one a seed."""
         plan = dataclasses.replace(self.plan, factors={}, include=(), exclude=())
         return _runs(expand(plan, self.folder), plan, "")
@@ -148,29 +148,29 @@ class _Search:
         )
 
     def reference(self) -> float:
-        """Runs the plan's own cells; returns the metric's mean with its own settings."""
+        """Runs the plan's own jobs; returns the metric's mean with its own settings."""
         grid = expand(self.plan, self.folder)
         store.write_grid(grid, self.plan.retries)
-        self.run(grid, list(grid.cells))
-        for cell in grid.cells.values():
-            if not store.is_finished(cell.folder):
-                raise InputError(f"search: {_failure(cell)}; trials need the plan's own runs")
-        return _mean([validation_metric(cell, self.metric) for cell in self.base])
+        self.run(grid, list(grid.jobs))
+        for job in grid.jobs.values():
+            if not store.is_finished(job.folder):
+                raise InputError(f"search: {_failure(job)}; trials need the plan's own runs")
+        return _mean([validation_metric(job, self.metric) for job in self.base])
 
     def attempt(self, study: Study, trials: Sequence[Trial]) -> None:
         """Runs trials at once and notes what came out."""
-        cells = {trial.index: self._cells(trial) for trial in trials}
-        known = {c.digest: c for grid, _ in cells.values() for c in grid.cells.values()}
+        jobs = {trial.index: self._jobs(trial) for trial in trials}
+        known = {c.digest: c for grid, _ in jobs.values() for c in grid.jobs.values()}
         grid = Grid.of(self.folder, known.values())
-        store.write_cells(grid, self.plan.retries)
-        self.run(grid, list({cell.digest: None for _, own in cells.values() for cell in own}))
+        store.write_jobs(grid, self.plan.retries)
+        self.run(grid, list({job.digest: None for _, own in jobs.values() for job in own}))
         for trial in trials:
-            _, own = cells[trial.index]
-            failed = [cell for cell in own if not store.is_finished(cell.folder)]
+            _, own = jobs[trial.index]
+            failed = [job for job in own if not store.is_finished(job.folder)]
             try:
                 if failed:
                     raise InputError(_failure(failed[0]))
-                values = [validation_metric(cell, self.metric) for cell in own]
+                values = [validation_metric(job, self.metric) for job in own]
                 study.finish(trial, values)
                 outcome = f"{self.metric} {_mean(values):.4f}"
             except InputError as error:
@@ -186,13 +186,13 @@ class _Search:
         finished = [trial for trial in trials if trial.state == "finished"]
         if not finished:
             raise InputError(f"search: all trials failed; the first: {trials[0].message}")
-        _, cells = self._cells(best_of(finished, self.settings))
+        _, jobs = self._jobs(best_of(finished, self.settings))
         return write_results(
             self.folder / SEARCH, self.settings, self.plan.seeds, self.metric,
-            reference, trials, cells[0],
+            reference, trials, jobs[0],
         )  # fmt: skip
 
-    def _cells(self, trial: Trial) -> tuple[Grid, list[Cell]]:
+    def _jobs(self, trial: Trial) -> tuple[Grid, list[Job]]:
         """Returns a trial's grid and its runs, one a seed."""
         arm = f"trial_{trial.index + 1}"
         included = (arm, Factor("clip_it", trial.settings), Selection())
@@ -201,18 +201,18 @@ class _Search:
         return grid, _runs(grid, plan, f"/{arm}")
 
 
-def _runs(grid: Grid, plan: Plan, arm: str) -> list[Cell]:
+def _runs(grid: Grid, plan: Plan, arm: str) -> list[Job]:
     """Returns the runs of an arm of CLIP-IT, in the order of the plan's seeds."""
     (task,), (backbone,) = plan.tasks, plan.backbones
-    by_name = {name: c for c in grid.cells.values() for name in (c.name, *c.aliases)}
+    by_name = {name: c for c in grid.jobs.values() for name in (c.name, *c.aliases)}
     return [by_name[f"clip_it/{task}/{backbone}{arm}/seed_{seed}"] for seed in plan.seeds]
 
 
-def _failure(cell: Cell) -> str:
-    """Returns why a cell is not finished."""
-    record = store.read_record(cell.folder)
+def _failure(job: Job) -> str:
+    """Returns why a job is not finished."""
+    record = store.read_record(job.folder)
     reason = "a run that it needs failed" if record is None else record.message
-    return f"{cell.name} did not finish: {reason}"
+    return f"{job.name} did not finish: {reason}"
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -1,4 +1,4 @@
-"""Grids of trivial cells: each runs a line of Python instead of `eva`."""
+"""Grids of trivial jobs: each runs a line of Python instead of `eva`."""
 
 import dataclasses
 import hashlib
@@ -13,52 +13,52 @@ from pathlib import Path
 import pytest
 
 from clipit_eva.analysis.grid import store
-from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.job import Grid, Job
 
 
 @dataclasses.dataclass
 class GridMaker:
-    """Makes cells that run Python code in `python -c`, and the grid of all cells made so far."""
+    """Makes jobs that run Python code in `python -c`, and the grid of all jobs made so far."""
 
     folder: Path
-    cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
+    jobs: dict[str, Job] = dataclasses.field(default_factory=dict)
 
-    def cell(
+    def job(
         self,
         name: str,
         code: str = "pass",
         *,
-        needs: Iterable[Cell] = (),
+        dependencies: Iterable[Job] = (),
         environment: Mapping[str, str] | None = None,
         products: Iterable[str] = (),
         kind: str = "trivial",
-    ) -> Cell:
-        """Adds a cell; its code finds its `work` folder in OUTPUT_ROOT."""
+    ) -> Job:
+        """Adds a job; its code finds its `work` folder in OUTPUT_ROOT."""
         digest = hashlib.sha256(f"{kind}\0{name}\0{code}".encode()).hexdigest()
-        cell = Cell(
+        job = Job(
             digest=digest,
             kind=kind,
             name=name,
-            folder=self.folder / "cells" / f"{kind}-{digest[:12]}",
+            folder=self.folder / "jobs" / f"{kind}-{digest[:12]}",
             command=(sys.executable, "-c", code),
-            needs=tuple(need.digest for need in needs),
+            dependencies=tuple(one.digest for one in dependencies),
             products=tuple(products),
         )
-        own = {"OUTPUT_ROOT": str(cell.work), **(environment or {})}
-        cell = dataclasses.replace(cell, environment=own)
-        self.cells[digest] = cell
-        return cell
+        own = {"OUTPUT_ROOT": str(job.work), **(environment or {})}
+        job = dataclasses.replace(job, environment=own)
+        self.jobs[digest] = job
+        return job
 
     def grid(self, retries: int = 0) -> Grid:
-        """Returns the grid of all cells, which are written to its folder, too."""
-        grid = Grid.of(self.folder, self.cells.values())
+        """Returns the grid of all jobs, which are written to its folder, too."""
+        grid = Grid.of(self.folder, self.jobs.values())
         store.write_grid(grid, retries)
         return grid
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> GridMaker:
-    """Makes trivial cells below `tmp_path / "grid"`."""
+    """Makes trivial jobs below `tmp_path / "grid"`."""
     return GridMaker(tmp_path / "grid")
 
 
@@ -70,12 +70,12 @@ from clipit_eva.analysis.grid.plan.job import Grid
 from clipit_eva.analysis.grid.engines.local import run_local
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' caller ignores
-folder, jobs = Path(sys.argv[1]), int(sys.argv[2])
-cells = [store.read_cell(path.parent) for path in sorted(folder.glob("cells/*/cell.json"))]
-grid = Grid.of(folder, [cell for cell, _ in cells])
-store.write_grid(grid, cells[0][1])
+folder, parallel = Path(sys.argv[1]), int(sys.argv[2])
+jobs = [store.read_job(path.parent) for path in sorted(folder.glob("jobs/*/job.json"))]
+grid = Grid.of(folder, [job for job, _ in jobs])
+store.write_grid(grid, jobs[0][1])
 try:
-    outcome = run_local(grid, jobs)
+    outcome = run_local(grid, parallel)
 except KeyboardInterrupt:
     sys.exit(130)
 sys.exit(1 if outcome.failed else 0)
@@ -91,8 +91,8 @@ def drive() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """
     drivers = []
 
-    def start(folder: Path, jobs: int = 2, **options) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", _DRIVER, str(folder), str(jobs)]
+    def start(folder: Path, parallel: int = 2, **options) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", _DRIVER, str(folder), str(parallel)]
         options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
         drivers.append(subprocess.Popen(command, text=True, start_new_session=True, **options))
         return drivers[-1]

@@ -29,7 +29,7 @@ def plan(tmp_path: Path) -> Path:
     return path
 
 
-def test_dry_run_lists_cells_and_commands_and_writes_nothing(plan: Path, tmp_path: Path) -> None:
+def test_dry_run_lists_jobs_and_commands_and_writes_nothing(plan: Path, tmp_path: Path) -> None:
     answer = _ablate(plan, "--output", "out", "--dry-run", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     for words in (
@@ -38,7 +38,7 @@ def test_dry_run_lists_cells_and_commands_and_writes_nothing(plan: Path, tmp_pat
         "after unimodal/bach/demo/seed_1",
         "eva fit --config",
         "EVA_GLOBAL_SEED=1",
-        "6 cells (1 cohort, 1 embeddings, 1 pairing, 1 unimodal, 1 clip_it, 1 report); 0 finished",
+        "6 jobs (1 cohort, 1 embeddings, 1 pairing, 1 unimodal, 1 clip_it, 1 report); 0 finished",
     ):
         assert words in answer.stdout
     assert not (tmp_path / "out").exists()
@@ -47,7 +47,7 @@ def test_dry_run_lists_cells_and_commands_and_writes_nothing(plan: Path, tmp_pat
 def test_status_of_what_has_not_begun(plan: Path, tmp_path: Path) -> None:
     answer = _ablate(plan, "--output", "out", "--status", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "6 cells: 6 waiting" in answer.stdout
+    assert "6 jobs: 6 waiting" in answer.stdout
     assert not (tmp_path / "out").exists()
 
 
@@ -107,7 +107,7 @@ def test_a_folder_of_something_else_is_refused(plan: Path, tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
-def test_the_status_of_a_thousand_cells_takes_two_seconds(tmp_path: Path) -> None:
+def test_the_status_of_a_thousand_jobs_takes_two_seconds(tmp_path: Path) -> None:
     ranks = ", ".join(map(str, range(1, 101)))
     text = PLAN.replace("[1]", "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]")
     (tmp_path / "plan.yaml").write_text(f"{text}factors:\n  lora: {{LORA_RANK: [{ranks}]}}\n")
@@ -117,5 +117,5 @@ def test_the_status_of_a_thousand_cells_takes_two_seconds(tmp_path: Path) -> Non
     # Of the processor, since other tests run beside; the command has one thread and waits for none.
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert answer.returncode == 0, answer.stderr
-    assert "1014 cells: 1014 waiting" in answer.stdout
+    assert "1014 jobs: 1014 waiting" in answer.stdout
     assert seconds < 2

@@ -32,8 +32,8 @@ def seeds(folder):
 
 
 def test_of_a_grid_only_the_runs_of_its_plan_are_read(write):
-    folder = write(cells__a=1, cells__b=2, cells__old=1)
-    plan(folder, "cells/a", "cells/b")
+    folder = write(jobs__a=1, jobs__b=2, jobs__old=1)
+    plan(folder, "jobs/a", "jobs/b")
     assert seeds(folder) == [1, 2]
     (folder / "grid.json").unlink()
     assert seeds(folder) == [1, 1, 2]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 # lock of its own meanwhile, which a second one would miss; leaves a file half written for a while.
 CODE = """
 import fcntl, hashlib, os, pathlib, sys, time
-name, needs, journal = {name!r}, {needs!r}, pathlib.Path(os.environ["JOURNAL"])
+name, dependencies, journal = {name!r}, {dependencies!r}, pathlib.Path(os.environ["JOURNAL"])
 work = pathlib.Path(os.environ["OUTPUT_ROOT"])
 def note(word):
     with open(journal / name, "a") as file:
@@ -28,7 +28,7 @@ try:
 except BlockingIOError:
     note("overlap")
 note("start")
-inputs = [(work.parent.parent / need / "work" / "result").read_text() for need in needs]
+inputs = [(work.parent.parent / need / "work" / "result").read_text() for need in dependencies]
 text = hashlib.sha256("".join([name, *inputs]).encode()).hexdigest()
 with open(work / "result", "w") as file:
     file.write(text[:20])
@@ -40,51 +40,59 @@ os._exit(0)  # at once: what is killed before it has ended is not complete
 """
 
 
-def make_cells(make, folder: Path):
-    """Makes ten cells, each but the first two after two others, below a folder."""
-    make.folder, make.cells = folder, {}
+def make_jobs(make, folder: Path):
+    """Makes ten jobs, each but the first two after two others, below a folder."""
+    make.folder, make.jobs = folder, {}
     journal = folder.with_name(f"{folder.name}_journal")
     journal.mkdir()
-    cells = []
+    jobs = []
     for number in range(10):
-        needs = cells[number - 2 : number] if number >= 2 else []
-        code = CODE.format(name=str(number), needs=[need.folder.name for need in needs])
+        dependencies = jobs[number - 2 : number] if number >= 2 else []
+        code = CODE.format(
+            name=str(number), dependencies=[need.folder.name for need in dependencies]
+        )
         environment = {"JOURNAL": str(journal)}
-        cells.append(
-            make.cell(str(number), code, needs=needs, environment=environment, products=["result"])
+        jobs.append(
+            make.job(
+                str(number),
+                code,
+                dependencies=dependencies,
+                environment=environment,
+                products=["result"],
+            )
         )
     return make.grid(), journal
 
 
 def results(grid) -> dict[str, tuple]:
-    """Returns all that cells left in `work`, and what their records say about it, by name."""
+    """Returns all that jobs left in `work`, and what their records say about it, by name."""
     return {
-        cell.name: (
-            {path.name: path.read_bytes() for path in cell.work.rglob("*")},
-            store.read_record(cell.folder).facts["outputs"],
+        job.name: (
+            {path.name: path.read_bytes() for path in job.work.rglob("*")},
+            store.read_record(job.folder).facts["outputs"],
         )
-        for cell in grid.cells.values()
+        for job in grid.jobs.values()
     }
 
 
 def finished(grid) -> dict[Path, tuple[int, int]]:
-    """Returns the records of finished cells; a rewritten one would be another file."""
+    """Returns the records of finished jobs; a rewritten one would be another file."""
     stats = {
-        cell.folder: (cell.folder / "record.json").stat()
-        for cell in grid.cells.values()
-        if store.is_finished(cell.folder)
+        job.folder: (job.folder / "record.json").stat()
+        for job in grid.jobs.values()
+        if store.is_finished(job.folder)
     }
     return {folder: (stat.st_ino, stat.st_mtime_ns) for folder, stat in stats.items()}
 
 
 def test_twenty_kills_change_nothing(make, drive, processes_of, until, tmp_path):
-    reference, _ = make_cells(make, tmp_path / "reference")
+    reference, _ = make_jobs(make, tmp_path / "reference")
     assert drive(reference.folder).wait(120) == 0
     draw = random.Random(1).uniform
     kills, longest, grids = 0, 0.0, 0
     while kills < 20:
         grids += 1
-        grid, journal = make_cells(make, tmp_path / f"grid_{grids}")
+        grid, journal = make_jobs(make, tmp_path / f"grid_{grids}")
         kept: dict[Path, tuple[int, int]] = {}
         driver = drive(grid.folder)
         while driver.poll() is None:
@@ -106,8 +114,8 @@ def test_twenty_kills_change_nothing(make, drive, processes_of, until, tmp_path)
         assert driver.returncode == 0
         assert results(grid) == results(reference)
         assert kept.items() <= finished(grid).items()
-        for cell in grid.cells.values():
-            words = (journal / cell.name).read_text().split()
+        for job in grid.jobs.values():
+            words = (journal / job.name).read_text().split()
             assert words.count("complete") == 1
             assert words[-1] == "complete"
             assert "overlap" not in words
@@ -115,7 +123,7 @@ def test_twenty_kills_change_nothing(make, drive, processes_of, until, tmp_path)
     print(f"{kills} kills over {grids} grids; the last orphan was gone after {longest:.2f} s")
 
 
-def test_what_a_cell_has_finished_is_recorded_though_the_driver_is_killed(
+def test_what_a_job_has_finished_is_recorded_though_the_driver_is_killed(
     make, drive, processes_of, until, tmp_path
 ):
     go = tmp_path / "go"
@@ -123,37 +131,37 @@ def test_what_a_cell_has_finished_is_recorded_though_the_driver_is_killed(
         "import os, time; open(os.environ['OUTPUT_ROOT'] + '/here', 'w')\n"
         f"while not os.path.exists({str(go)!r}): time.sleep(0.02)"
     )
-    cell = make.cell("cell", code)
+    job = make.job("job", code)
     grid = make.grid()
     driver = drive(grid.folder)
-    until((cell.work / "here").is_file)
+    until((job.work / "here").is_file)
     (worker,) = (
         pid
         for pid, command in processes_of(grid.folder).items()
         if "grid.worker" in command and "clipit_eva.child" not in command
     )
-    os.kill(worker, signal.SIGSTOP)  # it stands between the end of its cell and the record
+    os.kill(worker, signal.SIGSTOP)  # it stands between the end of its job and the record
     go.touch()
-    until(lambda: not processes_of(cell.work))
+    until(lambda: not processes_of(job.work))
     driver.kill()
     pending = re.compile(r"^ShdPnd:\s*([0-9a-f]+)$", re.MULTILINE)
     status = Path(f"/proc/{worker}/status")
     until(lambda: int(pending.search(status.read_text())[1], 16) & 1 << signal.SIGTERM - 1)
-    assert not store.is_finished(cell.folder)
+    assert not store.is_finished(job.folder)
     os.kill(worker, signal.SIGCONT)
     until(lambda: not processes_of(grid.folder), 10)
-    assert store.is_finished(cell.folder)
+    assert store.is_finished(job.folder)
 
 
-def test_a_stubborn_cell_is_gone_soon(make, drive, processes_of, until):
+def test_a_stubborn_job_is_gone_soon(make, drive, processes_of, until):
     code = (
         "import os, signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; "
         "os.fork(); open(os.environ['OUTPUT_ROOT'] + '/here', 'w'); time.sleep(120)"
     )
-    cell = make.cell("cell", code)
+    job = make.job("job", code)
     grid = make.grid()
     driver = drive(grid.folder)
-    until((cell.work / "here").is_file)
+    until((job.work / "here").is_file)
     driver.kill()
     until(lambda: not processes_of(grid.folder), 10)
-    assert not store.is_locked(cell.folder)
+    assert not store.is_locked(job.folder)

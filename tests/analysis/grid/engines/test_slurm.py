@@ -1,7 +1,6 @@
 """The SLURM engine where there is no SLURM, or only its programs' names."""
 
 import fcntl
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from clipit_eva.analysis.grid.engines import slurm, slurm_queue
 from clipit_eva.analysis.grid.store import Record
 from clipit_eva.errors import InputError
 
-ANSWERS = {"sbatch": "exit 1", "srun": "exit 1", "squeue": "exit 0", "scancel": "exit 0"}
+ANSWERS = {"sbatch": "exit 1", "squeue": "exit 0", "scancel": "exit 0"}
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_without_slurm_nothing_is_started(make: Any, programs: Any) -> None:
-    make.cell("cell")
+    make.job("job")
     grid = make.grid()
     before = sorted(grid.folder.rglob("*"))
     programs({})
@@ -43,18 +42,8 @@ def test_without_slurm_nothing_is_started(make: Any, programs: Any) -> None:
     assert sorted(grid.folder.rglob("*")) == before
 
 
-def test_without_submitit_the_extra_is_named(
-    make: Any, programs: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make.cell("cell")
-    programs(ANSWERS)
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(InputError, match=r'pip install "clipit-eva\[slurm\]"'):
-        slurm.submit(make.grid(), slurm.read_settings({}))
-
-
 def test_two_processes_do_not_submit_one_grid_at_once(make: Any, programs: Any) -> None:
-    make.cell("cell")
+    make.job("job")
     grid = make.grid()
     programs(ANSWERS)
     with (grid.folder / "slurm.lock").open("ab") as file:
@@ -63,18 +52,18 @@ def test_two_processes_do_not_submit_one_grid_at_once(make: Any, programs: Any) 
             slurm.submit(grid, slurm.read_settings({}))
 
 
-def test_settings_of_unknown_kinds_and_unknown_cells_are_refused(make: Any, programs: Any) -> None:
-    make.cell("cell", kind="pairing")
+def test_settings_of_unknown_kinds_and_unknown_jobs_are_refused(make: Any, programs: Any) -> None:
+    make.job("job", kind="pairing")
     grid = make.grid()
     programs(ANSWERS)
     with pytest.raises(InputError, match="did you mean pairing"):
         slurm.submit(grid, slurm.read_settings({"kinds": {"pairings": {"gpus": 1}}}))
-    with pytest.raises(InputError, match="abc is no cell"):
+    with pytest.raises(InputError, match="abc is no job"):
         slurm.submit(grid, slurm.read_settings({}), only=["abc"])
 
 
 def test_a_controller_that_does_not_answer_is_told_in_one_line(make: Any, programs: Any) -> None:
-    make.cell("cell")
+    make.job("job")
     grid = make.grid()
     programs({**ANSWERS, "squeue": "echo 'slurm_load_jobs error:\nno controller' >&2; exit 1"})
     with pytest.raises(InputError, match=r"squeue does not work: .*no controller") as error:
@@ -85,16 +74,18 @@ def test_a_controller_that_does_not_answer_is_told_in_one_line(make: Any, progra
 def test_jobs_that_squeue_forgot_are_told_by_sacct_or_else_by_the_records(
     make: Any, programs: Any
 ) -> None:
-    cells = [make.cell(name) for name in ("ended", "failed", "gone", "killed", "lost", "never")]
+    jobs = [make.job(name) for name in ("ended", "failed", "gone", "killed", "lost", "never")]
     grid = make.grid()
-    for cell, status in zip(cells, (0, 3), strict=False):
-        store.write_record(cell.folder, Record(status, 1, 0.0, 1.0, "log_1.txt"))
-    ids = {cell.digest: str(place) for place, cell in enumerate(cells[:5], start=11)}
+    for job, status in zip(jobs, (0, 3), strict=False):
+        store.write_record(job.folder, Record(status, 1, 0.0, 1.0, "log_1.txt"))
+    ids = {job.digest: str(place) for place, job in enumerate(jobs[:5], start=11)}
     slurm_queue.write_registry(grid.folder, ids)
     # The form in which sacct prints with --parsable2.
     programs({**ANSWERS, "sacct": "echo '14|CANCELLED by 1000\n15|RUNNING'"})
-    states = {cell.name: slurm.jobs_of(grid).get(cell.digest) for cell in cells}
-    assert {name: job and (job.id, job.state) for name, job in states.items()} == {
+    states = {job.name: slurm.jobs_of(grid).get(job.digest) for job in jobs}
+    assert {
+        name: slurm_job and (slurm_job.id, slurm_job.state) for name, slurm_job in states.items()
+    } == {
         "ended": ("11", "COMPLETED"),
         "failed": ("12", "FAILED"),
         "gone": ("13", "GONE"),
@@ -102,16 +93,16 @@ def test_jobs_that_squeue_forgot_are_told_by_sacct_or_else_by_the_records(
         "lost": ("15", "GONE"),
         "never": None,
     }
-    assert not any(job.is_live for job in states.values() if job)
+    assert not any(slurm_job.is_live for slurm_job in states.values() if slurm_job)
 
 
 def test_a_job_that_took_the_number_of_a_forgotten_one_is_no_job_of_the_grid(
     make: Any, programs: Any
 ) -> None:
     """Clusters start again at 1 some day."""
-    cell = make.cell("cell")
+    job = make.job("job")
     grid = make.grid()
-    slurm_queue.write_registry(grid.folder, {cell.digest: "7"})
-    programs({**ANSWERS, "squeue": "echo '7|RUNNING|clipit-0123456789ab-01234567|(null)|n1|None'"})
-    assert slurm.jobs_of(grid)[cell.digest].state == "GONE"
+    slurm_queue.write_registry(grid.folder, {job.digest: "7"})
+    programs({**ANSWERS, "squeue": "echo '7|RUNNING|clipit-0123456789ab-01234567|(null)|None'"})
+    assert slurm.jobs_of(grid)[job.digest].state == "GONE"
     assert slurm.cancel(grid) == []

@@ -1,4 +1,4 @@
-"""One cell's process: its record, its retries, its lock."""
+"""One job's process: its record, its retries, its lock."""
 
 import subprocess
 import sys
@@ -16,47 +16,47 @@ from clipit_eva.files import sha256_file
 WRITE = "import os, pathlib; pathlib.Path(os.environ['OUTPUT_ROOT'], 'out.txt').write_text('done')"
 
 
-def test_a_finished_cell_says_how_it_was_made(make, tmp_path: Path) -> None:
+def test_a_finished_job_says_how_it_was_made(make, tmp_path: Path) -> None:
     reports = tmp_path / "reports.txt"
     reports.write_text("one")
-    cell = make.cell(
+    job = make.job(
         "a", WRITE, products=["*.txt"], environment={"REPORTS": str(reports), "LORA_RANK": "8"}
     )
     make.grid()
-    assert store.state_of(cell.folder) is State.WAITING
+    assert store.state_of(job.folder) is State.WAITING
     started = time.time()
-    assert worker.run_cell(cell.folder) == 0
-    record = store.read_record(cell.folder)
-    assert store.state_of(cell.folder) is State.FINISHED
+    assert worker.run_job(job.folder) == 0
+    record = store.read_record(job.folder)
+    assert store.state_of(job.folder) is State.FINISHED
     assert record is not None
     assert started <= record.started <= record.ended <= time.time()
     assert record.attempts == 1
     facts = record.facts
-    assert facts["command"] == list(cell.command)
+    assert facts["command"] == list(job.command)
     assert facts["environment"]["LORA_RANK"] == "8"
     assert facts["inputs"] == {"REPORTS": sha256_file(reports)}
-    assert facts["outputs"] == {"out.txt": sha256_file(cell.work / "out.txt")}
+    assert facts["outputs"] == {"out.txt": sha256_file(job.work / "out.txt")}
     assert facts["versions"]["torch"]
     assert facts["hardware"]["cores"] >= 1
     assert 1 << 20 < facts["peak_memory"] < 1 << 33
 
 
-def test_a_finished_cell_is_not_run_again(make) -> None:
-    cell = make.cell("a", WRITE, products=["*.txt"])
+def test_a_finished_job_is_not_run_again(make) -> None:
+    job = make.job("a", WRITE, products=["*.txt"])
     make.grid()
-    worker.run_cell(cell.folder)
-    before = (cell.work / "out.txt").stat().st_mtime_ns
-    assert worker.run_cell(cell.folder) == 0
-    assert (cell.work / "out.txt").stat().st_mtime_ns == before
+    worker.run_job(job.folder)
+    before = (job.work / "out.txt").stat().st_mtime_ns
+    assert worker.run_job(job.folder) == 0
+    assert (job.work / "out.txt").stat().st_mtime_ns == before
 
 
 def test_what_an_interrupted_attempt_left_is_removed(make) -> None:
-    cell = make.cell("a", WRITE, products=["*.txt"])
+    job = make.job("a", WRITE, products=["*.txt"])
     make.grid()
-    cell.work.mkdir(parents=True)
-    (cell.work / "half.txt").write_text("ha")
-    worker.run_cell(cell.folder)
-    assert [path.name for path in cell.work.iterdir()] == ["out.txt"]
+    job.work.mkdir(parents=True)
+    (job.work / "half.txt").write_text("ha")
+    worker.run_job(job.folder)
+    assert [path.name for path in job.work.iterdir()] == ["out.txt"]
 
 
 @pytest.mark.parametrize(
@@ -73,56 +73,56 @@ def test_what_an_interrupted_attempt_left_is_removed(make) -> None:
     ],
 )
 def test_a_failure_is_told_by_its_line(make, code: str, message: str) -> None:
-    cell = make.cell("a", code, products=["*.txt"])
+    job = make.job("a", code, products=["*.txt"])
     make.grid()
-    assert worker.run_cell(cell.folder) != 0
-    record = store.read_record(cell.folder)
+    assert worker.run_job(job.folder) != 0
+    record = store.read_record(job.folder)
     assert record is not None
     assert message in record.message
-    assert store.state_of(cell.folder) is State.FAILED
+    assert store.state_of(job.folder) is State.FAILED
     assert record.facts["outputs"] == {}
 
 
-def test_a_failed_cell_is_tried_again_and_keeps_its_logs(make, tmp_path: Path) -> None:
+def test_a_failed_job_is_tried_again_and_keeps_its_logs(make, tmp_path: Path) -> None:
     count = tmp_path / "count"
     code = (
         f"import pathlib; p = pathlib.Path({str(count)!r}); p.open('a').write('x');"
         "n = len(p.read_text()); print('attempt', n); raise SystemExit(n < 3)"
     )
-    cell = make.cell("a", code)
+    job = make.job("a", code)
     make.grid(retries=2)
-    assert worker.run_cell(cell.folder) == 0
-    record = store.read_record(cell.folder)
+    assert worker.run_job(job.folder) == 0
+    record = store.read_record(job.folder)
     assert record is not None
     assert record.attempts == 3
-    assert [(cell.folder / f"log_{n}.txt").read_text() for n in (1, 2, 3)] == [
+    assert [(job.folder / f"log_{n}.txt").read_text() for n in (1, 2, 3)] == [
         "attempt 1\n",
         "attempt 2\n",
         "attempt 3\n",
     ]
 
 
-def test_a_cell_does_not_run_before_those_it_needs(make) -> None:
-    first = make.cell("first")
-    second = make.cell("second", needs=[first])
+def test_a_job_does_not_run_before_those_it_needs(make) -> None:
+    first = make.job("first")
+    second = make.job("second", dependencies=[first])
     make.grid()
     with pytest.raises(InputError, match="second needs"):
-        worker.run_cell(second.folder)
-    worker.run_cell(first.folder)
-    assert worker.run_cell(second.folder) == 0
+        worker.run_job(second.folder)
+    worker.run_job(first.folder)
+    assert worker.run_job(second.folder) == 0
 
 
-def test_two_workers_run_a_cell_once(make, tmp_path: Path) -> None:
+def test_two_workers_run_a_job_once(make, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     code = f"import time; open({str(journal)!r}, 'a').write('x'); time.sleep(1)"
-    cell = make.cell("a", code)
+    job = make.job("a", code)
     make.grid()
-    command = [sys.executable, "-m", "clipit_eva.analysis.grid.engines.worker", str(cell.folder)]
+    command = [sys.executable, "-m", "clipit_eva.analysis.grid.engines.worker", str(job.folder)]
     workers = [subprocess.Popen(command) for _ in range(2)]
     deadline = time.monotonic() + 20
     while not journal.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert store.state_of(cell.folder) is State.RUNNING
+    assert store.state_of(job.folder) is State.RUNNING
     assert [process.wait(timeout=60) for process in workers] == [0, 0]
     assert journal.read_text() == "x"
 
@@ -130,18 +130,18 @@ def test_two_workers_run_a_cell_once(make, tmp_path: Path) -> None:
 def test_a_config_is_kept_as_it_was_run(make, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("rank: ${oc.env:LORA_RANK, 16}\n")
-    cell = make.cell("a", "pass", environment={"LORA_RANK": "8"})
-    make.cells[cell.digest] = cell = type(cell)(
-        **{**vars(cell), "command": (*cell.command, "--config", str(config))}
+    job = make.job("a", "pass", environment={"LORA_RANK": "8"})
+    make.jobs[job.digest] = job = type(job)(
+        **{**vars(job), "command": (*job.command, "--config", str(config))}
     )
     make.grid()
-    worker.run_cell(cell.folder)
-    assert (cell.folder / "config.yaml").read_text() == "rank: ${oc.env:LORA_RANK, 8}\n"
+    worker.run_job(job.folder)
+    assert (job.folder / "config.yaml").read_text() == "rank: ${oc.env:LORA_RANK, 8}\n"
 
 
-def test_a_folder_that_is_no_cells_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_jobs_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "clipit_eva.analysis.grid.engines.worker", str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 2
-    assert "is no cell of a grid" in answer.stderr
+    assert "is no job of a grid" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1

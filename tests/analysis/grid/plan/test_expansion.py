@@ -1,4 +1,4 @@
-"""From a plan to cells: what is shared, what needs what, what a change makes run again."""
+"""From a plan to jobs: what is shared, what needs what, what a change makes run again."""
 
 import dataclasses
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipit_eva.analysis.grid.plan.expansion import expand
-from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.job import Grid, Job
 from clipit_eva.analysis.grid.plan.plan_file import Factor, Plan, Selection
 from clipit_eva.errors import InputError
 
@@ -35,16 +35,16 @@ def plan(tmp_path: Path) -> Plan:
     )
 
 
-def _of(grid: Grid, kind: str) -> list[Cell]:
-    return [cell for cell in grid.cells.values() if cell.kind == kind]
+def _of(grid: Grid, kind: str) -> list[Job]:
+    return [job for job in grid.jobs.values() if job.kind == kind]
 
 
-def _named(grid: Grid, name: str) -> Cell:
-    (cell,) = [c for c in grid.cells.values() if name in (c.name, *c.aliases)]
-    return cell
+def _named(grid: Grid, name: str) -> Job:
+    (job,) = [c for c in grid.jobs.values() if name in (c.name, *c.aliases)]
+    return job
 
 
-def test_work_that_cells_have_in_common_is_one_cell(plan: Plan, tmp_path: Path) -> None:
+def test_work_that_jobs_have_in_common_is_one_job(plan: Plan, tmp_path: Path) -> None:
     grid = expand(plan, tmp_path / "out")
     tasks, backbones, seeds = 2, 2, 2
     assert len(_of(grid, "unimodal")) == tasks * backbones * seeds
@@ -52,28 +52,28 @@ def test_work_that_cells_have_in_common_is_one_cell(plan: Plan, tmp_path: Path) 
     assert len(_of(grid, "text_only")) == tasks * seeds  # no backbone is in it
     assert len(_of(grid, "pairing")) == tasks * 2  # nearest and shuffled
     (report,) = _of(grid, "report")
-    assert len(report.needs) == 8 + 24 + 4
+    assert len(report.dependencies) == 8 + 24 + 4
 
 
 def test_clip_it_starts_from_its_own_unimodal_run_and_pairing(plan: Plan, tmp_path: Path) -> None:
     grid = expand(plan, tmp_path / "out")
     for backbone in ("s", "b"):
         for seed in (1, 2):
-            cell = _named(grid, f"clip_it/crc/{backbone}/shuffled/seed_{seed}")
+            job = _named(grid, f"clip_it/crc/{backbone}/shuffled/seed_{seed}")
             head = _named(grid, f"unimodal/crc/{backbone}/seed_{seed}")
             pairing = _named(grid, "pairing/crc/shuffled")
-            assert set(cell.needs) == {head.digest, pairing.digest}
-            assert cell.environment["VISION_HEAD_CHECKPOINT"] == str(head.work)
-            assert cell.environment["PAIRING_TABLE"] == str(pairing.work / "pairs.parquet")
-            assert pairing.environment["PAIRING_TABLE"] == cell.environment["PAIRING_TABLE"]
-            assert cell.environment["EVA_GLOBAL_SEED"] == str(seed)
-            assert cell.environment["OUTPUT_ROOT"] == str(cell.work)
+            assert set(job.dependencies) == {head.digest, pairing.digest}
+            assert job.environment["VISION_HEAD_CHECKPOINT"] == str(head.work)
+            assert job.environment["PAIRING_TABLE"] == str(pairing.work / "pairs.parquet")
+            assert pairing.environment["PAIRING_TABLE"] == job.environment["PAIRING_TABLE"]
+            assert job.environment["EVA_GLOBAL_SEED"] == str(seed)
+            assert job.environment["OUTPUT_ROOT"] == str(job.work)
 
 
 def test_a_run_without_text_needs_no_pairing(plan: Plan, tmp_path: Path) -> None:
     grid = expand(plan, tmp_path / "out")
-    cell = _named(grid, "clip_it/bach/s/no_text/seed_1")
-    assert [grid.cells[digest].kind for digest in cell.needs] == ["unimodal"]
+    job = _named(grid, "clip_it/bach/s/no_text/seed_1")
+    assert [grid.jobs[digest].kind for digest in job.dependencies] == ["unimodal"]
 
 
 def test_the_head_is_trained_even_if_no_method_asks_for_it(plan: Plan, tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_change_runs_what_depends_on_it_and_nothing_else(
     merged = {field: {**getattr(plan, field), **value} for field, value in change.items()}
     after = expand(dataclasses.replace(plan, **merged), tmp_path / "out")
     for kind in ("pairing", "unimodal", "text_only", "clip_it", "report"):
-        old = {cell.digest for cell in _of(before, kind)}
-        new = {cell.digest for cell in _of(after, kind)}
+        old = {job.digest for job in _of(before, kind)}
+        new = {job.digest for job in _of(after, kind)}
         if kind in stays:
             assert old == new, kind
         elif kind == "clip_it" and "LORA_RANK" in str(change):
@@ -116,7 +116,7 @@ def test_a_change_runs_what_depends_on_it_and_nothing_else(
 def test_a_value_given_as_its_default_is_the_default(plan: Plan, tmp_path: Path) -> None:
     more = {**plan.environment, "LORA_ALPHA": 8.0, "DISTILL_WEIGHT": "1", "LORA_TEXT": False}
     given = expand(dataclasses.replace(plan, environment=more), tmp_path / "out")
-    assert given.cells.keys() == expand(plan, tmp_path / "out").cells.keys()
+    assert given.jobs.keys() == expand(plan, tmp_path / "out").jobs.keys()
 
 
 def test_inputs_count_by_what_they_hold(plan: Plan, tmp_path: Path) -> None:
@@ -124,14 +124,14 @@ def test_inputs_count_by_what_they_hold(plan: Plan, tmp_path: Path) -> None:
     moved = tmp_path / "moved.txt"
     moved.write_text("one\ntwo\n")
     renamed = dataclasses.replace(plan, environment={"REPORTS": str(moved)})
-    assert expand(renamed, tmp_path / "out").cells.keys() == before.cells.keys()
+    assert expand(renamed, tmp_path / "out").jobs.keys() == before.jobs.keys()
     other = tmp_path / "other.txt"
     other.write_text("one\nthree\n")
     changed = expand(dataclasses.replace(plan, environment={"REPORTS": str(other)}), tmp_path / "o")
     assert {c.digest for c in _of(changed, "unimodal")} == {
         c.digest for c in _of(before, "unimodal")
     }
-    assert not {c.digest for c in _of(changed, "pairing")} & before.cells.keys()
+    assert not {c.digest for c in _of(changed, "pairing")} & before.jobs.keys()
 
 
 def test_lists_make_arms_and_equal_ones_are_trained_once(plan: Plan, tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_factors_extend_each_other(plan: Plan, tmp_path: Path) -> None:
         "rank_8": Factor(environment={"LORA_RANK": 8}, extends="text_lora"),
     }
     grid = expand(dataclasses.replace(plan, factors=factors), tmp_path / "out")
-    cell = _named(grid, "clip_it/bach/s/rank_8/seed_1")
-    assert cell.environment["LORA_TEXT"] == "true"
-    assert cell.environment["LORA_RANK"] == "8"
+    job = _named(grid, "clip_it/bach/s/rank_8/seed_1")
+    assert job.environment["LORA_TEXT"] == "true"
+    assert job.environment["LORA_RANK"] == "8"
 
 
 def test_replaced_pairs_are_made_of_the_shared_pairing(plan: Plan, tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_replaced_pairs_are_made_of_the_shared_pairing(plan: Plan, tmp_path: Pat
     grid = expand(dataclasses.replace(plan, factors=factors), tmp_path / "out")
     assert len(_of(grid, "pairing")) == 2
     assert len(_of(grid, "replacement")) == 4
-    cell = _named(grid, "clip_it/bach/s/replaced_0.5/seed_1")
-    (replacement,) = [grid.cells[d] for d in cell.needs if grid.cells[d].kind == "replacement"]
-    assert [grid.cells[digest].kind for digest in replacement.needs] == ["pairing"]
-    assert "REPLACED_SHARE" not in cell.environment
+    job = _named(grid, "clip_it/bach/s/replaced_0.5/seed_1")
+    (replacement,) = [grid.jobs[d] for d in job.dependencies if grid.jobs[d].kind == "replacement"]
+    assert [grid.jobs[digest].kind for digest in replacement.dependencies] == ["pairing"]
+    assert "REPLACED_SHARE" not in job.environment
     assert _named(grid, "clip_it/bach/s/seed_1").aliases == ("clip_it/bach/s/replaced_0/seed_1",)
 
 
@@ -196,7 +196,7 @@ def test_a_drawn_cohort_counts_before_and_after_it_is_drawn(tmp_path: Path) -> N
     (cohort.work / "bach").mkdir(parents=True)
     (cohort.work / "bach" / "image.tif").write_bytes(b"x")
     (cohort.work / "reports.parquet").write_bytes(b"x")
-    assert expand(plan, tmp_path).cells.keys() == before.cells.keys()
+    assert expand(plan, tmp_path).jobs.keys() == before.jobs.keys()
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ def test_a_drawn_cohort_counts_before_and_after_it_is_drawn(tmp_path: Path) -> N
             },
             ["'a_4'", "one folder"],
         ),
-        ({"exclude": (Selection(arms=("no_txt",)),)}, ["exclude[0]", "matches no cell"]),
-        ({"exclude": (Selection(tasks=("bach", "crc")),)}, ["no cell"]),
+        ({"exclude": (Selection(arms=("no_txt",)),)}, ["exclude[0]", "matches no job"]),
+        ({"exclude": (Selection(tasks=("bach", "crc")),)}, ["no job"]),
         (
             {"include": (("x", Factor(environment={"LORA_RANK": 2}), Selection(("bch",))),)},
             ["include[0].task", "'bch'"],
@@ -247,11 +247,11 @@ def test_a_wrong_plan_is_refused_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_thousand_cells_expand_in_two_seconds(plan: Plan, tmp_path: Path) -> None:
+def test_a_thousand_jobs_expand_in_two_seconds(plan: Plan, tmp_path: Path) -> None:
     ranks = Factor(environment={"LORA_RANK": list(range(1, 13)), "LORA_ALPHA": [1, 2, 4, 16]})
     large = dataclasses.replace(plan, seeds=tuple(range(1, 6)), factors={"lora": ranks})
     start = time.process_time()  # other tests run beside
     grid = expand(large, tmp_path / "out")
     seconds = time.process_time() - start
-    assert len(grid.cells) > 1000
+    assert len(grid.jobs) > 1000
     assert seconds < 2

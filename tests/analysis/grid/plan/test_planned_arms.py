@@ -27,7 +27,7 @@ def grid_of(tmp_path: Path, **changes):
 def test_the_method_itself_is_the_base(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, factors={"rank": {"LORA_RANK": [4, 16]}})
     arms = planned_arms(grid)
-    found = {grid.cells[digest].name: arm.name for digest, arm in arms.items()}
+    found = {grid.jobs[digest].name: arm.name for digest, arm in arms.items()}
     assert found["clip_it/bach/demo/seed_1"] == "clip_it"
     assert found["clip_it/bach/demo/rank_4/seed_2"] == "rank_4"
     assert found["clip_it/bach/demo/rank_16/seed_1"] == "rank_16"
@@ -35,7 +35,7 @@ def test_the_method_itself_is_the_base(tmp_path: Path) -> None:
 
 
 def test_runs_that_no_report_could_tell_apart_are_refused(tmp_path: Path) -> None:
-    """Cells by what their configs read; arms by what has an effect."""
+    """Jobs by what their configs read; arms by what has an effect."""
     factors = {"a": {"LORA_VISION": False}, "b": {"LORA_VISION": False, "LORA_RANK": 4}}
     with pytest.raises(InputError, match="would both be the arm 'no_lora'"):
         planned_arms(grid_of(tmp_path, factors=factors))

@@ -1,4 +1,4 @@
-"""The shipped plans: how many cells, what they share, and under which names reports tell them."""
+"""The shipped plans: how many jobs, what they share, and under which names reports tell them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipit_eva.analysis.grid.plan.expansion import expand
-from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.job import Grid, Job
 from clipit_eva.analysis.grid.plan.plan_file import METHODS, read_plan
 from clipit_eva.analysis.grid.plan.planned_arms import planned_arms
 from clipit_eva.tasks import configs
@@ -33,19 +33,19 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipped:
     return lambda name: expand(read_plan(configs.path(f"ablations/{name}")), tmp_path / "out")
 
 
-def _of(grid: Grid, kind: str) -> list[Cell]:
-    return [cell for cell in grid.cells.values() if cell.kind == kind]
+def _of(grid: Grid, kind: str) -> list[Job]:
+    return [job for job in grid.jobs.values() if job.kind == kind]
 
 
-def _names(cell: Cell) -> set[str]:
-    return {name.split("/")[-2] for name in (cell.name, *cell.aliases)}
+def _names(job: Job) -> set[str]:
+    return {name.split("/")[-2] for name in (job.name, *job.aliases)}
 
 
 def test_every_shipped_plan_expands(shipped: Shipped) -> None:
     names = [n.removeprefix("ablations/") for n in configs.names() if n.startswith("ablations/")]
     assert {"paper", "table1", "controls", "lora_search", "planted_truth", "demo"} <= set(names)
     for name in names:
-        assert shipped(name).cells, name
+        assert shipped(name).jobs, name
 
 
 @pytest.mark.parametrize(
@@ -87,33 +87,33 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
         ("lora_search", {"pairing": 1, "embeddings": 1, "unimodal": 2, "clip_it": 2}),
     ],
 )
-def test_plans_have_the_cells_of_the_paper(
+def test_plans_have_the_jobs_of_the_paper(
     shipped: Shipped, plan: str, expected: Mapping[str, int]
 ) -> None:
-    assert Counter(cell.kind for cell in shipped(plan).cells.values()) == expected
+    assert Counter(job.kind for job in shipped(plan).jobs.values()) == expected
 
 
 @pytest.mark.parametrize("plan", ["paper", "table1", "controls", "planted_truth", "demo"])
 def test_work_is_shared(shipped: Shipped, plan: str) -> None:
     grid = shipped(plan)
-    heads = {cell.digest: cell for cell in _of(grid, "unimodal")}
-    places = [(cell.name.split("/")[1:3], cell.seed) for cell in heads.values()]
+    heads = {job.digest: job for job in _of(grid, "unimodal")}
+    places = [(job.name.split("/")[1:3], job.seed) for job in heads.values()]
     assert all(places.count(place) == 1 for place in places)
-    for cell in _of(grid, "clip_it"):
-        (head,) = [heads[digest] for digest in cell.needs if digest in heads]
-        assert (head.seed, head.name.split("/")[1:3]) == (cell.seed, cell.name.split("/")[1:3])
-        reads_text = _names(cell).isdisjoint({"no_text", "lambda_0"})
-        kinds = {grid.cells[digest].kind for digest in cell.needs}
+    for job in _of(grid, "clip_it"):
+        (head,) = [heads[digest] for digest in job.dependencies if digest in heads]
+        assert (head.seed, head.name.split("/")[1:3]) == (job.seed, job.name.split("/")[1:3])
+        reads_text = _names(job).isdisjoint({"no_text", "lambda_0"})
+        kinds = {grid.jobs[digest].kind for digest in job.dependencies}
         assert kinds == {"unimodal"} | (kinds - {"unimodal"} if reads_text else set())
-        assert reads_text == ("PAIRING_TABLE" in cell.environment)
+        assert reads_text == ("PAIRING_TABLE" in job.environment)
 
 
 def test_the_backbones_are_those_of_the_paper(shipped: Shipped) -> None:
     found = {
-        cell.name.split("/")[2]: tuple(
-            cell.environment[v] for v in ("MODEL_NAME", "IN_FEATURES", "NORMALIZE_MEAN")
+        job.name.split("/")[2]: tuple(
+            job.environment[v] for v in ("MODEL_NAME", "IN_FEATURES", "NORMALIZE_MEAN")
         )
-        for cell in _of(shipped("table1"), "clip_it")
+        for job in _of(shipped("table1"), "clip_it")
     }
     assert found.keys() == BACKBONES.keys()
     for name, (model, features, mean) in BACKBONES.items():
@@ -124,20 +124,20 @@ def test_the_backbones_are_those_of_the_paper(shipped: Shipped) -> None:
 def test_plans_that_share_a_folder_share_runs(shipped: Shipped) -> None:
     paper, table, controls = (shipped(name) for name in ("paper", "table1", "controls"))
     uni = {c.digest for c in _of(table, "clip_it") if "patch_camelyon/uni/" in c.name}
-    assert uni <= paper.cells.keys()
+    assert uni <= paper.jobs.keys()
     # No text is lambda 0, dropout 0.3 is in both; no LoRA is the paper's alone.
-    alone = paper.cells.keys() - controls.cells.keys()
-    assert Counter(paper.cells[digest].kind for digest in alone) == {"clip_it": 3, "report": 1}
+    alone = paper.jobs.keys() - controls.jobs.keys()
+    assert Counter(paper.jobs[digest].kind for digest in alone) == {"clip_it": 3, "report": 1}
 
 
 def test_paths_come_from_the_environment(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> None:
     roots = {"patch_camelyon": "PCAM_ROOT", "bach": "BACH_ROOT", "crc": "CRC_ROOT"}
     for name in [*roots.values(), "REPORTS"]:
         monkeypatch.setenv(name, f"/data/{name}")
-    for cell in _of(shipped("table1"), "clip_it"):
-        task = cell.name.split("/")[1]
-        assert cell.environment["DATA_ROOT"] == f"/data/{roots[task]}"
-        assert cell.environment["REPORTS"] == "/data/REPORTS"
+    for job in _of(shipped("table1"), "clip_it"):
+        task = job.name.split("/")[1]
+        assert job.environment["DATA_ROOT"] == f"/data/{roots[task]}"
+        assert job.environment["REPORTS"] == "/data/REPORTS"
 
 
 def test_the_backbone_of_the_search_comes_from_the_environment(
@@ -146,10 +146,10 @@ def test_the_backbone_of_the_search_comes_from_the_environment(
     monkeypatch.setenv("MODEL_NAME", "pathology/kaiko_vits8")
     monkeypatch.setenv("IN_FEATURES", "384")
     monkeypatch.setenv("NORMALIZE_MEAN", "[0.5,0.5,0.5]")
-    for cell in _of(shipped("lora_search"), "clip_it"):
-        assert cell.environment["MODEL_NAME"] == "pathology/kaiko_vits8"
-        assert cell.environment["IN_FEATURES"] == "384"
-        assert cell.environment["NORMALIZE_MEAN"] == "[0.5,0.5,0.5]"
+    for job in _of(shipped("lora_search"), "clip_it"):
+        assert job.environment["MODEL_NAME"] == "pathology/kaiko_vits8"
+        assert job.environment["IN_FEATURES"] == "384"
+        assert job.environment["NORMALIZE_MEAN"] == "[0.5,0.5,0.5]"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,6 @@ def test_the_backbone_of_the_search_comes_from_the_environment(
 def test_reports_tell_the_arms_of_a_plan(shipped: Shipped, plan: str, expected: str) -> None:
     grid = shipped(plan)
     arms = planned_arms(grid)
-    cells = [cell for method in METHODS for cell in _of(grid, method) if cell.seed == 1]
-    # Each cell of a seed is an arm of its own.
-    assert Counter(arms[cell.digest].name for cell in cells) == Counter(expected.split())
+    jobs = [job for method in METHODS for job in _of(grid, method) if job.seed == 1]
+    # Each job of a seed is an arm of its own.
+    assert Counter(arms[job.digest].name for job in jobs) == Counter(expected.split())

@@ -92,7 +92,7 @@ def test_the_best_config_needs_no_variable(tmp_path: Path) -> None:
     assert lora["rank"] == f"${{oc.env:LORA_RANK, {result.best.settings['LORA_RANK']}}}"
     assert lora["targets"] == f"${{oc.env:LORA_TARGETS, {result.best.settings['LORA_TARGETS']}}}"
     trainer = yaml.safe_load(text)["trainer"]["init_args"]
-    # A run of it must not write into the trial's finished cell.
+    # A run of it must not write into the trial's finished job.
     assert trainer["default_root_dir"] == f"${{oc.env:OUTPUT_ROOT, {tmp_path}/search/best}}"
 
 
@@ -171,7 +171,7 @@ def test_another_question_is_another_search(tmp_path: Path) -> None:
 
 def test_jobs_are_kept_busy(tmp_path: Path) -> None:
     runs = trivial.Runs()
-    result = run_search(trivial.plan(trials=8), tmp_path, jobs=5, run=runs)
+    result = run_search(trivial.plan(trials=8), tmp_path, parallel=5, run=runs)
     assert runs.calls[1:] == [6, 6, 4]  # three trials of two seeds at once
     settings = [tuple(trial.settings.items()) for trial in result.trials]
     assert len(set(settings)) == len(settings)
@@ -214,11 +214,11 @@ def test_a_metric_that_is_not_there_is_named_before_any_trial(tmp_path: Path) ->
 
 def test_a_metric_that_is_no_number_is_refused(tmp_path: Path) -> None:
     run_search(trivial.plan(trials=1), tmp_path, run=trivial.Runs())
-    path = next(tmp_path.glob("cells/clip_it-*/work/session/results.json"))
+    path = next(tmp_path.glob("jobs/clip_it-*/work/session/results.json"))
     path.write_text('{"metrics": {"val": [{"val/A": {"mean": NaN}}]}}')
-    cell, _ = store.read_cell(path.parents[2])
+    job, _ = store.read_job(path.parents[2])
     with pytest.raises(InputError, match="is nan"):
-        validation_metric(cell, "val/A")
+        validation_metric(job, "val/A")
 
 
 def test_no_importance_is_made_up(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_plan_without_a_search_is_refused(tmp_path: Path) -> None:
         run_search(dataclasses.replace(trivial.PLAN, search=None), tmp_path, run=trivial.Runs())
 
 
-def test_a_search_is_not_submitted_as_cells(tmp_path: Path) -> None:
+def test_a_search_is_not_submitted_as_jobs(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(
         "seeds: [1]\ntasks: {bach: {cohort: 1}}\nbackbones: {demo: {}}\nmethods: {clip_it: {}}\n"
         "search: {trials: 2, space: {LORA_RANK: [4, 8]}}\n"
@@ -304,7 +304,7 @@ def _start(folder: Path, trials: int, seconds: float) -> subprocess.Popen:
 
 
 def _times_run(folder: Path) -> list[int]:
-    return [len(p.read_text().splitlines()) for p in folder.glob("cells/*/runs.txt")]
+    return [len(p.read_text().splitlines()) for p in folder.glob("jobs/*/runs.txt")]
 
 
 @pytest.mark.slow
@@ -315,7 +315,7 @@ def test_a_killed_search_goes_on_to_the_same_end(tmp_path: Path) -> None:
     kills = 0
     for wanted in (2, 5, 9):  # trials that have been taken when the process is killed
         process = _start(folder, trials, 0.3)
-        while process.poll() is None and len(list(folder.glob("cells/clip_it-*"))) < 2 * wanted:
+        while process.poll() is None and len(list(folder.glob("jobs/clip_it-*"))) < 2 * wanted:
             time.sleep(0.05)
         time.sleep(0.1 * wanted / 2)
         process.send_signal(signal.SIGKILL)

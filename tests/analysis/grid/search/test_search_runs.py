@@ -65,7 +65,7 @@ class Searched:
         """Yields metrics (`val` or `test`) of all runs of CLIP-IT, in order of their validation."""
         found = [
             json.loads(path.read_text())["metrics"]
-            for path in self.output.glob("cells/clip_it-*/work/*/results.json")
+            for path in self.output.glob("jobs/clip_it-*/work/*/results.json")
         ]
         for metrics in sorted(found, key=lambda metrics: metrics["val"][0][METRIC]["mean"]):
             yield {name: value["mean"] for name, value in metrics[kind][0].items()}
@@ -87,7 +87,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> tuple[Searched, Search
     found = []
     for name, data in (("right", cohort.bach), ("wrong", folder / "wrong")):
         output = folder / f"out_{name}"
-        found.append(Searched(run_search(_plan(data, cohort.reports), output, jobs=2), output))
+        found.append(Searched(run_search(_plan(data, cohort.reports), output, parallel=2), output))
     return found[0], found[1]
 
 
@@ -106,13 +106,13 @@ def test_test_labels_do_not_change_what_is_chosen(searches: tuple[Searched, Sear
     assert right.result.trials[0].value != right.result.trials[1].value
 
 
-def test_trials_are_cells_like_any_other(searches: tuple[Searched, Searched]) -> None:
+def test_trials_are_jobs_like_any_other(searches: tuple[Searched, Searched]) -> None:
     output = searches[0].output
-    kinds = [path.name.rpartition("-")[0] for path in output.glob("cells/*")]
+    kinds = [path.name.rpartition("-")[0] for path in output.glob("jobs/*")]
     assert kinds.count("pairing") == 1
     assert kinds.count("unimodal") == 1
     assert kinds.count("clip_it") == 3  # the plan's own and two trials
-    for path in output.glob("cells/clip_it-*"):
+    for path in output.glob("jobs/clip_it-*"):
         record = store.read_record(path)
         assert record is not None
         assert record.status == 0

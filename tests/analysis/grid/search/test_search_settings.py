@@ -138,7 +138,7 @@ def plan() -> Plan:
 def test_a_search_without_a_place_is_refused(
     plan: Plan, tmp_path: Path, changes: dict, words: str
 ) -> None:
-    assert expand(plan, tmp_path).cells
+    assert expand(plan, tmp_path).jobs
     with pytest.raises(InputError) as refusal:
         expand(dataclasses.replace(plan, **changes), tmp_path)
     assert words in str(refusal.value)

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from clipit_eva.analysis.grid import store
-from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.job import Grid, Job
 from clipit_eva.analysis.grid.plan.plan_file import Plan
 from clipit_eva.analysis.grid.search.search_run import run_search
 from clipit_eva.analysis.grid.search.search_settings import (
@@ -49,25 +49,25 @@ def plan(**changes: object) -> Plan:
     return dataclasses.replace(PLAN, search=dataclasses.replace(SETTINGS, **changes))
 
 
-def accuracy(cell: Cell) -> float:
+def accuracy(job: Job) -> float:
     """Returns what a run of CLIP-IT comes to: best near rank 16, a little worse with seed 2."""
-    rank = float(cell.environment.get("LORA_RANK", 16))
-    alpha = float(cell.environment.get("LORA_ALPHA", 8))
-    targets = yaml.safe_load(cell.environment.get("LORA_TARGETS", "[Linear]"))
+    rank = float(job.environment.get("LORA_RANK", 16))
+    alpha = float(job.environment.get("LORA_ALPHA", 8))
+    targets = yaml.safe_load(job.environment.get("LORA_TARGETS", "[Linear]"))
     penalty = abs(rank - 16) / 100 + abs(alpha - 20) / 500 + 0.05 * (len(targets) > 1)
-    return 0.9 - penalty - 0.01 * (cell.seed == 2)
+    return 0.9 - penalty - 0.01 * (job.seed == 2)
 
 
 @dataclasses.dataclass
 class Runs:
-    """Runs cells as an engine does: those that are asked for and what they need.
+    """Runs jobs as an engine does: those that are asked for and what they need.
 
     Attributes:
         seconds: How long a run of CLIP-IT takes.
-        fails: Cells whose name has one of these words fail.
+        fails: Jobs whose name has one of these words fail.
         test: Test accuracy that is written beside the validation's; None leaves it out.
-        ran: Names of the cells that ran, in order.
-        calls: For each call, the number of cells that were asked for.
+        ran: Names of the jobs that ran, in order.
+        calls: For each call, the number of jobs that were asked for.
     """
 
     seconds: float = 0.0
@@ -79,30 +79,30 @@ class Runs:
     def __call__(self, grid: Grid, digests: Collection[str]) -> None:
         self.calls.append(len(digests))
         wanted = set(digests)
-        for digest, cell in reversed(grid.cells.items()):
+        for digest, job in reversed(grid.jobs.items()):
             if digest in wanted:
-                wanted.update(cell.needs)
-        for digest, cell in grid.cells.items():
-            if digest in wanted and not store.is_finished(cell.folder):
-                self._run(cell)
+                wanted.update(job.dependencies)
+        for digest, job in grid.jobs.items():
+            if digest in wanted and not store.is_finished(job.folder):
+                self._run(job)
 
-    def _run(self, cell: Cell) -> None:
-        self.ran.append(cell.name)
-        assert store.read_cell(cell.folder)[0].digest == cell.digest  # an engine starts from it
-        if any(word in cell.name for word in self.fails):
-            store.write_record(cell.folder, Record(1, 1, 0.0, 0.0, "log_1.txt", "out of memory"))
+    def _run(self, job: Job) -> None:
+        self.ran.append(job.name)
+        assert store.read_job(job.folder)[0].digest == job.digest  # an engine starts from it
+        if any(word in job.name for word in self.fails):
+            store.write_record(job.folder, Record(1, 1, 0.0, 0.0, "log_1.txt", "out of memory"))
             return
-        if cell.kind == "clip_it":
+        if job.kind == "clip_it":
             time.sleep(self.seconds)
-            metrics: dict[str, list] = {"val": [{METRIC: {"mean": accuracy(cell)}}]}
+            metrics: dict[str, list] = {"val": [{METRIC: {"mean": accuracy(job)}}]}
             if self.test is not None:
                 metrics["test"] = [{METRIC.replace("val/", "test/"): {"mean": self.test}}]
-            path = cell.work / "session" / "results.json"
+            path = job.work / "session" / "results.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"metrics": metrics}))
-        with (grid_log := cell.folder / "runs.txt").open("a") as file:
+        with (grid_log := job.folder / "runs.txt").open("a") as file:
             file.write(f"{grid_log}\n")
-        store.write_record(cell.folder, Record(0, 1, 0.0, 0.0, "log_1.txt"))
+        store.write_record(job.folder, Record(0, 1, 0.0, 0.0, "log_1.txt"))
 
 
 if __name__ == "__main__":

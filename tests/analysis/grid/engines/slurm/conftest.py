@@ -19,7 +19,7 @@ from clipit_eva import child
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _PATIENCE = 60.0
-"""Seconds that the daemons get to start, and jobs to end."""
+"""Seconds that the daemons get to start, and SLURM jobs to end."""
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _LOCK = Path(tempfile.gettempdir()) / "slurm-packages.lock"
@@ -190,9 +190,9 @@ def _wait_for_node(folder: Path, daemons: list[subprocess.Popen]) -> None:
 
 
 def _end_jobs() -> None:
-    """Ends what a failed test left: jobs outlive the daemons."""
+    """Ends what a failed test left: SLURM jobs outlive the daemons."""
     _run("scancel", f"--user={os.getuid()}")
-    _wait_for(lambda: not _run("squeue", "--noheader").strip(), "jobs do not end")
+    _wait_for(lambda: not _run("squeue", "--noheader").strip(), "SLURM jobs do not end")
 
 
 def _wait_for(condition: Callable[[], bool], failure: str) -> None:

@@ -15,25 +15,26 @@ import pytest
 
 from clipit_eva.analysis.grid import store
 from clipit_eva.analysis.grid.engines import slurm
-from clipit_eva.analysis.grid.plan.job import Cell, Grid
+from clipit_eva.analysis.grid.plan.job import Grid, Job
 from clipit_eva.errors import InputError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
 
 COUNT = "open(os.environ['OUTPUT_ROOT'] + '/../runs', 'a').write('x')"
-"""Code by which a cell counts how often it was started."""
+"""Code by which a job counts how often it was started."""
 
 SLEEP = "import time; time.sleep(60)"
 
 DRIVER = """
 import pathlib, sys
-from clipit_eva.analysis.grid import slurm, store
+from clipit_eva.analysis.grid import store
+from clipit_eva.analysis.grid.engines import slurm
 from clipit_eva.analysis.grid.plan.job import Grid
 root = pathlib.Path(sys.argv[1])
-cells = [store.read_cell(folder)[0] for folder in (root / "cells").iterdir()]
+jobs = [store.read_job(folder)[0] for folder in (root / "jobs").iterdir()]
 print("start", flush=True)
-for one in slurm.submit(Grid.of(root, cells), slurm.read_settings({"memory": "50M"})):
-    print(f"{one.cell.name}:{one.job}:{one.is_new}")
+for one in slurm.submit(Grid.of(root, jobs), slurm.read_settings({"memory": "50M"})):
+    print(f"{one.job.name}:{one.id}:{one.is_new}")
 """
 """A process that submits the grid of a folder, prints what it did, and ends."""
 
@@ -48,38 +49,38 @@ def wait(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 def wait_for_end(grid: Grid) -> None:
-    wait(lambda: not any(job.is_live for job in slurm.jobs_of(grid).values()))
+    wait(lambda: not any(queued.is_live for queued in slurm.jobs_of(grid).values()))
 
 
-def wait_for_state(grid: Grid, cell: Cell, state: str) -> None:
-    wait(lambda: slurm.jobs_of(grid)[cell.digest].state == state)
+def wait_for_state(grid: Grid, job: Job, state: str) -> None:
+    wait(lambda: slurm.jobs_of(grid)[job.digest].state == state)
 
 
-def runs(cell: Cell) -> int:
-    path = cell.folder / "runs"
+def runs(job: Job) -> int:
+    path = job.folder / "runs"
     return len(path.read_text()) if path.exists() else 0
 
 
 def numbers(submitted: list[slurm.Submitted]) -> dict[str, str]:
-    return {one.cell.name: one.job for one in submitted}
+    return {one.job.name: one.id for one in submitted}
 
 
 def facts(number: str) -> dict[str, str]:
-    """Returns what SLURM says of a job."""
+    """Returns what SLURM says of a SLURM job."""
     text = subprocess.run(
         ["scontrol", "show", "job", number], capture_output=True, text=True, check=True
     ).stdout
     return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
 
-def processes(cell: Cell) -> int:
-    """Returns the number of processes that run a cell's own code."""
+def processes(job: Job) -> int:
+    """Returns the number of processes that run a job's own code."""
     found = 0
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended
             words = (process / "cmdline").read_bytes().split(b"\0")
-            root = f"OUTPUT_ROOT={cell.work}".encode()
-            found += words[:3] == [w.encode() for w in cell.command] and root in (
+            root = f"OUTPUT_ROOT={job.work}".encode()
+            found += words[:3] == [w.encode() for w in job.command] and root in (
                 process / "environ"
             ).read_bytes().split(b"\0")
     return found
@@ -91,14 +92,14 @@ def names_in_queue() -> list[str]:
 
 
 def states(grid: Grid) -> dict[str, str]:
-    """Returns the states of jobs by the names of their cells."""
-    return {grid.cells[digest].name: job.state for digest, job in slurm.jobs_of(grid).items()}
+    """Returns the states of SLURM jobs by the names of their jobs."""
+    return {grid.jobs[digest].name: queued.state for digest, queued in slurm.jobs_of(grid).items()}
 
 
 def test_driver_may_exit_and_the_same_call_attaches(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A chain is submitted by a process that ends; every cell runs once, after those it needs."""
+    """A chain is submitted by a process that ends; every job runs once, after those it needs."""
     secret = "token-that-no-file-may-hold"
     monkeypatch.setenv("HF_TOKEN", secret)
     go = make.folder.parent / "go"
@@ -107,9 +108,9 @@ def test_driver_may_exit_and_the_same_call_attaches(
         f"import os, hashlib, pathlib; {COUNT}; pathlib.Path(os.environ['OUTPUT_ROOT'], 'token')"
         ".write_text(hashlib.sha256(os.environ['HF_TOKEN'].encode()).hexdigest())"
     )
-    first = make.cell("first", wait_first)
-    second = make.cell("second", token, needs=[first], products=["token"])
-    third = make.cell("third", f"import os; {COUNT}", needs=[first, second])
+    first = make.job("first", wait_first)
+    second = make.job("second", token, dependencies=[first], products=["token"])
+    third = make.job("third", f"import os; {COUNT}", dependencies=[first, second])
     grid = make.grid()
     output = subprocess.run(
         [sys.executable, "-c", DRIVER, str(grid.folder)], capture_output=True, text=True, check=True
@@ -129,8 +130,8 @@ def test_driver_may_exit_and_the_same_call_attaches(
     go.touch()
     wait_for_end(grid)
 
-    assert [runs(cell) for cell in (first, second, third)] == [1, 1, 1]
-    records = [store.read_record(cell.folder) for cell in (first, second, third)]
+    assert [runs(job) for job in (first, second, third)] == [1, 1, 1]
+    records = [store.read_record(job.folder) for job in (first, second, third)]
     assert all(record and record.status == 0 for record in records)
     for before, after in pairwise(records):
         assert before.ended <= after.started
@@ -138,39 +139,39 @@ def test_driver_may_exit_and_the_same_call_attaches(
     assert slurm.submit(grid, PLAIN) == []
 
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    assert (second.work / "token").read_text() == digest  # the cell had it
+    assert (second.work / "token").read_text() == digest  # the job had it
     files = [path for path in grid.folder.rglob("*") if path.is_file()]
-    assert any(path.name.endswith("_log.out") for path in files)
+    assert any(path.parent.name == "slurm" for path in files)
     assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
-def test_a_failed_cell_takes_its_dependants_with_it_and_later_calls_mend(make: Any) -> None:
+def test_a_failed_job_takes_its_dependants_with_it_and_later_calls_mend(make: Any) -> None:
     mended = make.folder.parent / "mended"
     code = f"import os, sys; {COUNT}; sys.exit(not os.path.exists({str(mended)!r}))"
-    bad = make.cell("bad", code)
-    after = make.cell("after", f"import os; {COUNT}", needs=[bad])
-    last = make.cell("last", f"import os; {COUNT}", needs=[after])
-    apart = make.cell("apart", f"import os; {COUNT}")
+    bad = make.job("bad", code)
+    after = make.job("after", f"import os; {COUNT}", dependencies=[bad])
+    last = make.job("last", f"import os; {COUNT}", dependencies=[after])
+    apart = make.job("apart", f"import os; {COUNT}")
     grid = make.grid()
     old = numbers(slurm.submit(grid, PLAIN))
     ended = {"bad": "FAILED", "after": "CANCELLED", "last": "CANCELLED", "apart": "COMPLETED"}
     wait(lambda: states(grid) == ended)
-    assert [runs(cell) for cell in (bad, after, last, apart)] == [1, 0, 0, 1]
+    assert [runs(job) for job in (bad, after, last, apart)] == [1, 0, 0, 1]
 
     mended.touch()
     new = slurm.submit(grid, PLAIN)
-    assert {one.cell.name for one in new if one.is_new} == {"bad", "after", "last"}
+    assert {one.job.name for one in new if one.is_new} == {"bad", "after", "last"}
     assert not set(numbers(new).values()) & set(old.values())
     wait_for_end(grid)
-    assert [runs(cell) for cell in (bad, after, last, apart)] == [2, 1, 1, 1]
-    assert all(store.is_finished(cell.folder) for cell in grid.cells.values())
+    assert [runs(job) for job in (bad, after, last, apart)] == [2, 1, 1, 1]
+    assert all(store.is_finished(job.folder) for job in grid.jobs.values())
 
 
 def test_a_killed_job_is_submitted_again_with_those_that_wait_for_it(make: Any) -> None:
-    """Called at once: SLURM has not yet removed the job that waits in vain."""
+    """Called at once: SLURM has not yet removed the SLURM job that waits in vain."""
     code = "import os, time; p = os.environ['OUTPUT_ROOT'] + '/../runs'; again = os.path.exists(p)"
-    killed = make.cell("killed", f"{code}; {COUNT}; again or time.sleep(60)")
-    after = make.cell("after", f"import os; {COUNT}", needs=[killed])
+    killed = make.job("killed", f"{code}; {COUNT}; again or time.sleep(60)")
+    after = make.job("after", f"import os; {COUNT}", dependencies=[killed])
     grid = make.grid(retries=2)
     old = numbers(slurm.submit(grid, PLAIN))
     wait(lambda: runs(killed))
@@ -178,32 +179,32 @@ def test_a_killed_job_is_submitted_again_with_those_that_wait_for_it(make: Any) 
     new = slurm.submit(grid, PLAIN)
     assert [one.is_new for one in new] == [True, True]
     wait_for_end(grid)
-    assert all(store.is_finished(cell.folder) for cell in grid.cells.values())
-    # The end of a job is no failure of its cell: nothing was tried again in the killed job.
+    assert all(store.is_finished(job.folder) for job in grid.jobs.values())
+    # The end of a SLURM job is no failure of its job: nothing was tried again in the killed one.
     assert [runs(killed), runs(after)] == [2, 1]
-    assert old["after"] not in {job.id for job in slurm.jobs_of(grid).values()}
+    assert old["after"] not in {queued.id for queued in slurm.jobs_of(grid).values()}
 
 
 def test_cancel_ends_all_jobs_of_the_grid_and_no_others(make: Any, tmp_path: Path) -> None:
-    running = make.cell("running", f"{SLEEP}  # {tmp_path.name}")
-    waiting = make.cell("waiting", needs=[running])
-    left_out = make.cell("left out of the plan later", SLEEP)
+    running = make.job("running", f"{SLEEP}  # {tmp_path.name}")
+    waiting = make.job("waiting", dependencies=[running])
+    left_out = make.job("left out of the plan later", SLEEP)
     grid = make.grid()
     other = type(make)(tmp_path / "other")
-    same = other.cell("running", f"{SLEEP}  # {tmp_path.name}")
+    same = other.job("running", f"{SLEEP}  # {tmp_path.name}")
     elsewhere = other.grid()
     assert same.digest == running.digest
     submitted = slurm.submit(grid, PLAIN)
     slurm.submit(elsewhere, PLAIN)
-    for one, cell in ((grid, running), (elsewhere, same)):
-        wait_for_state(one, cell, "RUNNING")
+    for one, job in ((grid, running), (elsewhere, same)):
+        wait_for_state(one, job, "RUNNING")
     wait(lambda: slurm.jobs_of(grid)[waiting.digest].reason == "Dependency")
     assert slurm.jobs_of(grid)[waiting.digest].state == "PENDING"
     wait(lambda: processes(running) == processes(same) == 1)
 
     (grid.folder / "slurm.json").unlink()
     shrunk = Grid.of(grid.folder, [running, waiting])
-    assert {job.id for job in slurm.cancel(shrunk)} == {one.job for one in submitted}
+    assert {queued.id for queued in slurm.cancel(shrunk)} == {one.id for one in submitted}
     assert left_out.digest not in slurm.jobs_of(shrunk)
     wait(lambda: len(names_in_queue()) == 1)
     wait(lambda: processes(running) == 0, seconds=10)
@@ -215,10 +216,10 @@ def test_cancel_ends_all_jobs_of_the_grid_and_no_others(make: Any, tmp_path: Pat
     assert slurm.cancel(elsewhere) == []
 
 
-def test_parallel_cells_have_gpus_of_their_own(
+def test_parallel_jobs_have_gpus_of_their_own(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each cell waits for the other to have started."""
+    """Each job waits for the other to have started."""
     code = (
         "import os, time, pathlib, json; here = pathlib.Path({folder!r});"
         "names = ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS', 'SLURM_NTASKS');"
@@ -226,18 +227,18 @@ def test_parallel_cells_have_gpus_of_their_own(
         "end = time.time() + 60\n"
         "while len(list(here.glob('gpu_*'))) < 2: assert time.time() < end; time.sleep(.1)"
     )
-    cells = [
-        make.cell(name, code.format(folder=str(tmp_path), name=name)) for name in ("gpu_a", "gpu_b")
+    jobs = [
+        make.job(name, code.format(folder=str(tmp_path), name=name)) for name in ("gpu_a", "gpu_b")
     ]
-    none = make.cell("none", code.format(folder=str(tmp_path), name="gpu_none"), kind="report")
+    none = make.job("none", code.format(folder=str(tmp_path), name="gpu_none"), kind="report")
     grid = make.grid()
     content = {"gpus": 1, "cpus": 2, "memory": "50M", "kinds": {"report": {"gpus": 0}}}
-    monkeypatch.setenv("SLURM_NTASKS", "4")  # as within a job from which a grid is submitted
+    monkeypatch.setenv("SLURM_NTASKS", "4")  # as within a SLURM job from which a grid is submitted
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     slurm.submit(grid, slurm.read_settings(content))
     wait_for_end(grid)
-    assert all(store.is_finished(cell.folder) for cell in [*cells, none])
-    texts = [(tmp_path / cell.name).read_text() for cell in cells]
+    assert all(store.is_finished(job.folder) for job in [*jobs, none])
+    texts = [(tmp_path / job.name).read_text() for job in jobs]
     assert sorted(texts) == ['["0", "2", null]', '["1", "2", null]']
     assert '"0"' not in (tmp_path / "gpu_none").read_text()
 
@@ -250,12 +251,12 @@ def test_no_more_jobs_run_than_told_even_when_they_come_in_several_calls(
         "import os, time, pathlib; here = pathlib.Path({folder!r}); (here / 'met_{n}').touch()\n"
         "while len(list(here.glob('met_*'))) < 2: time.sleep(.1)"
     )
-    cells = [make.cell(f"cell {n}", meet.format(folder=str(tmp_path), n=n)) for n in range(2)]
-    cells += [make.cell(f"cell {n}", f"import time; time.sleep(.5) # {n}") for n in range(2, 7)]
-    cells.append(make.cell("needs one", needs=[cells[1]]))
+    jobs = [make.job(f"job {n}", meet.format(folder=str(tmp_path), n=n)) for n in range(2)]
+    jobs += [make.job(f"job {n}", f"import time; time.sleep(.5) # {n}") for n in range(2, 7)]
+    jobs.append(make.job("needs one", dependencies=[jobs[1]]))
     grid = make.grid()
     settings = slurm.read_settings({"memory": "50M", "max_running": 2})
-    slurm.submit(grid, settings, only=[cell.digest for cell in cells[:3]])
+    slurm.submit(grid, settings, only=[job.digest for job in jobs[:3]])
     (grid.folder / "slurm.json").unlink()
     rest = slurm.submit(grid, settings)
     assert [one.is_new for one in rest].count(True) == 5
@@ -263,25 +264,25 @@ def test_no_more_jobs_run_than_told_even_when_they_come_in_several_calls(
 
     def have_ended() -> bool:
         found = slurm.jobs_of(grid).values()
-        counts.append(sum(job.state == "RUNNING" for job in found))
-        return not any(job.is_live for job in found)
+        counts.append(sum(queued.state == "RUNNING" for queued in found))
+        return not any(queued.is_live for queued in found)
 
     wait(have_ended)
-    assert all(store.is_finished(cell.folder) for cell in cells)
+    assert all(store.is_finished(job.folder) for job in jobs)
     assert max(counts) == 2
 
 
 def test_settings_reach_slurm(make: Any) -> None:
-    make.cell("trains")
-    make.cell("pairs", kind="pairing")
+    make.job("trains")
+    make.job("pairs", kind="pairing")
     grid = make.grid()
     content = {
         "partition": "main", "time": "1-02:30:00", "memory": "64M", "cpus": 3, "gpus": 2,
         "parameters": {"hold": True, "nice": 7, "mail-user": "a b"},
         "kinds": {"pairing": {"time": "90", "gpus": 0, "parameters": {"nice": 8}}},
     }  # fmt: skip
-    jobs = numbers(slurm.submit(grid, slurm.read_settings(content)))
-    first, second = facts(jobs["trains"]), facts(jobs["pairs"])
+    slurm_jobs = numbers(slurm.submit(grid, slurm.read_settings(content)))
+    first, second = facts(slurm_jobs["trains"]), facts(slurm_jobs["pairs"])
     expected = {
         "Partition": "main", "TimeLimit": "1-02:30:00", "MinMemoryNode": "64M", "NumCPUs": "3",
         "TresPerNode": "gres:gpu:2", "Nice": "7", "Reason": "JobHeldUser", "NumNodes": "1-1",
@@ -292,26 +293,10 @@ def test_settings_reach_slurm(make: Any) -> None:
     assert len(slurm.cancel(grid)) == 2
 
 
-def test_a_call_killed_while_it_submits_leaves_no_job_behind_that_has_nothing_to_run(
-    make: Any,
-) -> None:
-    """submitit tells a job what to run after the job has its number."""
-    cell = make.cell("cell")
-    grid = make.grid()
-    held = slurm.read_settings({"memory": "50M", "parameters": {"hold": True}})
-    (old,) = slurm.submit(grid, held)
-    (cell.folder / "slurm" / f"{old.job}_submitted.pkl").unlink()
-    (new,) = slurm.submit(grid, PLAIN)
-    assert new.is_new
-    wait_for_end(grid)
-    assert store.is_finished(cell.folder)
-    assert facts(old.job)["JobState"] == "CANCELLED"
-
-
 def test_a_driver_killed_at_any_moment_repeats_and_loses_nothing(make: Any) -> None:
-    cells: list[Cell] = []
+    jobs: list[Job] = []
     for number in range(10):
-        cells.append(make.cell(f"cell {number}", f"import os; {COUNT}", needs=cells[-3:-2]))
+        jobs.append(make.job(f"job {number}", f"import os; {COUNT}", dependencies=jobs[-3:-2]))
     grid = make.grid()
     moments = random.Random(1)
     for _ in range(5):
@@ -323,16 +308,14 @@ def test_a_driver_killed_at_any_moment_repeats_and_loses_nothing(make: Any) -> N
             driver.kill()
     slurm.submit(grid, PLAIN)
     wait_for_end(grid)
-    assert [runs(cell) for cell in cells] == [1] * len(cells)
-    assert all(store.is_finished(cell.folder) for cell in cells)
+    assert [runs(job) for job in jobs] == [1] * len(jobs)
+    assert all(store.is_finished(job.folder) for job in jobs)
 
 
 def test_refused_job_is_a_one_line_error(make: Any) -> None:
-    make.cell("cell")
+    make.job("job")
     grid = make.grid()
-    with pytest.raises(
-        InputError, match=r"job of cell: .*nvalid partition.*; 0 of 1 jobs"
-    ) as error:
+    with pytest.raises(InputError, match=r"job of job: .*nvalid partition.*; 0 of 1 jobs") as error:
         slurm.submit(grid, slurm.read_settings({"partition": "elsewhere"}))
     assert "\n" not in str(error.value)
     assert names_in_queue() == []
