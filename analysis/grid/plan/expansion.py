@@ -134,7 +134,8 @@ class _Builder:
         )
         merged = {name: value for source in sources for name, value in source.items()}
         text = {name: variables.as_text(value) for name, value in merged.items()}
-        return {name: value.replace("{task}", task) for name, value in text.items()}
+        prompts = str(plan.cards.get(task, task))
+        return {name: value.replace("{task}", prompts) for name, value in text.items()}
 
     def _reads_text(self, method: str, environment: Mapping[str, str]) -> bool:
         if method == "unimodal":
@@ -209,7 +210,7 @@ class _Builder:
     ) -> Job:
         """Adds a process of eva with a shipped config of a folder, whose name is the kind's too."""
         kind = kind or folder
-        config = configs.path(f"{folder}/{task}")
+        config = self._plan.config(folder, task)
         environment = self._with_files(config, environment)
         # A cohort that is drawn counts by its job, whether or not it is drawn yet.
         made = {"DATA_ROOT", "REPORTS"} if task in self._plan.cohorts else set()
@@ -226,11 +227,12 @@ class _Builder:
             versions=identity.result_versions(kind),
         )
         needed = [job.digest for job in dependencies.values()]
+        card = self._plan.cards.get(task)
         job = self._job(
             digest,
             kind,
             name,
-            configs.command(verb, f"{folder}/{task}"),
+            configs.command(verb, folder if card else f"{folder}/{task}", card),
             {},
             needed,
             _PRODUCTS[kind],
