@@ -24,7 +24,7 @@ from torch.utils.data import default_collate
 
 from clipit_eva import cli, provenance
 from clipit_eva.data import PairedDataset
-from clipit_eva.demo import cohort, settings
+from clipit_eva.demo import cohort
 from clipit_eva.demo.demo_backbone import WEIGHTS
 from clipit_eva.embeddings import EmbeddedBackbone, EmbeddingsWriter, embedded_split
 from clipit_eva.embeddings.report_source import ReportSource
@@ -36,6 +36,7 @@ from clipit_eva.pairing import pairing_table, policies, replacement
 from clipit_eva.predictions import predictions_table
 from clipit_eva.reports.preparation import ReportPreparation
 from clipit_eva.result_versions import RESULT_VERSIONS
+from clipit_eva.tasks import synthetic
 
 GOLDEN: Final = Path(__file__).parent / "fixtures" / "golden"
 LIBRARIES: Final = ("torch", "kaiko-eva", "peft", "timm", "open_clip_torch", "numpy", "scipy")
@@ -144,7 +145,7 @@ def _reports(folder: Path, **_: Any) -> Numbers:
 
 def _embeddings(folder: Path, predict_with: Callable[..., None], **_: Any) -> Numbers:
     activation.register_backbones()
-    images, backbone = Images(3), EmbeddedBackbone(settings.NAME, None, str(folder / "embeddings"))
+    images, backbone = Images(3), EmbeddedBackbone(synthetic.NAME, None, str(folder / "embeddings"))
     predict_with(EmbeddingsWriter(backbone, {0: "train"}), [images], 3)
     source = _source(folder)
     with torch.inference_mode():

@@ -72,217 +72,166 @@ class _Builder:
         self._output = output
 
     def training(self, task: str, backbone: str, variation: Variation, seed: int) -> Job:
-        """Adds a training run and all that it needs; returns the run."""
-        environment = self._environment(task, backbone, variation.method, variation.environment)
-        name = f"{variation.method}/{task}/{backbone}"
-        name += (
-            f"/seed_{seed}"
-            if variation.name == variation.method
-            else f"/{variation.name}/seed_{seed}"
-        )
-        dependencies: dict[str, Job] = {}
+        """Adds a training run and its dependencies; returns the run."""
+        method = variation.method
+        environment = self._environment(task, backbone, variation)
         share = float(environment.pop(REPLACED_SHARE, 0))
-        if task in self._plan.cohorts:
-            self._cohort(task, environment)
-        config = _config_of(variation.method, environment)
+        images = self._images(task, environment)
+        config = _config_of(method, environment)
+        dependencies: dict[str, Job] = {}
         if config in _FROM_EMBEDDINGS:
-            dependencies["EMBEDDINGS_ROOT"] = self._embeddings(task, backbone, environment)
-        if self._reads_text(variation.method, environment):
-            pairing = self._pairing(task, environment, share, variation.name)
-            environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
+            dependencies["EMBEDDINGS_ROOT"] = self._eva(
+                f"embeddings/{task}", f"embeddings/{task}/{backbone}", environment, images
+            )
+        if _reads_text(method, environment):
+            suffix = "" if variation.name in METHODS else f"/{variation.name}"
+            pairing = self._eva(f"pairing/{task}", f"pairing/{task}{suffix}", environment, images)
+            if share:
+                pairing = self._replacement(pairing, task, environment, share)
             dependencies["PAIRING_TABLE"] = pairing
-        if variation.method == "clip_it":
+            environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
+        if method == "clip_it":
             # One unimodal run a seed, whatever the variation.
             head = self.training(task, backbone, Variation("unimodal", "unimodal", {}), seed)
-            environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
             dependencies["VISION_HEAD_CHECKPOINT"] = head
-        job = self._eva(
-            "fit", config, task, environment, dependencies, name, seed, kind=variation.method
-        )
+            environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
+        own = "" if variation.name == method else f"/{variation.name}"
+        name = f"{method}/{task}/{backbone}{own}/seed_{seed}"
+        job = self._eva(f"{config}/{task}", name, environment, dependencies, seed=seed)
         self.trained[job.digest] = job
         return job
 
     def report(self) -> None:
         """Adds the report on all training runs."""
         options = [word for n, v in self._plan.report.items() for word in (f"--{n}", f"{v:g}")]
-        command = [sys.executable, "-m", "clipit_eva.cli", "report", str(self._output)]
-        command += ["--output", str(self._output / REPORT), *options]
-        digest = identity.digest(
-            kind=REPORT,
-            dependencies=sorted(self.trained),
-            options=options,
-            versions=identity.result_versions(REPORT),
-        )
-        product = self._output / REPORT / "report.html"
-        self._add(
-            self._job(digest, REPORT, REPORT, command, {}, list(self.trained), [str(product)], None)
-        )
+        folder = self._output / REPORT
+        command = ["clipit_eva.cli", "report", str(self._output), "--output", str(folder), *options]
+        job = self._new(REPORT, REPORT, {"options": options}, dependencies=tuple(self.trained))
+        self._add(job, command, [str(folder / "report.html")])
 
-    def _environment(
-        self, task: str, backbone: str, method: str, own: Mapping[str, Any]
-    ) -> dict[str, str]:
+    def _environment(self, task: str, backbone: str, variation: Variation) -> dict[str, str]:
         """Returns the variables of a training run, as text; later sources count."""
-        plan = self._plan
-        demo = {**synthetic.SHARED, **synthetic.METHODS[method]} if task in plan.cohorts else {}
-        sources = (
-            demo,
-            plan.environment,
-            plan.tasks[task],
-            plan.backbones[backbone],
-            plan.methods.get(method, {}),
-            own,
-        )
-        merged = {name: value for source in sources for name, value in source.items()}
-        text = {name: variables.as_text(value) for name, value in merged.items()}
+        plan, method = self._plan, variation.method
+        drawn = {**synthetic.SHARED, **synthetic.METHODS[method]} if task in plan.cohorts else {}
+        merged = {
+            **drawn, **plan.environment, **plan.tasks[task], **plan.backbones[backbone],
+            **plan.methods.get(method, {}), **variation.environment,
+        }  # fmt: skip
         prompts = str(plan.cards.get(task, task))
-        return {name: value.replace("{task}", prompts) for name, value in text.items()}
+        return {
+            name: variables.as_text(value).replace("{task}", prompts)
+            for name, value in merged.items()
+        }
 
-    def _reads_text(self, method: str, environment: Mapping[str, str]) -> bool:
-        if method == "unimodal":
-            return False
-        return method == "text_only" or float(environment.get("DISTILL_WEIGHT", 1)) != 0
-
-    def _cohort(self, task: str, environment: dict[str, str]) -> Job:
-        """Adds the drawing of the synthetic cohort, and names its files."""
-        seed = self._plan.cohorts[task]
-        versions = identity.result_versions("cohort")
-        digest = identity.digest(kind="cohort", seed=seed, versions=versions)
-        job = self._job(
-            digest, "cohort", f"cohort/{task}", [], {}, [], ["bach", "reports.parquet"], seed
-        )
-        command = [sys.executable, "-m", "clipit_eva.demo.cohort", str(job.work), str(seed)]
-        environment["DATA_ROOT"] = str(job.work / "bach")
-        if "REPORTS" not in environment:
-            environment["REPORTS"] = str(job.work / "reports.parquet")
-        return self._add(replace(job, command=tuple(command)))
-
-    def _of_images(self, task: str, environment: Mapping[str, str]) -> dict[str, Job]:
-        """Returns what a job needs that reads a task's images first."""
+    def _images(self, task: str, environment: dict[str, str]) -> dict[str, Job]:
+        """Adds the drawing of a synthetic cohort, if the task has one, and names its files."""
         if task not in self._plan.cohorts:
             return {}
-        return {"DATA_ROOT": self._cohort(task, dict(environment))}
-
-    def _embeddings(self, task: str, backbone: str, environment: Mapping[str, str]) -> Job:
-        """Adds the embedding of a task's images by a frozen backbone, for all its runs."""
-        dependencies = self._of_images(task, environment)
-        name = f"embeddings/{task}/{backbone}"
-        return self._eva("predict", "embeddings", task, environment, dependencies, name, None)
-
-    def _pairing(self, task: str, environment: Mapping[str, str], share: float, arm: str) -> Job:
-        """Adds the pairing that a run needs, some of it replaced at random if that is asked."""
-        dependencies = self._of_images(task, environment)
-        own = {name: value for name, value in environment.items() if name != "PAIRING_TABLE"}
-        suffix = "" if arm in METHODS else f"/{arm}"
-        pairing = self._eva(
-            "predict", "pairing", task, own, dependencies, f"pairing/{task}{suffix}", None
-        )
-        return self._replacement(pairing, task, own, share) if share else pairing
+        seed = self._plan.cohorts[task]
+        job = self._new("cohort", f"cohort/{task}", {}, seed=seed)
+        command = ["clipit_eva.demo.cohort", str(job.work), str(seed)]
+        environment["DATA_ROOT"] = str(job.work / "bach")
+        environment.setdefault("REPORTS", str(job.work / "reports.parquet"))
+        return {"DATA_ROOT": self._add(job, command, ["bach", "reports.parquet"])}
 
     def _replacement(
         self, pairing: Job, task: str, environment: Mapping[str, str], share: float
     ) -> Job:
         """Adds the replacement of a share of the pairs."""
-        seed = int(environment.get("PAIRING_SEED", 1))
-        digest = identity.digest(
-            kind="replacement",
-            pairing=pairing.digest,
-            share=share,
-            seed=seed,
-            versions=identity.result_versions("replacement"),
-        )
+        seed = environment.get("PAIRING_SEED", "1")
+        counts = {"share": share, "pairing_seed": int(seed)}
         name = f"replacement/{task}/{share:g}"
-        job = self._job(digest, "replacement", name, [], {}, [pairing.digest], [_PAIRS], None)
-        words = [str(pairing.work / _PAIRS), str(job.work / _PAIRS), "--share", str(share)]
-        words += ["--reports", environment["REPORTS"], "--seed", str(seed)]
-        command = (sys.executable, "-m", "clipit_eva.pairing.replacement", *words)
-        return self._add(replace(job, command=command))
+        job = self._new("replacement", name, counts, dependencies=(pairing.digest,))
+        command = ["clipit_eva.pairing.replacement", str(pairing.work / _PAIRS)]
+        command += [str(job.work / _PAIRS), "--share", str(share)]
+        command += ["--reports", environment["REPORTS"], "--seed", seed]
+        return self._add(job, command, [_PAIRS])
 
     def _eva(
         self,
-        verb: str,
-        folder: str,
-        task: str,
+        config: str,
+        name: str,
         environment: Mapping[str, str],
         dependencies: Mapping[str, Job],
-        name: str,
-        seed: int | None,
-        kind: str | None = None,
+        seed: int | None = None,
     ) -> Job:
-        """Adds a process of eva with a shipped config of a folder, whose name is the kind's too."""
-        kind = kind or folder
-        config = self._plan.config(folder, task)
-        environment = self._with_files(config, environment)
-        # A cohort that is drawn counts by its job, whether or not it is drawn yet.
-        made = {"DATA_ROOT", "REPORTS"} if task in self._plan.cohorts else set()
-        if environment.get("REPORTS", "").startswith("prompts:"):
-            made -= {"REPORTS"}
-        read = variables.FILES & configs.variables(config).keys()
-        digest = identity.digest(
-            kind=kind,
-            config=variables.text_digest(config),
-            values=variables.effective(config, environment, trains=verb == "fit"),
-            files=identity.inputs(environment, read - made),
-            dependencies={variable: job.digest for variable, job in dependencies.items()},
-            seed=seed,
-            versions=identity.result_versions(kind),
-        )
-        needed = [job.digest for job in dependencies.values()]
-        card = self._plan.cards.get(task)
-        job = self._job(
-            digest,
-            kind,
-            name,
-            configs.command(verb, folder if card else f"{folder}/{task}", card),
-            {},
-            needed,
-            _PRODUCTS[kind],
-            seed,
-        )
+        """Adds a process of eva with a shipped config; one with a seed trains."""
+        kind, (folder, _, task) = name.partition("/")[0], config.partition("/")
+        path, card = self._plan.config(folder, task), self._plan.cards.get(task)
+        environment = _with_files(path, environment)
+        files = variables.FILES & configs.variables(path).keys()
+        if task in self._plan.cohorts:
+            # A cohort that is drawn counts by its job, whether or not it is drawn yet.
+            prompts = environment["REPORTS"].startswith("prompts:")
+            files -= {"DATA_ROOT"} if prompts else {"DATA_ROOT", "REPORTS"}
+        counts = {
+            "config": variables.text_digest(path),
+            "values": variables.effective(path, environment, trains=seed is not None),
+            "files": identity.inputs(environment, files),
+        }
+        needed = tuple(job.digest for job in dependencies.values())
+        job = self._new(kind, name, counts, dependencies=needed, seed=seed)
         own = {**environment, "OUTPUT_ROOT": str(job.work)}
         own["EMBEDDINGS_ROOT"] = str(self._output / EMBEDDINGS)
         if kind == "pairing":
             own["PAIRING_TABLE"] = str(job.work / _PAIRS)
         if seed is not None:
             own |= {"EVA_GLOBAL_SEED": str(seed), "N_RUNS": "1"}
-        return self._add(replace(job, environment=own))
+        verb = "predict" if seed is None else "fit"
+        command = configs.command(verb, config if card is None else folder, card)
+        return self._add(replace(job, command=tuple(command), environment=own), (), _PRODUCTS[kind])
 
-    @staticmethod
-    def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:
-        """Returns an environment with the default files filled in and paths made absolute."""
-        filled = dict(environment)
-        for name, default in configs.variables(config).items():
-            if name in variables.FILES and default not in ("", "null"):
-                filled.setdefault(name, default)
-        for name in variables.FILES & filled.keys():
-            if Path(filled[name]).exists():
-                filled[name] = str(Path(filled[name]).absolute())
-        return filled
-
-    def _job(
+    def _new(
         self,
-        digest: str,
         kind: str,
         name: str,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        dependencies: Sequence[str],
-        products: Sequence[str],
-        seed: int | None,
+        counts: Mapping[str, Any],
+        *,
+        dependencies: tuple[str, ...] = (),
+        seed: int | None = None,
     ) -> Job:
-        folder = self._output / JOBS / f"{kind}-{digest[:12]}"
-        return Job(
-            digest, kind, name, folder, tuple(command), environment, tuple(dependencies),
-            tuple(products), seed,
+        """Returns a job that is known by what counts for its result; it has no command yet."""
+        digest = identity.digest(
+            **counts, kind=kind, dependencies=sorted(dependencies), seed=seed,
+            versions=identity.result_versions(kind),
         )  # fmt: skip
+        folder = self._output / JOBS / f"{kind}-{digest[:12]}"
+        return Job(digest, kind, name, folder, dependencies=dependencies, seed=seed)
 
-    def _add(self, job: Job) -> Job:
-        """Adds a job, or a further name of one that is there."""
-        known = self.jobs.get(job.digest)
-        if known is None:
-            self.jobs[job.digest] = job
-        elif job.kind in METHODS and job.name not in (known.name, *known.aliases):
+    def _add(self, job: Job, module: Sequence[str], products: Sequence[str]) -> Job:
+        """Adds a job, or a further name of one that is there.
+
+        Args:
+            job: The job.
+            module: A module that it runs, with arguments, unless it has a command.
+            products: What it leaves.
+        """
+        command = job.command or (sys.executable, "-m", *module)
+        known = self.jobs.setdefault(
+            job.digest, replace(job, command=command, products=tuple(products))
+        )
+        if job.kind in METHODS and job.name not in (known.name, *known.aliases):
             self.jobs[job.digest] = replace(known, aliases=(*known.aliases, job.name))
         return self.jobs[job.digest]
+
+
+def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns an environment with the default files filled in and paths made absolute."""
+    filled = dict(environment)
+    for name, default in configs.variables(config).items():
+        if name in variables.FILES and default not in ("", "null"):
+            filled.setdefault(name, default)
+    for name in variables.FILES & filled.keys():
+        if Path(filled[name]).exists():
+            filled[name] = str(Path(filled[name]).absolute())
+    return filled
+
+
+def _reads_text(method: str, environment: Mapping[str, str]) -> bool:
+    """Whether a run reads pairs."""
+    if method == "clip_it":
+        return float(environment.get("DISTILL_WEIGHT", 1)) != 0
+    return method == "text_only"
 
 
 def _selects(

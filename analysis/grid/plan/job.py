@@ -32,7 +32,7 @@ class Job:
     kind: str
     name: str
     folder: Path
-    command: tuple[str, ...]
+    command: tuple[str, ...] = ()
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
