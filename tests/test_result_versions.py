@@ -134,8 +134,8 @@ def _cohort(folder: Path, monkeypatch: pytest.MonkeyPatch, **_: Any) -> Numbers:
 def _reports(folder: Path, **_: Any) -> Numbers:
     numbers: Numbers = {}
     for policy in ("truncate", "chunk", "mean"):
-        units = _source(folder, policy).units(_source(folder).load_clip())
-        numbers[f"spans by {policy}"] = units.spans[["report", "chunk", "start", "end"]]
+        chunks = _source(folder, policy).chunks(_source(folder).load_clip())
+        numbers[f"spans by {policy}"] = chunks.table[["report", "chunk", "start", "end"]]
         numbers[f"units by {policy}"] = len(units.ids)
     for duplicates in ("keep", "drop_exact", "drop_near"):
         corpus = _source(folder, cleaning=True, duplicates=duplicates).corpus()
