@@ -136,7 +136,7 @@ def _reports(folder: Path, **_: Any) -> Numbers:
     for policy in ("truncate", "chunk", "mean"):
         chunks = _source(folder, policy).chunks(_source(folder).load_clip())
         numbers[f"spans by {policy}"] = chunks.table[["report", "chunk", "start", "end"]]
-        numbers[f"units by {policy}"] = len(units.ids)
+        numbers[f"units by {policy}"] = len(chunks.ids)
     for duplicates in ("keep", "drop_exact", "drop_near"):
         corpus = _source(folder, cleaning=True, duplicates=duplicates).corpus()
         numbers[f"characters, {duplicates}"] = [len(text) for text in corpus.texts]
