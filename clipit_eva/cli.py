@@ -254,7 +254,7 @@ def _clip_models(_: argparse.Namespace) -> None:
 
 
 def _pairing(options: argparse.Namespace) -> None:
-    from clipit_eva.analysis.pairing.inspection import inspect_tables, render
+    from clipit_eva.analysis.pairing.inspection import inspect_tables, render  # pyright: ignore[reportMissingImports]
 
     summary = inspect_tables(
         options.tables,
@@ -288,8 +288,8 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from clipit_eva.analysis.report.content import Options
-    from clipit_eva.analysis.report.report_files import write_report
+    from clipit_eva.analysis.report.content import Options  # pyright: ignore[reportMissingImports]
+    from clipit_eva.analysis.report.report_files import write_report  # pyright: ignore[reportMissingImports]
 
     chosen = Options(options.margin, options.resamples, options.thumbnails, options.report_text)
     page = write_report(options.runs, options.output, chosen)
@@ -300,7 +300,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    from clipit_eva.analysis.grid.ablate import Options, ablate
+    from clipit_eva.analysis.grid.ablate import Options, ablate  # pyright: ignore[reportMissingImports]
 
     settings = ("partition", "account", "time", "memory", "gpus", "max_running")
     given = {name: getattr(options, name) for name in settings}

@@ -28,6 +28,7 @@ from clipit_eva.demo import cohort
 from clipit_eva.demo.demo_backbone import WEIGHTS
 from clipit_eva.embeddings import EmbeddedBackbone, EmbeddingsWriter, embedded_split
 from clipit_eva.embeddings.report_source import ReportSource
+from clipit_eva.eva import activation
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.report_features import CachedReports
@@ -143,6 +144,7 @@ def _reports(folder: Path, **_: Any) -> Numbers:
 
 
 def _embeddings(folder: Path, predict_with: Callable[..., None], **_: Any) -> Numbers:
+    activation.register_backbones()
     images, backbone = Images(3), EmbeddedBackbone(synthetic.NAME, None, str(folder / "embeddings"))
     predict_with(EmbeddingsWriter(backbone, {0: "train"}), [images], 3)
     source = _source(folder)

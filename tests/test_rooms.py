@@ -80,7 +80,7 @@ ALLOWED = {
     ("clipit_eva", "clipit_eva.eva.activation"),
 }
 
-OLD_NAMES = {"clipit_eva.pairing.row_store"}
+OLD_NAMES = {"clipit_eva.pairing.row_store", "clipit_eva.demo.settings"}
 """Modules that are where they were for scripts, and hold nothing of their own."""
 
 IMPORTS = {name: sorted({found for found in _imports(name) if found != name}) for name in FILES}

@@ -34,6 +34,7 @@ class ReportSource:
         self,
         path: str | None,
         column: str = "text",
+        *,
         clip_model: str = "conch",
         clip_checkpoint: str | None = None,
         clip_tokenizer: str | None = None,

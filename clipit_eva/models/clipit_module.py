@@ -46,6 +46,7 @@ class CLIPITModule(module.ModelModule):
         num_classes: int,
         text_features: int = 512,
         reports: ReportSource | None = None,
+        *,
         criterion: str | nn.Module = "cross_entropy",
         distill_weight: float = 1.0,
         word_dropout: float = 0.0,

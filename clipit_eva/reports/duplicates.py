@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,12 +93,11 @@ def drop_duplicates(corpus: ReportCorpus, duplicates: pd.DataFrame) -> ReportCor
     return ReportCorpus.from_table(corpus.table.loc[kept], corpus.source)
 
 
-def _near(texts: Sequence[str], threshold: float) -> list[tuple[int, int, float]]:
+def _near(texts: list[str], threshold: float) -> list[tuple[int, int, float]]:
     """Returns (later, first earlier that is kept, Jaccard similarity) of near duplicates."""
-    vectorizer = HashingVectorizer(
-        analyzer=_shingles, n_features=_FEATURES, binary=True, norm=None, alternate_sign=False
-    )
-    features = vectorizer.transform(texts)
+    options: dict[str, Any] = {"analyzer": _shingles, "norm": None, "alternate_sign": False}
+    vectorizer = HashingVectorizer(n_features=_FEATURES, binary=True, **options)
+    features: Any = vectorizer.transform(texts)  # sparse [texts, features]
     sizes = np.asarray(features.sum(axis=1)).ravel()
     others = features.T.tocsr()
     kept = np.ones(len(texts), dtype=bool)

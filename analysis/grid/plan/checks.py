@@ -36,7 +36,7 @@ def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
     """Refuses variables that no config in question reads, and those that the grid sets."""
 
     def read_by(*kinds: str) -> set[str]:
-        paths = [configs.path(f"{kind}/{task}") for kind in kinds for task in plan.tasks]
+        paths = [plan.config(kind, task) for kind in kinds for task in plan.tasks]
         return {name for path in paths for name in configs.variables(path)}
 
     everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
@@ -77,7 +77,7 @@ def check_search(plan: Plan) -> None:
     if "clip_it" not in plan.methods:
         raise InputError("search: methods lacks clip_it, whose settings are searched; add it")
     (task,) = plan.tasks
-    paths = [configs.path(f"{kind}/{task}") for kind in ("clip_it", "pairing")]
+    paths = [plan.config(kind, task) for kind in ("clip_it", "pairing")]
     known = {name for path in paths for name in configs.variables(path)}
     _check(plan.search.space, known, "search.space", "variable")
 

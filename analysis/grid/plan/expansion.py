@@ -117,8 +117,10 @@ class _Builder:
             **drawn, **plan.environment, **plan.tasks[task], **plan.backbones[backbone],
             **plan.methods.get(method, {}), **variation.environment,
         }  # fmt: skip
+        prompts = str(plan.cards.get(task, task))
         return {
-            name: variables.as_text(value).replace("{task}", task) for name, value in merged.items()
+            name: variables.as_text(value).replace("{task}", prompts)
+            for name, value in merged.items()
         }
 
     def _images(self, task: str, environment: dict[str, str]) -> dict[str, Job]:
@@ -154,10 +156,11 @@ class _Builder:
         seed: int | None = None,
     ) -> Job:
         """Adds a process of eva with a shipped config; one with a seed trains."""
-        kind, path = name.partition("/")[0], configs.path(config)
+        kind, (folder, _, task) = name.partition("/")[0], config.partition("/")
+        path, card = self._plan.config(folder, task), self._plan.cards.get(task)
         environment = _with_files(path, environment)
         files = variables.FILES & configs.variables(path).keys()
-        if config.rpartition("/")[2] in self._plan.cohorts:
+        if task in self._plan.cohorts:
             # A cohort that is drawn counts by its job, whether or not it is drawn yet.
             prompts = environment["REPORTS"].startswith("prompts:")
             files -= {"DATA_ROOT"} if prompts else {"DATA_ROOT", "REPORTS"}
@@ -174,7 +177,8 @@ class _Builder:
             own["PAIRING_TABLE"] = str(job.work / _PAIRS)
         if seed is not None:
             own |= {"EVA_GLOBAL_SEED": str(seed), "N_RUNS": "1"}
-        command = configs.command("predict" if seed is None else "fit", config)
+        verb = "predict" if seed is None else "fit"
+        command = configs.command(verb, config if card is None else folder, card)
         return self._add(replace(job, command=tuple(command), environment=own), (), _PRODUCTS[kind])
 
     def _new(

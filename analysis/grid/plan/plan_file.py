@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from clipit_eva.errors import InputError
+from clipit_eva.tasks import configs
 
 from ..search.search_settings import SearchSettings, read_settings
 from .fields import check_keys, integer, mapping
@@ -64,6 +65,7 @@ class Plan:
         factors: Arms besides the methods.
         environment: Variables of all jobs.
         cohorts: Seed of the synthetic cohort of tasks that are drawn instead of read.
+        cards: Card of tasks that are not shipped.
         include: Arms that are trained beside the grid: a factor, and where.
         exclude: Jobs that are left out.
         retries: How often a failed job is tried again.
@@ -79,6 +81,7 @@ class Plan:
     factors: Mapping[str, Factor] = dataclasses.field(default_factory=dict)
     environment: Environment = dataclasses.field(default_factory=dict)
     cohorts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    cards: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     include: tuple[tuple[str, Factor, Selection], ...] = ()
     exclude: tuple[Selection, ...] = ()
     retries: int = 0
@@ -86,17 +89,26 @@ class Plan:
     slurm: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     search: SearchSettings | None = None
 
+    def config(self, kind: str, task: str) -> Path:
+        """Returns the config of a kind (`clip_it`) and task, rendered if the task has a card.
+
+        Raises:
+            InputError: The task is not shipped and has no card, or its card is wrong.
+        """
+        card = self.cards.get(task)
+        return configs.path(f"{kind}/{task}") if card is None else configs.path(kind, card)
+
 
 def read_plan(path: Path) -> Plan:
     """Reads a plan.
 
     The file is a YAML mapping. `seeds`, `tasks` (name of the configs -> variables; `cohort: SEED`
-    stands for the synthetic cohort), `backbones` (name -> variables) and `methods` (of `METHODS`,
-    name -> variables) span the grid. `factors` (name -> variables, `method`, `extends`) are
-    further arms. `environment` holds for all. `include` and `exclude` are lists of selections by
-    `task`, `backbone`, `arm` and `seed`; an included one has variables of its own. `retries`,
-    `report`, `slurm` and `search` set the rest. Values may refer to the caller's environment
-    (`${oc.env:NAME, default}`).
+    stands for the synthetic cohort, `file: CARD` for a task of one's own), `backbones` (name ->
+    variables) and `methods` (of `METHODS`, name -> variables) span the grid. `factors` (name ->
+    variables, `method`, `extends`) are further arms. `environment` holds for all. `include` and
+    `exclude` are lists of selections by `task`, `backbone`, `arm` and `seed`; an included one has
+    variables of its own. `retries`, `report`, `slurm` and `search` set the rest. Values may refer
+    to the caller's environment (`${oc.env:NAME, default}`).
 
     Args:
         path: The YAML file.
@@ -106,7 +118,7 @@ def read_plan(path: Path) -> Plan:
     """
     content = _load(path)
     try:
-        return _plan(content)
+        return _plan(content, path.parent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -126,9 +138,10 @@ def _load(path: Path) -> dict[str, Any]:
     return content  # type: ignore[return-value]
 
 
-def _plan(content: Mapping[str, Any]) -> Plan:
-    """Returns the plan that a file's content describes."""
-    check_keys(content, [f.name for f in dataclasses.fields(Plan) if f.name != "cohorts"])
+def _plan(content: Mapping[str, Any], folder: Path) -> Plan:
+    """Returns the plan that a file's content describes; cards are found from its folder."""
+    derived = ("cohorts", "cards")
+    check_keys(content, [f.name for f in dataclasses.fields(Plan) if f.name not in derived])
     tasks = _mapping_of_mappings(content, "tasks", required=True)
     methods = _mapping_of_mappings(content, "methods", required=True)
     check_keys(methods, METHODS, "methods.")
@@ -146,7 +159,9 @@ def _plan(content: Mapping[str, Any]) -> Plan:
     search = content.get("search")
     return Plan(
         seeds=_seeds(content.get("seeds"), "seeds"),
-        tasks={n: {k: v for k, v in e.items() if k != "cohort"} for n, e in tasks.items()},
+        tasks={
+            n: {k: v for k, v in e.items() if k not in ("cohort", "file")} for n, e in tasks.items()
+        },
         backbones=backbones,
         methods=methods,
         factors=factors,
@@ -156,6 +171,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
             for n, e in tasks.items()
             if "cohort" in e
         },
+        cards={n: (folder / str(e["file"])).absolute() for n, e in tasks.items() if "file" in e},
         include=tuple(_included(content.get("include"))),
         exclude=tuple(_excluded(content.get("exclude"))),
         retries=retries,

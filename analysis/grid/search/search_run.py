@@ -134,7 +134,7 @@ class _Search:
         (task,) = self.plan.tasks
         if self.settings.metric is not None:
             return self.settings.metric
-        default = configs.variables(configs.path(f"clip_it/{task}"))["MONITOR_METRIC"]
+        default = configs.variables(self.plan.config("clip_it", task))["MONITOR_METRIC"]
         return self.base[0].environment.get("MONITOR_METRIC", default)
 
     def name(self) -> str:

@@ -8,8 +8,10 @@ import pytest
 
 from clipit_eva.analysis.grid.plan.expansion import expand
 from clipit_eva.analysis.grid.plan.job import Grid, Job
-from clipit_eva.analysis.grid.plan.plan_file import Factor, Plan, Selection
+from clipit_eva.analysis.grid.plan.plan_file import Factor, Plan, Selection, read_plan
+from clipit_eva.analysis.grid.plan.planned_arms import planned_arms
 from clipit_eva.errors import InputError
+from clipit_eva.tasks.card import FOLDER
 
 
 @pytest.fixture
@@ -255,3 +257,40 @@ def test_a_thousand_jobs_expand_in_two_seconds(plan: Plan, tmp_path: Path) -> No
     seconds = time.process_time() - start
     assert len(grid.jobs) > 1000
     assert seconds < 2
+
+
+def test_a_task_of_ones_own_is_given_by_its_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    card = FOLDER / "tasks" / "bach.yaml"
+    (tmp_path / "mine.yaml").write_text(card.read_text())
+    (tmp_path / "reports.txt").write_text("one\ntwo\n")
+    (tmp_path / "plan.yaml").write_text(
+        "seeds: [1]\n"
+        f"tasks: {{mine: {{file: mine.yaml, DATA_ROOT: {tmp_path}}}}}\n"
+        "backbones: {s: {MODEL_NAME: pathology/kaiko_vits16, IN_FEATURES: 384}}\n"
+        "methods: {unimodal: {}, clip_it: {}}\n"
+        "factors: {prompts: {REPORTS: 'prompts:{task}'}}\n"
+        f"environment: {{REPORTS: {tmp_path / 'reports.txt'}}}\n"
+    )
+    plan = read_plan(tmp_path / "plan.yaml")
+    grid = expand(plan, tmp_path / "out")
+    job = _named(grid, "clip_it/mine/s/seed_1")
+    config = Path(job.command[-1])
+    assert config.is_relative_to(tmp_path / "cache")
+    assert "eva.vision.datasets.BACH" in config.read_text()
+    prompts = _named(grid, "clip_it/mine/s/prompts/seed_1").environment["REPORTS"]
+    assert prompts == f"prompts:{tmp_path / 'mine.yaml'}"
+    assert {arm.name for arm in planned_arms(grid).values()} == {
+        "unimodal", "clip_it", "class_prompts",
+    }  # fmt: skip
+
+
+def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
+    text = (
+        "seeds: [1]\ntasks: {mine: {file: no.yaml}}\nbackbones: {s: {}}\nmethods: {unimodal: {}}\n"
+    )
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"no\.yaml"):
+        expand(read_plan(tmp_path / "plan.yaml"), tmp_path / "out")
