@@ -1,16 +1,17 @@
 """Which jobs may start, given how the others ended."""
 
+import graphlib
 import heapq
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 
 
 class Schedule:
-    """Keeps, of jobs that need each other, which may start and which never will.
+    """Keeps, of jobs that depend on each other, which may start and which never will.
 
     Args:
-        dependencies: For each job, in the order in which jobs are to start, those it depends on.
-        finished: The jobs that are finished already; what they need does not matter to them.
+        dependencies: For each job, in the order in which jobs are to start, those it depends on,
+            which come before it.
+        finished: The jobs that are finished already; their dependencies do not matter to them.
 
     Attributes:
         finished: The jobs that are finished, in the order in which that was known.
@@ -25,41 +26,36 @@ class Schedule:
         self.failed: dict[str, str] = {}
         self.cancelled: dict[str, str] = {}
         self._jobs = list(dependencies)
-        self._position = {job: place for place, job in enumerate(self._jobs)}
-        self._missing = {
+        self._place = {job: place for place, job in enumerate(self._jobs)}
+        self._waits = {
             job: set(others) - self.finished.keys()
             for job, others in dependencies.items()
             if job not in self.finished
         }
-        self._dependants: defaultdict[str, list[str]] = defaultdict(list)
-        for job, others in self._missing.items():
-            for other in others:
-                self._dependants[other].append(job)
-        self._ready = [self._position[c] for c, others in self._missing.items() if not others]
-        heapq.heapify(self._ready)
+        self._sorter = graphlib.TopologicalSorter(self._waits)
+        self._sorter.prepare()
+        self._ready: list[int] = []
 
     def take(self) -> str | None:
         """Returns the first job that may start, None if none may now."""
+        for job in self._sorter.get_ready():
+            self.put_back(job)
         return self._jobs[heapq.heappop(self._ready)] if self._ready else None
 
     def put_back(self, job: str) -> None:
         """Lets a job that was taken be taken again."""
-        heapq.heappush(self._ready, self._position[job])
+        heapq.heappush(self._ready, self._place[job])
 
     def finish(self, job: str) -> None:
         """Notes that a job is finished: others may start."""
         self.finished[job] = None
-        for other in self._dependants[job]:
-            self._missing[other].remove(job)
-            if not self._missing[other]:
-                self.put_back(other)
+        self._sorter.done(job)
 
     def fail(self, job: str, why: str) -> None:
-        """Notes that a job has failed: those that need it, however indirectly, never start."""
+        """Notes that a job has failed: those that depend on it, however indirectly, never start."""
         self.failed[job] = why
-        unreachable = list(self._dependants[job])
-        while unreachable:
-            other = unreachable.pop()
-            if other not in self.cancelled:
-                self.cancelled[other] = job
-                unreachable += self._dependants[other]
+        lost = {job}
+        for other, waits in self._waits.items():
+            if not lost.isdisjoint(waits):
+                lost.add(other)
+                self.cancelled.setdefault(other, job)

@@ -110,8 +110,10 @@ def submit(
             after = [numbers[other] for other in job.dependencies if other not in finished]
             store.forget(job.folder)
             said = f"{place} of {len(new)} jobs are submitted, the same command submits the others"
-            with _told_as(f"SLURM refuses the job of {job.name}", said):
+            try:
                 number = _sbatch(job, grid.folder, settings.of(job.kind), after, lane)
+            except InputError as error:
+                raise InputError(f"SLURM refuses the job of {job.name}: {error}; {said}") from error
             numbers[job.digest] = number
             lane[:] = [number]
             slurm_queue.write_registry(grid.folder, numbers)
@@ -211,16 +213,6 @@ def _sbatch(
     script = _SCRIPT.format(command=shlex.join(worker.command(job.folder)))
     # "12" or, of a federation, "12;cluster"
     return slurm_queue.answer(["sbatch", "--parsable", *words], script).strip().partition(";")[0]
-
-
-@contextlib.contextmanager
-def _told_as(what: str, then: str) -> Iterator[None]:
-    """Tells SLURM's own reason in a sentence."""
-    try:
-        yield
-    except InputError as error:
-        reason = str(error).rpartition("error: ")[2]
-        raise InputError(f"{what}: {reason}; {then}") from error
 
 
 def _state_by_record(folder: Path) -> str:

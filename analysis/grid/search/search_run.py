@@ -44,20 +44,15 @@ def run_search(
     """Searches for the best settings, or goes on with a search.
 
     The plan's own runs come first: trials are compared with its `clip_it`, and share its pairing
-    and unimodal runs. A trial's value is the mean over the plan's seeds. Settings are written
-    down before they are tried, and what came out stands in the jobs' records: a call that follows
-    a killed one goes on as that would have. Settings that were tried before are not trained
-    again. Failed trials are tried again by the next call.
+    and unimodal runs. Settings are written down before they are tried, and what came out stands in
+    the jobs' records: a call that follows a killed one goes on as that would have. Equal settings
+    are trained once. Failed trials are tried again by the next call.
 
     Args:
         plan: A plan with a search.
         output: The grid's folder; the search's files go to its folder `search`.
-        parallel: Number of jobs that run at a time, at least 1. As many trials as that takes are
-            drawn at once.
+        parallel: Number of jobs at a time, at least 1; trials are drawn to keep so many busy.
         run: Runs jobs; None means on this machine.
-
-    Returns:
-        What was found.
 
     Raises:
         InputError: The plan has no search, Optuna is not installed, another process runs the
@@ -174,15 +169,21 @@ class _Search:
             grid = Grid.of(self.folder, known.values())
             store.write_jobs(grid, self.plan.retries)
             self.run(grid, left)
-        return [
-            self._outcome(index, own, jobs, told=not {job.digest for job in jobs}.isdisjoint(left))
-            for index, (own, (_, jobs)) in enumerate(zip(settings, found, strict=True), start=first)
-        ]
+        trials = []
+        for index, (own, (_, jobs)) in enumerate(zip(settings, found, strict=True), start=first):
+            trials.append(trial := self._outcome(index, own, jobs))
+            if any(job.digest in left for job in jobs):
+                came = (
+                    f"{self.metric} {trial.value:.4f}"
+                    if trial.values
+                    else f"failed: {trial.message}"
+                )
+                said = f"trial {index + 1} of {self.settings.trials}: {came}"
+                print(said, file=sys.stderr, flush=True)
+        return trials
 
-    def _outcome(
-        self, index: int, settings: Mapping[str, Value], jobs: Sequence[Job], told: bool
-    ) -> Trial:
-        """Returns a trial that has run; says what came out if that is to be told."""
+    def _outcome(self, index: int, settings: Mapping[str, Value], jobs: Sequence[Job]) -> Trial:
+        """Returns a trial that has run."""
         from .search_study import Trial
 
         try:
@@ -190,13 +191,9 @@ class _Search:
                 if not store.is_finished(job.folder):
                     raise InputError(_failure(job))
             values = tuple(validation_metric(job, self.metric) for job in jobs)
-            trial, outcome = Trial(index, settings, values), f"{self.metric} {fmean(values):.4f}"
         except InputError as error:
-            trial, outcome = Trial(index, settings, message=str(error)), f"failed: {error}"
-        if told:
-            said = f"trial {index + 1} of {self.settings.trials}: {outcome}"
-            print(said, file=sys.stderr, flush=True)
-        return trial
+            return Trial(index, settings, message=str(error))
+        return Trial(index, settings, values)
 
     def jobs(self, index: int, settings: Mapping[str, Value]) -> tuple[Grid, list[Job]]:
         """Returns a trial's grid and its runs, one a seed."""
