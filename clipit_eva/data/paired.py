@@ -110,14 +110,8 @@ class PairedDataset(DatasetWrapper):
         return {**(super().load_metadata(index) or {}), **self._report_metadata(index)}
 
     def _report_metadata(self, index: int) -> dict[str, Any]:
-        """Returns what the wrapper adds to a sample."""
-        if not self._active:
-            return {}
-        return {
-            "report_index": torch.from_numpy(self._rows[index]),
-            "report_weight": torch.from_numpy(self._weights[index]),
-            "report_id": self._ids[self._rows[index, 0]],
-        }
+        """Returns what the wrapper adds to a sample: its part of a batch of one."""
+        return {name: values[0] for name, values in self._batch_metadata([index]).items()}
 
     def _batch_metadata(self, indices: Sequence[int]) -> dict[str, Any]:
         """Returns what the wrapper adds to a batch."""

@@ -23,7 +23,12 @@ def is_eva() -> bool:
 
 @functools.cache
 def activate() -> None:
-    """Ends user's mistakes in one line, records what runs, knows our backbones; once a process."""
+    """Ends user's mistakes in one line, records what runs, knows our backbones; once a process.
+
+    Each is global for want of a narrower place. eva makes the parser and all objects itself, before
+    it calls any callback: hence the instantiator, and the hook for errors raised there. Log
+    messages and backbones' names go to registries that the libraries keep for this.
+    """
     import jsonargparse
 
     from clipit_eva.eva import exits, logs, recorder
@@ -37,10 +42,10 @@ def activate() -> None:
 @functools.cache
 def register_backbones() -> None:
     """Lets eva's `ModelFromRegistry` know our backbones."""
-    from eva.vision.models.networks.backbones.registry import backbone_registry
+    from eva.vision.models import backbones
 
     for name, where in _BACKBONES.items():
-        backbone_registry.register(name)(functools.partial(_make, where))
+        backbones.backbone_registry.register(name)(functools.partial(_make, where))
 
 
 def _make(where: str, **arguments: Any) -> Any:

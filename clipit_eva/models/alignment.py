@@ -78,7 +78,8 @@ class AlignmentWriter(callbacks.Callback):
 
 def _rows(trainer: pl.Trainer, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
     """Returns the table's rows, of measures [n, 2] before and after training."""
-    dataset: Any = _loader(trainer).dataset
+    loader: Any = trainer.train_dataloader
+    dataset = loader.dataset
     indices = [eva_index(dataset, position) for position in _positions(len(dataset))]
     inner = eva_dataset(dataset)
     return pd.DataFrame(
@@ -91,12 +92,6 @@ def _rows(trainer: pl.Trainer, before: np.ndarray, after: np.ndarray) -> pd.Data
             "distance_after": after[:, 1],
         }
     )
-
-
-def _loader(trainer: pl.Trainer) -> DataLoader:
-    """Returns the training data loader; eva's data module gives one."""
-    loader: Any = trainer.train_dataloader
-    return loader
 
 
 def _positions(length: int) -> list[int]:
@@ -130,8 +125,8 @@ def _weights(module: nn.Module, checkpoint: str | None) -> Iterator[None]:
 @torch.no_grad()
 def _measure(trainer: pl.Trainer, module: CLIPITModule) -> np.ndarray:
     """Returns cosine and distance of some training samples [n, 2]; training's state stays."""
-    given = _loader(trainer)
-    dataset: Any = given.dataset
+    given: Any = trainer.train_dataloader
+    dataset = given.dataset
     modes = {part: part.training for part in module.modules()}
     module.eval()
     with isolate_rng():  # transforms may draw, and the loader does
@@ -149,13 +144,10 @@ def _measure_batch(trainer: pl.Trainer, module: CLIPITModule, batch: Any) -> np.
         raise RuntimeError("the reports have been freed")
     batch = trainer.precision_plugin.convert_input(batch)
     given: Any = INPUT_BATCH(*trainer.strategy.batch_to_device(batch))
-    if "report_index" not in (given.metadata or {}):
-        raise InputError(
-            "the training batches name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"
-        )
+    rows = module.report_rows(given.metadata)
     with trainer.precision_plugin.forward_context():
         projected = module.branches(given.data).projected.float()
-        embeddings = module.reports(given.metadata["report_index"]).float()
+        embeddings = module.reports(rows).float()
     text = torch.einsum("bk,bkt->bt", given.metadata["report_weight"].float(), embeddings)
     cosine = functional.cosine_similarity(projected, text)
     distance = functional.pairwise_distance(projected, text, eps=0)

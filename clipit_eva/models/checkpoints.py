@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from clipit_eva.embeddings.embedded_backbone import weights_digest as weights_digest
 from clipit_eva.errors import InputError
 
 SETTINGS_KEY = "clipit_eva"
@@ -97,11 +96,11 @@ def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
     found = sorted(Path(path).rglob("best.ckpt"))
     if not found:
         raise InputError(f"{field}={path} holds no best.ckpt; give the folder of a finished run")
-    sessions = [file for file in found if _run_folder(file.relative_to(path))]
-    if run is not None and sessions:
-        found = [file for file in sessions if _run_folder(file.relative_to(path)) == run]
+    runs = {file: _run_folder(file.relative_to(path)) for file in found}
+    if run is not None and any(runs.values()):
+        found = [file for file in found if runs[file] == run]
         if not found:
-            has = ", ".join(sorted({_run_folder(file.relative_to(path)) for file in sessions}))
+            has = ", ".join(sorted({name for name in runs.values() if name}))
             raise InputError(
                 f"{field}={path} has {has} and no {run}; train as many runs there, or give "
                 "the folder of one run to start all of them from it"

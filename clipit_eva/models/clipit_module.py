@@ -19,16 +19,18 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import nn, optim
 from typing_extensions import override
 
+from clipit_eva.data.paired import PairedDataset
+from clipit_eva.data.wrapper import DatasetWrapper
+from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
-from clipit_eva.models import checkpoints, lora
+from clipit_eva.models import checkpoints, lora, vision_head
 from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.losses import build_criterion, distillation_loss
 from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
-from clipit_eva.models.vision_head import adapt_vision_head, load_vision_head
 
 
 class CLIPITModule(module.ModelModule):
@@ -139,7 +141,7 @@ class CLIPITModule(module.ModelModule):
         # layers built there would give every run the same initial weights.
         if self.heads is not None or self._predicts_before_fit():
             return
-        self._backbone_digest = checkpoints.weights_digest(self.backbone)
+        self._backbone_digest = weights_digest(self.backbone)
         if self._lora.vision:
             targets = self._lora.targets
             self._vision_targets = [t for t in targets if lora.find_targets(self.backbone, t)]
@@ -151,7 +153,7 @@ class CLIPITModule(module.ModelModule):
             self.backbone.requires_grad_(False)
         self.heads = CLIPITHeads(self._in_features, self._text_features, self._num_classes)
         if self._vision_head_lora:
-            adapt_vision_head(self.heads, self._lora)
+            vision_head.adapt_vision_head(self.heads, self._lora)
 
     @override
     def setup(self, stage: str) -> None:
@@ -162,9 +164,14 @@ class CLIPITModule(module.ModelModule):
         self.configure_model()
         path = self._vision_head_checkpoint
         if path is not None and not self._vision_head_loaded and self.heads is not None:
+            # A later run's missing head is told before hours of training, not after.
+            for number in range(getattr(self.trainer, "n_runs", 1)):
+                checkpoints.find_checkpoint(path, vision_head.FIELD, f"run_{number}")
             # Here, because which run this is (`run_0`, ...) is not known before.
             run = Path(str(self.trainer.log_dir)).name
-            self.input_files["vision_head"] = load_vision_head(self.heads.vision, path, run)
+            self.input_files["vision_head"] = vision_head.load_vision_head(
+                self.heads.vision, path, run
+            )
             self._vision_head_loaded = True
         if self._distill_weight > 0 and self.reports is None:
             self._check_reports()
@@ -282,9 +289,10 @@ class CLIPITModule(module.ModelModule):
         """Raises InputError if the training data name rows of other reports than the model's."""
         datamodule = getattr(self.trainer, "datamodule", None)
         train = getattr(getattr(datamodule, "datasets", None), "train", None)
-        paired = getattr(train, "reports", None)
-        if isinstance(paired, ReportSource) and self._report_source is not None:
-            self._report_source.check_same(paired)
+        while isinstance(train, DatasetWrapper) and not isinstance(train, PairedDataset):
+            train = train.wrapped
+        if isinstance(train, PairedDataset) and self._report_source is not None:
+            self._report_source.check_same(train.reports)
 
     def _build_reports(self) -> CachedReports | EncodedReports:
         """Builds the text side of training."""
@@ -306,7 +314,7 @@ class CLIPITModule(module.ModelModule):
         if self._lora.vision:
             checks.append((self.backbone, lambda: self.backbone(images[:1])))
         if self._lora.text and isinstance(self.reports, EncodedReports):
-            rows = self._report_rows(metadata)[:1]
+            rows = self.report_rows(metadata)[:1]
             checks.append((self.reports.encoder, lambda: self.reports(rows).flatten(1)))  # type: ignore[misc]
         for encoder, forward in checks:
             if idle := lora.ineffective_layers(encoder, forward):
@@ -323,8 +331,12 @@ class CLIPITModule(module.ModelModule):
             targets = targets.long() if logits.ndim > 1 else targets.to(logits.dtype)
         return self.criterion(logits, targets)
 
-    def _report_rows(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
-        """Returns the report rows [B, k] of a batch."""
+    def report_rows(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
+        """Returns the report rows [B, k] of a batch.
+
+        Raises:
+            InputError: The batch names no report.
+        """
         if metadata is None or "report_index" not in metadata:
             raise InputError(
                 "the training batches name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"
@@ -333,7 +345,7 @@ class CLIPITModule(module.ModelModule):
 
     def _paired_text(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
         """Returns the embedding [B, t] of each sample's reports, weighted over its top k."""
-        embeddings = self.reports(self._report_rows(metadata))  # type: ignore[misc]
+        embeddings = self.reports(self.report_rows(metadata))  # type: ignore[misc]
         weights = metadata["report_weight"].to(embeddings.dtype)  # type: ignore[index]
         return torch.einsum("bk,bkt->bt", weights, embeddings)
 

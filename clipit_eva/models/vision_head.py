@@ -37,10 +37,8 @@ def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path
     own = linear.get_parameter("weight")
     file = checkpoints.find_checkpoint(path, FIELD, run)
     state = checkpoints.read_checkpoint(file, FIELD)["state_dict"]
-    for prefix in PREFIXES:
-        if f"{prefix}weight" in state:
-            break
-    else:
+    prefix = next((prefix for prefix in PREFIXES if f"{prefix}weight" in state), None)
+    if prefix is None:
         raise InputError(
             f"{FIELD}={file} has no linear vision head; give a unimodal run, or a CLIP-IT run "
             "whose vision head was trained in full"

@@ -55,10 +55,9 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage in ("fit", "predict") and not self._digests:
-            existing = {
-                n: p for n, p in self._inputs.items() if p is not None and Path(p).is_file()
-            }
-            self._digests = {name: files.sha256_file(path) for name, path in existing.items()}
+            for name, path in self._inputs.items():
+                if path is not None and Path(path).is_file():
+                    self._digests[name] = files.sha256_file(path)
 
     @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

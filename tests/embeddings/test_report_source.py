@@ -1,6 +1,8 @@
 """Report embeddings, computed once."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from clipit_eva.embeddings.encoding import embed_texts
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
+from clipit_eva.reports.preparation import ReportPreparation
 
 
 def caches(tmp_path: Path) -> list[Path]:
@@ -77,6 +80,48 @@ def test_settings_that_lead_nowhere_are_named(tmp_path: Path) -> None:
     empty.write_text("")
     with pytest.raises(InputError, match="holds no report"):
         ReportSource(str(empty)).corpus()
+
+
+@pytest.mark.parametrize(
+    ("changed", "fields"),
+    [
+        ({"path": "other.txt"}, "path, column or preparation"),
+        (
+            {"preparation": ReportPreparation(duplicates="drop_exact")},
+            "path, column or preparation",
+        ),
+        ({"policy": "chunk"}, "policy"),
+        ({"clip_model": "conch"}, "clip_model, clip_checkpoint or clip_tokenizer"),
+        ({"clip_tokenizer": "another"}, "clip_model, clip_checkpoint or clip_tokenizer"),
+    ],
+)
+def test_two_parts_of_a_config_that_mean_other_texts_are_told_apart(
+    tmp_path: Path, clip_folder: Path, changed: dict[str, Any], fields: str
+) -> None:
+    (tmp_path / "reports.txt").write_text("glands\nglands\nstroma\n")
+    (tmp_path / "other.txt").write_text("glands\nfat\n")
+    arguments = {"path": "reports.txt", "clip_model": str(clip_folder), "cache_dir": "a"}
+    models, datas = (
+        ReportSource(**{**given, "path": str(tmp_path / given["path"])})
+        for given in (arguments, {**arguments, **changed})
+    )
+    message = f"model.init_args.reports and data...train.init_args.reports differ in {fields}:"
+    with pytest.raises(InputError, match=re.escape(message)):
+        models.check_same(datas)
+
+
+def test_two_names_of_the_same_texts_are_the_same(tmp_path: Path, clip_folder: Path) -> None:
+    """A path can be written in two ways, and caches may lie apart."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "reports.txt").write_text("glands\nstroma\n")
+    models, datas = (
+        ReportSource(
+            str(tmp_path / folder / "reports.txt"), clip_model=str(clip_folder), cache_dir=folder
+        )
+        for folder in ("a", "b")
+    )
+    models.check_same(datas)
 
 
 def test_the_text_column_can_be_named(tmp_path: Path) -> None:

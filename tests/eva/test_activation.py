@@ -1,5 +1,6 @@
 """What our import changes: in an `eva` process what it must, elsewhere nothing."""
 
+import json
 import subprocess
 import sys
 
@@ -9,16 +10,16 @@ from clipit_eva.eva import activation
 
 STATE = """
 import hashlib, json, logging, sys
-import jsonargparse, torch
-from eva.vision.models.networks.backbones.registry import backbone_registry
+import torch
+from jsonargparse import _instantiation
+from eva.vision.models import backbones
 def state():
     return [
         sys.excepthook is sys.__excepthook__,
-        len(jsonargparse._core.ArgumentParser._instantiators or {})
-        if hasattr(jsonargparse._core.ArgumentParser, "_instantiators") else 0,
+        len(_instantiation._global_class_instantiators),
         hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest(),
         len(logging.getLogger("clipit_eva").handlers),
-        "clipit_eva/demo_vit" in backbone_registry.entries(),
+        "clipit_eva/demo_vit" in backbones.backbone_registry.entries(),
     ]
 before = state()
 import clipit_eva
@@ -28,7 +29,10 @@ from clipit_eva.export import ExportedModule
 from clipit_eva.models import AlignmentWriter, CLIPITModule
 from clipit_eva.pairing import PairingWriter, ReportSource
 from clipit_eva.predictions import PredictionsWriter
-print(json.dumps(before == state()))
+after = state()
+from clipit_eva.eva import activation
+activation.activate()
+print(json.dumps([before, after, state()]))
 """
 
 
@@ -39,7 +43,17 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_importing_our_classes_changes_nothing_elsewhere() -> None:
     done = python(STATE)
-    assert done.stdout.splitlines()[-1] == "true", done.stderr
+    assert done.returncode == 0, done.stderr
+    before, after, activated = json.loads(done.stdout.splitlines()[-1])
+    assert before == after
+    # Each fact is one that our import could change: activation changes all but the random state.
+    assert [a != b for a, b in zip(after, activated, strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

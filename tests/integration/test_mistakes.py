@@ -90,6 +90,17 @@ def test_training_mistake(mistake, paired_bach, run_eva, tmp_path) -> None:
     _assert_one_line(run_eva("fit", "clip_it/bach", environment), word)
 
 
+@pytest.mark.parametrize("part", ["model", "data.init_args.datasets.train"])
+def test_reports_overridden_in_one_part_alone(part, paired_bach, run_eva, tmp_path) -> None:
+    option = f"--{part}.init_args.reports.init_args.path"
+    others = str(make_cohort(tmp_path, seed=2).reports)
+    finished = run_eva("fit", "clip_it/bach", paired_bach, option, others)
+    # Data of other reports are refused earlier, by what the pairing table says it was made of.
+    fields = "model.init_args.reports and data...train.init_args.reports"
+    _assert_one_line(finished, fields if part == "model" else "other reports")
+    assert not list(finished.folder.rglob("*.ckpt"))
+
+
 @pytest.mark.parametrize(
     ("config", "variable"), [("unimodal/bach", "IN_FEATURES"), ("text_only/bach", "TEXT_FEATURES")]
 )

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.errors import InputError
 from clipit_eva.models.checkpoints import (
     fill_frozen,
     find_checkpoint,
     keep_trained,
     read_checkpoint,
-    weights_digest,
 )
 
 

@@ -2,17 +2,21 @@
 
 import copy
 import gc
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import eva
 import numpy as np
 import pytest
 import torch
+from eva.vision.data.datasets import vision
 from lightning.pytorch import callbacks
 from scipy import special
 from torch import nn
 
+from clipit_eva.data import HoldOut, PairedDataset
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.models.clipit_module import CLIPITModule
@@ -251,6 +255,24 @@ def test_what_does_not_fit_is_named_before_or_at_the_first_step(
 def test_training_data_without_reports_is_named(fitted: Any, make_data: MakeData) -> None:
     with pytest.raises(InputError, match="name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"):
         fitted(make_data(distill_weight=0.0))
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, lambda data: HoldOut(data, "train")])
+def test_data_of_other_reports_than_the_models_are_refused(
+    fitted: Any,
+    source: ReportSource,
+    make_data: MakeData,
+    tmp_path: Path,
+    wrap: Callable[[PairedDataset], vision.VisionDataset],
+) -> None:
+    (tmp_path / "others.txt").write_text("other texts\n")
+    others = ReportSource(str(tmp_path / "others.txt"))
+    data = make_data()
+    data.datasets.train = wrap(data.datasets.train)
+    message = "model.init_args.reports and data...train.init_args.reports differ in"
+    with pytest.raises(InputError, match=re.escape(message)):
+        fitted(data, reports=others)
+    fitted(data, reports=source)
 
 
 def test_lora_without_effect_is_named_at_the_first_step(fitted: Any) -> None:

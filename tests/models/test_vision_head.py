@@ -85,6 +85,43 @@ def test_head_from_a_file_of_eva_and_from_a_run_folder(unimodal_session: Path) -
         assert equal(head.state_dict(), head_of(first))
 
 
+def test_a_session_without_the_run_is_refused(unimodal_session: Path) -> None:
+    """No other run's head stands in: runs would not be pairs by seed any more."""
+    with pytest.raises(InputError, match="has run_0, run_1 and no run_2; train as many runs"):
+        load_vision_head(nn.Linear(32, 4), str(unimodal_session), "run_2")
+    (session,) = [path.parent for path in unimodal_session.rglob("run_1")]
+    shutil.rmtree(session / "run_1")
+    with pytest.raises(InputError, match=r"VISION_HEAD_CHECKPOINT=.* has run_0 and no run_1"):
+        load_vision_head(nn.Linear(32, 4), str(unimodal_session), "run_1")
+    # A session of one run, as each job of a grid has it, gives its run 0.
+    assert load_vision_head(nn.Linear(32, 4), str(unimodal_session), "run_0").exists()
+
+
+def test_a_missing_run_is_told_before_the_first_one_trains(
+    unimodal_session: Path,
+    make_module: Callable[..., CLIPITModule],
+    make_data: Callable[..., eva.DataModule],
+    make_trainer: Callable[..., eva.Trainer],
+) -> None:
+    trainer = make_trainer(n_runs=3, max_epochs=1)
+    module = make_module(vision_head_checkpoint=str(unimodal_session))
+    with pytest.raises(InputError, match="has run_0, run_1 and no run_2"):
+        trainer.run_evaluation_session(module, make_data())
+    assert not list(Path(trainer.default_root_dir).rglob("*.ckpt"))
+
+
+def test_one_head_for_all_runs_is_told_in_the_log(
+    unimodal_session: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sorted(unimodal_session.rglob("best.ckpt"))[0]
+    caplog.set_level("INFO", logger="clipit_eva")
+    for path in (file, file.parents[1]):
+        head = nn.Linear(32, 4)
+        load_vision_head(head, str(path), "run_4")
+        assert equal(head.state_dict(), head_of(file))
+        assert caplog.messages[-1] == f"run_4 starts from {file}"
+
+
 def test_head_from_our_own_checkpoint(
     make_module: Callable[..., CLIPITModule],
     make_data: Callable[..., eva.DataModule],
@@ -174,7 +211,8 @@ def test_checkpoints_without_such_a_head(tmp_path: Path, write: Any, message: st
     ("files", "message"),
     [
         ([], "holds no best.ckpt; give the folder of a finished run"),
-        (["run_0/best.ckpt", "run_1/best.ckpt"], "holds 2 runs; give one of them, such as .*run_0"),
+        (["run_0/best.ckpt", "run_1/best.ckpt"], "has run_0, run_1 and no run_2; train as many"),
+        (["a/best.ckpt", "b/best.ckpt"], "holds 2 runs; give one of them, such as .*a/best"),
         (["a/run_2/best.ckpt", "b/run_2/best.ckpt"], "holds 2 runs"),
     ],
 )
