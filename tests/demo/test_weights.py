@@ -19,8 +19,10 @@ from clipit_eva.clip.loading import load_clip
 from clipit_eva.demo import demo_backbone
 from clipit_eva.demo.cohort import Cohort, make_cohort
 from clipit_eva.demo.truth import agreement
+from clipit_eva.eva import activation
 from clipit_eva.files import sha256_file
 from clipit_eva.pairing.replacement import replace_pairs
+from clipit_eva.tasks import synthetic
 
 WEIGHTS = demo_backbone.WEIGHTS.parent
 CLIP = f"local-dir:{WEIGHTS / 'clip'}"
@@ -92,7 +94,8 @@ def test_the_text_ends_where_open_clip_pools() -> None:
 
 
 def test_eva_knows_the_backbone() -> None:
-    model = backbone_registry.get(demo_backbone.NAME)()
+    activation.register_backbones()
+    model = backbone_registry.get(synthetic.NAME)()
     model.eval()
     with torch.inference_mode():
         features = model(torch.rand(2, 3, demo_backbone.IMAGE_SIZE, demo_backbone.IMAGE_SIZE))

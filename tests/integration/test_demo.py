@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clipit_eva.analysis.grid import store
 from clipit_eva.analysis.reading.runs import read_runs
 
 pytestmark = pytest.mark.slow
@@ -28,13 +29,19 @@ def _wait_for(condition, seconds: float = 300) -> None:
         time.sleep(0.2)
 
 
+def _finished(output: Path) -> list[Path]:
+    """The results of jobs that are recorded as finished."""
+    found = output.glob("jobs/*/work/*/results.json")
+    return [path for path in found if store.is_finished(path.parents[2])]
+
+
 def test_demo_continues_after_kill(output) -> None:
     command = [COMMAND, "demo", "--output", str(output)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _wait_for(lambda: any(output.glob("jobs/*/work/*/results.json")))
+    _wait_for(lambda: any(_finished(output)))
     first.send_signal(signal.SIGKILL)
     first.wait()
-    kept = {path: path.stat().st_mtime_ns for path in output.glob("jobs/*/work/*/results.json")}
+    kept = {path: path.stat().st_mtime_ns for path in _finished(output)}
     (pairs,) = output.glob("jobs/pairing-*/work/pairs.parquet")
     kept[pairs] = pairs.stat().st_mtime_ns
 

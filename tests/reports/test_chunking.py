@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
 from clipit_eva.reports.chunking import CountTokens, chunk_reports, split_sections, split_sentences
-from clipit_eva.reports.corpus import ReportCorpus
+from clipit_eva.reports.corpus import MISSING_WORDS, ReportCorpus
 
 SPECIAL = 2
 
@@ -39,7 +39,13 @@ PIECES = [
 report_texts = (
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=40).map("".join)
     | st.text(min_size=1, max_size=80)
-).filter(lambda text: "\0" not in text and any(letter.isprintable() for letter in text.strip()))
+).filter(
+    lambda text: (
+        "\0" not in text
+        and any(letter.isprintable() for letter in text.strip())
+        and text.strip().casefold() not in MISSING_WORDS
+    )
+)
 
 
 def corpus_of(*texts: str) -> ReportCorpus:

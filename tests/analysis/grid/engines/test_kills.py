@@ -138,7 +138,7 @@ def test_what_a_job_has_finished_is_recorded_though_the_driver_is_killed(
     (worker,) = (
         pid
         for pid, command in processes_of(grid.folder).items()
-        if "grid.worker" in command and "clipit_eva.child" not in command
+        if "grid.engines.worker" in command and "clipit_eva.child" not in command
     )
     os.kill(worker, signal.SIGSTOP)  # it stands between the end of its job and the record
     go.touch()
