@@ -1,6 +1,7 @@
 """The module in eva's own trainer, on tiny random data."""
 
 import copy
+import dataclasses
 import gc
 import re
 from collections.abc import Callable
@@ -268,7 +269,8 @@ def test_data_of_other_reports_than_the_models_are_refused(
     (tmp_path / "others.txt").write_text("other texts\n")
     others = ReportSource(str(tmp_path / "others.txt"))
     data = make_data()
-    data.datasets.train = wrap(data.datasets.train)
+    wrapped = dataclasses.replace(data.datasets, train=wrap(data.datasets.train))
+    data = eva.DataModule(wrapped, data.dataloaders)
     message = "model.init_args.reports and data...train.init_args.reports differ in"
     with pytest.raises(InputError, match=re.escape(message)):
         fitted(data, reports=others)
