@@ -106,13 +106,14 @@ class _Termination:
         """Waits for a process; returns its status.
 
         Raises:
-            SystemExit: SIGTERM came before the process succeeded.
+            SystemExit: SIGTERM came before the process succeeded, here or (SLURM signals all
+                processes of a job, in any order) in the process itself.
         """
         self._process = process
         if self.came:
             self._end()
         status = process.wait()
-        if self.came and status:
+        if status == -signal.SIGTERM or (self.came and status):
             raise SystemExit(_TERMINATED)
         return status
 

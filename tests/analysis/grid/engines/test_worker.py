@@ -1,5 +1,7 @@
 """One job's process: its record, its retries, its lock."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -145,3 +147,18 @@ def test_a_folder_that_is_no_jobs_is_one_line(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert "is no job of a grid" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_a_cancelled_job_is_no_failure_even_if_its_process_hears_of_it_first(make) -> None:
+    """SLURM signals all processes of a job in any order."""
+    job = make.job("a", "import time; print('here', flush=True); time.sleep(20)")
+    make.grid()
+    process = subprocess.Popen(worker.command(job.folder))
+    log = job.folder / "log_1.txt"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGTERM)
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    assert store.read_record(job.folder) is None
