@@ -11,8 +11,7 @@ from clipit_eva.eva import activation
 
 __version__ = metadata.version("clipit-eva")
 
-if activation.is_eva():
-    activation.activate()
+activation.activate_in_eva()
 
 __getattr__ = _lazy.attach(
     __name__,

@@ -15,6 +15,7 @@ from clipit_eva.embeddings.encoding import IMAGE_BATCH, FixedBatches
 from clipit_eva.embeddings.images import PendingImages, image_facts
 from clipit_eva.embeddings.row_store import RowStore
 from clipit_eva.errors import InputError
+from clipit_eva.eva.dataset_folders import check_folders
 
 
 class ImageEmbedder:
@@ -38,7 +39,8 @@ class ImageEmbedder:
             caller: Name of the callback, for messages.
 
         Raises:
-            InputError: A dataset has no split, or a split no dataset.
+            InputError: A dataset has no split, or a split no dataset, or a dataset's folder does
+                not hold what the dataset takes it for.
         """
         self._trainer = trainer
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -49,6 +51,7 @@ class ImageEmbedder:
                 f"{caller}: splits names positions {sorted(splits)}, but there are "
                 f"{len(self.datasets)} predict datasets; name each, counting from 0"
             )
+        check_folders(self.datasets)
         self.splits = [splits[position] for position in sorted(splits)]
         self.stores: list[RowStore] = []
         self._held = contextlib.ExitStack()  # what is released at the end, however that comes

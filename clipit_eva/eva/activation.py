@@ -7,18 +7,18 @@ does an import elsewhere (a notebook, our own commands) change anything.
 
 import functools
 import importlib
-import sys
-from pathlib import Path
 from typing import Any
+
+from clipit_eva.eva import exits
 
 _BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
 """Backbones of ours, by MODEL_NAME: module and function, imported when one is made."""
 
 
-def is_eva() -> bool:
-    """Whether this process runs eva's command: `eva` or `python -m eva`."""
-    program = Path(sys.argv[0])
-    return program.stem == "eva" or program.parts[-2:] == ("eva", "__main__.py")
+def activate_in_eva() -> None:
+    """Activates what is meant for `eva` processes, if this is one."""
+    if exits.is_eva():
+        activate()
 
 
 @functools.cache
@@ -31,7 +31,7 @@ def activate() -> None:
     """
     import jsonargparse
 
-    from clipit_eva.eva import exits, logs, recorder
+    from clipit_eva.eva import logs, recorder
 
     jsonargparse.add_instantiator(recorder.instantiate, object)
     exits.watch()

@@ -50,6 +50,21 @@ def dataset_root(dataset: Any) -> Path | None:
     return Path(root) if isinstance(root, str | Path) else None
 
 
+def is_eva_dataset(instance: Any) -> bool:
+    """Whether an object is a vision dataset of eva's own, not a wrapper of ours."""
+    from eva.vision.data.datasets import vision
+
+    own = type(instance).__module__.startswith("eva.")
+    return own and isinstance(instance, vision.VisionDataset)
+
+
+def is_eva_backbone(class_type: type) -> bool:
+    """Whether a class is one of eva's own wrappers of a backbone."""
+    from eva.core.models.wrappers import BaseModel
+
+    return issubclass(class_type, BaseModel) and class_type.__module__.startswith("eva.")
+
+
 def output_transform(model: Any) -> Any:
     """Returns what one of eva's model wrappers does to its network's output."""
     return model._output_transforms
@@ -63,6 +78,11 @@ def takes_class_token_only(transform: Any) -> bool:
 def recorded_trainer(module: Any) -> Any:
     """Returns a Lightning module's trainer, None without one: its property raises then."""
     return module._trainer
+
+
+def set_computed(metric: Any, value: Any) -> None:
+    """Makes a torchmetrics metric answer a value, until it is reset."""
+    metric._computed = value
 
 
 def convert_open_clip_state(towers: Any, state: dict[str, Any]) -> dict[str, Any]:

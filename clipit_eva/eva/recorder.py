@@ -12,7 +12,7 @@ from typing import Any
 import jsonargparse
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import compat, exits
+from clipit_eva.eva import compat, exits, mistakes
 
 # By identity, since not every object hashes; weakly, so that no run's model or optimizer is kept.
 _described: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}
@@ -35,6 +35,10 @@ def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     except InputError as error:
         # Raised on, it would be lost among the alternatives of a union type.
         exits.end(error)
+    except Exception as error:
+        if explanation := mistakes.explain_construction(class_type, kwargs, error):
+            exits.end(InputError(explanation))
+        raise
     description = {
         "class_path": f"{class_type.__module__}.{class_type.__qualname__}",
         "init_args": {name: _describe(value, name) for name, value in kwargs.items()},

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import lightning.pytorch as pl
+import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
@@ -17,9 +18,12 @@ from typing_extensions import override
 from clipit_eva import files, provenance
 from clipit_eva.data.wrapper import eva_dataset, eva_index
 from clipit_eva.errors import InputError
-from clipit_eva.eva import recorder
+from clipit_eva.eva import exits, recorder
+from clipit_eva.eva.dataset_folders import check_folders
 from clipit_eva.predictions import predictions_table
+from clipit_eva.predictions.counted import finite_rows, keep_first, spoil
 
+_T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 
 
@@ -51,17 +55,45 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         self._inputs = dict(inputs or {})
         self._digests: dict[str, str] = {}
         self._rows: list[pd.DataFrame] = []
+        self._not_finite = 0
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        _check_datasets(trainer, stage)
         if stage in ("fit", "predict") and not self._digests:
             for name, path in self._inputs.items():
                 if path is not None and Path(path).is_file():
                     self._digests[name] = files.sha256_file(path)
 
     @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._not_finite = 0
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        loader = _loaders(trainer.val_dataloaders)[dataloader_idx]
+        positions = _positions(trainer, loader, batch_idx, len(outputs["targets"]))
+        self._not_finite += int((~finite_rows({"": outputs["predictions"]})).sum())
+        _count_once(trainer, outputs, positions, len(loader.dataset))
+
+    @override
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if count := sum(_gather([self._not_finite])):
+            spoil(pl_module.metrics.validation_metrics)  # type: ignore[union-attr]
+            _logger.warning("The logits of %d validation samples are not finite.", count)
+
+    @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows = []
+        self._not_finite = 0
         for loader in _loaders(trainer.test_dataloaders):
             _check_order(loader.sampler)
 
@@ -76,16 +108,17 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         dataloader_idx: int = 0,
     ) -> None:
         # Runs before the module's own hook, which may turn logits into something else.
-        targets = outputs["targets"]
         branches = {self._branch: outputs["predictions"], **outputs.get("branches", {})}
         loader = _loaders(trainer.test_dataloaders)[dataloader_idx]
-        first = batch_idx * (loader.batch_size or 1)
-        positions = [
-            (first + offset) * trainer.world_size + trainer.global_rank
-            for offset in range(len(targets))
-        ]
+        positions = _positions(trainer, loader, batch_idx, len(outputs["targets"]))
         split = "test" if dataloader_idx == 0 else f"test_{dataloader_idx}"
-        self._add(loader.dataset, split, positions, targets, branches)
+        self._add(loader.dataset, split, positions, outputs["targets"], branches)
+        _count_once(trainer, outputs, positions, len(loader.dataset))
+
+    @override
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if sum(_gather([self._not_finite])):
+            spoil(pl_module.metrics.test_metrics)  # type: ignore[union-attr]
 
     @override
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -94,6 +127,7 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     @override
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._rows = []
+        self._not_finite = 0
 
     @override
     def write_on_batch_end(
@@ -126,20 +160,25 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         targets: Any,
         branches: Mapping[str, torch.Tensor],
     ) -> None:
-        """Keeps the rows of a batch."""
+        """Keeps the rows of a batch, those without a number for an answer left out."""
         positions = [position for position in positions if position < len(dataset)]
-        indices = [eva_index(dataset, position) for position in positions]
         inner = eva_dataset(dataset)
+        finite = finite_rows(branches)[: len(positions)].cpu().numpy()
+        self._not_finite += int((~finite).sum())
+        kept = np.flatnonzero(finite)
+        indices = [eva_index(dataset, positions[row]) for row in kept]
         names = [inner.filename(index) for index in indices]
-        labels = targets.long().tolist()
+        labels = targets.long().cpu().numpy()[kept]
         for branch, logits in branches.items():
-            probs = predictions_table.probabilities(logits)
-            rows = (indices, names, labels[: len(indices)], probs[: len(indices)])
-            self._rows.append(predictions_table.make_rows(split, branch, *rows))
+            probs = predictions_table.probabilities(logits)[kept]
+            self._rows.append(
+                predictions_table.make_rows(split, branch, indices, names, labels, probs)
+            )
 
     def _write(self, trainer: pl.Trainer) -> None:
         """Writes the table of all processes."""
         parts, self._rows = _gather(self._rows), []
+        missing = sum(_gather([self._not_finite]))
         run = str(trainer.log_dir)  # a broadcast: every process has to ask
         if not trainer.is_global_zero:
             return
@@ -151,9 +190,18 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
             return
         path = Path(self._output_file or Path(run) / predictions_table.FILENAME)
         predictions_table.write_predictions(
-            pd.concat(parts, ignore_index=True), path, self._provenance(trainer, run)
+            pd.concat(parts, ignore_index=True),
+            path,
+            {**self._provenance(trainer, run), "not_finite": missing},
         )
         print(f"Predictions table: {path}")
+        if missing:
+            exits.fail_at_end(
+                InputError(
+                    f"{path} lacks {missing} samples, whose logits are not finite; lower LR_VALUE, "
+                    "or set PRECISION=32-true, and train the run again"
+                )
+            )
 
     def _provenance(self, trainer: pl.Trainer, run: str) -> dict[str, Any]:
         """Returns how the table was made."""
@@ -187,6 +235,23 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         ]
 
 
+def _check_datasets(trainer: pl.Trainer, stage: str) -> None:
+    """Raises InputError if the data on disk are not what the datasets take them for.
+
+    In `fit` the test's datasets are read as well: what is wrong with them is to be told before the
+    training, not after.
+    """
+    data: Any = getattr(trainer, "datamodule", None)
+    if data is None:
+        return
+    if stage == "fit":
+        data.setup("test")
+    stages = (stage, "test") if stage == "fit" else (stage,)
+    given = [item for name in stages for item in data.datasets.tolist(name)]
+    flat = [item for part in given for item in (part if isinstance(part, list) else [part])]
+    check_folders(eva_dataset(dataset) for dataset in flat if dataset is not None)
+
+
 def _check_trained_later(trainer: pl.Trainer, model: pl.LightningModule) -> None:
     """Raises InputError if a model that does not classify yet is not going to be trained either.
 
@@ -206,6 +271,19 @@ def _loaders(loaders: Any) -> list[Any]:
     return loaders if isinstance(loaders, list) else [loaders]
 
 
+def _positions(trainer: pl.Trainer, loader: Any, batch: int, size: int) -> list[int]:
+    """Returns the positions in the dataset of a batch's samples; those behind its end repeat."""
+    first = batch * (loader.batch_size or 1)
+    return [(first + offset) * trainer.world_size + trainer.global_rank for offset in range(size)]
+
+
+def _count_once(trainer: pl.Trainer, outputs: Any, positions: Sequence[int], length: int) -> None:
+    """Leaves each sample of a batch to one process's metrics."""
+    if trainer.world_size > 1:
+        count = sum(position < length for position in positions)
+        keep_first(outputs, count, trainer.lightning_module)
+
+
 def _check_order(sampler: Any) -> None:
     """Raises InputError if test samples come in an order that their positions do not tell.
 
@@ -221,8 +299,8 @@ def _check_order(sampler: Any) -> None:
     )
 
 
-def _gather(rows: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Returns the rows of all processes."""
+def _gather(rows: list[_T]) -> list[_T]:
+    """Returns the items of all processes."""
     if not (dist.is_available() and dist.is_initialized()):
         return rows
     gathered: list[Any] = [None] * dist.get_world_size()

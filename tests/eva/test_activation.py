@@ -56,24 +56,6 @@ def test_importing_our_classes_changes_nothing_elsewhere() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("program", "expected"),
-    [
-        ("/usr/bin/eva", True),
-        ("/x/site-packages/eva/__main__.py", True),
-        ("/usr/bin/clipit-eva", False),
-        ("/usr/bin/pytest", False),
-        ("", False),
-        ("-c", False),
-    ],
-)
-def test_the_command_of_eva_is_known(
-    monkeypatch: pytest.MonkeyPatch, program: str, expected: bool
-) -> None:
-    monkeypatch.setattr(sys, "argv", [program, "fit"])
-    assert activation.is_eva() is expected
-
-
 def test_activating_twice_registers_once() -> None:
     activation.activate()
     hook = sys.excepthook

@@ -2,6 +2,7 @@
 
 import timm
 import torch
+from eva.core.metrics import AverageLoss
 from eva.core.models.wrappers import BaseModel
 from eva.vision.data.datasets import BACH
 from eva.vision.models import ModelFromRegistry
@@ -99,3 +100,23 @@ def test_open_clip_converts_its_own_and_foreign_weights() -> None:
     towers = open_clip.CustomTextCLIP(embed_dim=16, vision_cfg=dict(sizes), text_cfg=dict(text))
     names = compat.convert_open_clip_state(towers, plain.state_dict()).keys()
     assert names - {"text.attn_mask"} == towers.state_dict().keys() - {"text.attn_mask"}
+
+
+def test_a_metric_answers_what_it_is_told_until_it_is_reset() -> None:
+    metric = AverageLoss()
+    metric.update(torch.tensor([1.0]))
+    compat.set_computed(metric, torch.tensor(7.0))
+    assert metric.compute() == 7
+    metric.reset()
+    metric.update(torch.tensor([2.0]))
+    assert metric.compute() == 2
+
+
+def test_classes_of_eva_are_told_from_others() -> None:
+    class Own(BACH):
+        pass
+
+    assert compat.is_eva_dataset(BACH("x"))
+    assert not compat.is_eva_dataset(Own("x"))
+    assert compat.is_eva_backbone(ModelFromRegistry)
+    assert not compat.is_eva_backbone(nn.Linear)

@@ -268,6 +268,38 @@ def test_a_model_that_will_not_be_trained_either_is_refused(
     assert tables(tmp_path) == []
 
 
+class Broken(nn.Linear):
+    """A head with no number for an answer where the coordinates add up to more than 0."""
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(points)
+        return logits.masked_fill(points.sum(dim=1, keepdim=True) > 0, torch.nan)
+
+
+def test_samples_without_a_number_are_missing_and_the_run_failed(
+    make_trainer: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    test = Points(10)
+    model = probe()
+    model.head = Broken(4, 3)
+    trainer = make_trainer(PredictionsWriter("vision"))
+    trainer.fit(model, datamodule=data(test))
+    broken = int((Points(6, 2).points.sum(dim=1) > 0).sum())
+    assert f"{broken} validation samples are not finite" in caplog.text
+    assert np.isnan(trainer.callback_metrics["val/AverageLoss"])
+    with pytest.raises(InputError, match=r"lacks .* samples, whose logits are not finite"):
+        trainer.test(model, datamodule=data(test), verbose=False)
+    ((table, made),) = tables(tmp_path)
+    kept = np.flatnonzero((test.points.sum(dim=1) <= 0).numpy())
+    assert 0 < len(kept) < 10
+    assert table["index"].tolist() == kept.tolist()
+    assert table["filename"].tolist() == [f"point {index}" for index in kept]
+    assert table["target"].tolist() == [index % 3 for index in kept]
+    assert table.notna().all(axis=None)
+    assert made["not_finite"] == 10 - len(kept)
+
+
 DISTRIBUTED = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("writers", sys.argv[1])
@@ -279,7 +311,10 @@ trainer = eva.Trainer(
     accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_progress_bar=False,
     default_root_dir=sys.argv[2], callbacks=[writers.PredictionsWriter("vision")],
 )
-trainer.test(writers.probe(), datamodule=writers.data(writers.Points(11)), verbose=False)
+data = writers.data(writers.Points(11))
+(scores,) = trainer.test(writers.probe(), datamodule=data, verbose=False)
+if trainer.is_global_zero:
+    print("loss", scores["test/AverageLoss"])
 """
 
 
@@ -297,3 +332,6 @@ def test_two_processes_write_each_sample_once(tmp_path: Path) -> None:
     module.configure_model()
     with torch.no_grad():
         check(table, "vision", test, module(test.points))
+        expected = nn.functional.cross_entropy(module(test.points), torch.arange(11) % 3)
+    loss = float(done.stdout.split("loss")[-1])
+    assert loss == pytest.approx(expected.item(), abs=1e-6)  # each sample once

@@ -1,0 +1,97 @@
+"""A user's mistake in an error that eva or one of its libraries raised: told in one line."""
+
+import re
+from collections.abc import Mapping
+from types import FrameType, TracebackType
+from typing import Any
+
+from clipit_eva.eva import compat
+
+_DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
+"""Methods of eva's datasets that read what is on disk."""
+
+_SIZES = re.compile(r"patch|input.*(height|width|size)|image size|size of tensor", re.IGNORECASE)
+"""How encoders complain of images whose size they do not take."""
+
+_GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
+"""How hubs complain of weights that want a licence to be accepted."""
+
+
+def explain(error: BaseException, traceback: TracebackType | None) -> str | None:
+    """Returns what a user has to mend, or None if the error may be one of the program.
+
+    Args:
+        error: An error that ended an `eva` process.
+        traceback: Where it was raised.
+    """
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"the GPU's memory does not suffice ({_first_line(error)}); lower BATCH_SIZE"
+    for frame in reversed(_frames(traceback)):
+        owner = frame.f_locals.get("self")
+        if owner is None or not isinstance(error, Exception):
+            continue
+        if frame.f_code.co_name in _DATASET_STEPS and compat.is_eva_dataset(owner):
+            return _of_dataset(owner, error)
+        if frame.f_code.co_name == "forward" and compat.is_eva_backbone(type(owner)):
+            return _of_backbone(frame.f_locals.get("tensor"), error)
+    return None
+
+
+def explain_construction(
+    class_type: type, arguments: Mapping[str, Any], error: Exception
+) -> str | None:
+    """Returns what a user has to mend if one of eva's backbones cannot be made.
+
+    None if the class is another: whoever wrote it wants to see where it failed.
+
+    Args:
+        class_type: The class.
+        arguments: What it was to be made with.
+        error: What its construction raised.
+    """
+    if not compat.is_eva_backbone(class_type):
+        return None
+    if _GATED.search(str(error)):
+        advice = "accept its licence on its hub's page and set HF_TOKEN"
+    else:
+        advice = "see whether MODEL_NAME and MODEL_EXTRA_KWARGS are right and its weights in reach"
+    name = arguments.get("model_name") or class_type.__name__
+    return f"MODEL_NAME={name} cannot be made ({_first_line(error)}); {advice}"
+
+
+def _of_dataset(dataset: Any, error: Exception) -> str | None:
+    """Returns what does not fit in a dataset's folder."""
+    if not isinstance(error, OSError | ValueError | LookupError | RuntimeError):
+        return None
+    root = compat.dataset_root(dataset)
+    return (
+        f"DATA_ROOT={root} is not as eva's {type(dataset).__name__} needs it "
+        f"({_first_line(error)}); complete or unpack the download there"
+    )
+
+
+def _of_backbone(images: Any, error: Exception) -> str | None:
+    """Returns why a backbone does not take the images."""
+    if not isinstance(error, AssertionError | ValueError | RuntimeError):
+        return None
+    if not _SIZES.search(str(error)):
+        return None
+    size = " x ".join(map(str, getattr(images, "shape", ("?", "?"))[-2:]))
+    return (
+        f"RESIZE_DIM: the backbone takes no images of {size} pixels ({_first_line(error)}); set "
+        "RESIZE_DIM to a size that it takes"
+    )
+
+
+def _frames(traceback: TracebackType | None) -> list[FrameType]:
+    """Returns the frames of a traceback, the outermost first."""
+    frames = []
+    while traceback is not None:
+        frames.append(traceback.tb_frame)
+        traceback = traceback.tb_next
+    return frames
+
+
+def _first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or its kind."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
