@@ -16,7 +16,6 @@ from .plan.job import Grid
 from .plan.plan_file import Plan, read_plan
 from .plan.planned_arms import planned_arms
 from .status import failures, render_plan, render_status
-from .store import State
 
 Show = Callable[[str], None]
 
@@ -70,7 +69,11 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
     elif options.status:
         show(render_status(grid, _in_queue(grid, options)))
     elif options.cancel:
-        show(_cancel(grid, options))
+        if options.engine != "slurm":
+            raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
+        from .engines import slurm
+
+        show(f"cancelled {len(slurm.cancel(grid))} jobs")
     else:
         planned_arms(grid)  # refuses runs that a report could not tell apart
         return _run(plan, grid, chosen, options, show)
@@ -116,12 +119,12 @@ def default_parallel() -> int:
 
 def _summarize(grid: Grid, chosen: Collection[str], show: Show) -> bool:
     """Prints the report, or what failed."""
-    jobs = [grid.jobs[digest] for digest in grid.jobs if digest in chosen]
-    failed = [job for job in jobs if store.state_of(job.folder) is State.FAILED]
+    jobs = [job for digest, job in grid.jobs.items() if digest in chosen]
+    failed = [job for job in jobs if store.state_of(job.folder) is store.State.FAILED]
     for job in jobs:
-        if job.kind == "report" and store.is_finished(job.folder):
-            record = store.read_record(job.folder)
-            show((job.folder / record.log).read_text() if record else "")
+        record = store.read_record(job.folder)
+        if job.kind == "report" and record is not None and record.status == 0:
+            show((job.folder / record.log).read_text())
     finished = sum(store.is_finished(job.folder) for job in jobs)
     show("\n".join([f"{finished} of {len(jobs)} jobs are finished", *failures(failed)]))
     return finished == len(jobs)
@@ -155,11 +158,3 @@ def _in_queue(grid: Grid, options: Options) -> dict[str, str]:
     from .engines import slurm
 
     return {digest: job.state for digest, job in slurm.jobs_of(grid).items()}
-
-
-def _cancel(grid: Grid, options: Options) -> str:
-    if options.engine != "slurm":
-        raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
-    from .engines import slurm
-
-    return f"cancelled {len(slurm.cancel(grid))} jobs"

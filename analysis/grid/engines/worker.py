@@ -153,9 +153,10 @@ def _attempt(job: Job, attempt: int, lock: IO[bytes], termination: _Termination)
 
 def _write_config(job: Job) -> None:
     """Writes the config as run: `eva` takes it without any variable set."""
-    if job.config is not None:
+    if "--config" in job.command:
+        text = configs.with_values(Path(job.command[-1]), job.environment)
         with atomic_path(job.folder / "config.yaml") as temporary:
-            temporary.write_text(configs.with_values(job.config, job.environment))
+            temporary.write_text(text)
 
 
 def telling_line(log: Path) -> str:

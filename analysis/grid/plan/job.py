@@ -44,13 +44,6 @@ class Job:
         """The folder that the process writes to (its OUTPUT_ROOT)."""
         return self.folder / WORK
 
-    @property
-    def config(self) -> Path | None:
-        """The config that it gives to `eva`; None for other programs."""
-        if "--config" not in self.command:
-            return None
-        return Path(self.command[self.command.index("--config") + 1])
-
 
 @dataclasses.dataclass(frozen=True)
 class Grid:

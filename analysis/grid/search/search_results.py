@@ -52,13 +52,12 @@ class SearchResult:
     @property
     def summary(self) -> str:
         """All this in words."""
-        finished = sum(trial.state == "finished" for trial in self.trials)
-        failed = [trial for trial in self.trials if trial.state == "failed"]
+        failed = [trial for trial in self.trials if not trial.values]
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.importance.items())
         lines = [
             f"# Search over {', '.join(self.settings.space)}",
             "",
-            f"{finished} of {self.settings.trials} trials finished. "
+            f"{len(self.trials) - len(failed)} of {self.settings.trials} trials finished. "
             f"{self.settings.direction.capitalize()}d: {self.metric} of the validation, "
             f"mean over {_in_words(self.seeds)}. No test result was read.",
             "",
@@ -80,12 +79,7 @@ class SearchResult:
 
 
 def write_results(result: SearchResult, best: Job) -> None:
-    """Writes what a search found.
-
-    Args:
-        result: The result.
-        best: The best trial's run with the first seed.
-    """
+    """Writes what a search found; `best` is the best trial's run with the first seed."""
     folder, space = result.folder, list(result.settings.space)
     _write_table(
         folder / "trials.csv",
@@ -122,8 +116,7 @@ def _config(result: SearchResult, job: Job) -> str:
         "# VISION_HEAD_CHECKPOINT, too.\n"
     )
     environment = {**job.environment, "OUTPUT_ROOT": str(result.folder / _RERUN)}
-    shipped = Path(job.command[job.command.index("--config") + 1])
-    return header + configs.with_values(shipped, environment)
+    return header + configs.with_values(Path(job.command[-1]), environment)
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:

@@ -88,11 +88,7 @@ def run_search(
 
 
 def validation_metric(job: Job, metric: str) -> float:
-    """Returns a metric of the validation of a finished run.
-
-    Args:
-        job: The run.
-        metric: The metric's name in eva's `results.json`, such as `val/MulticlassAccuracy`.
+    """Returns a metric of a finished run's validation, by its name in eva's `results.json`.
 
     Raises:
         InputError: The results lack it, or it is not a number.
@@ -157,9 +153,7 @@ class _Search:
     def attempt(self, first: int, settings: Sequence[Mapping[str, Value]]) -> list[Trial]:
         """Runs trials at once as far as they are not finished; returns what came out.
 
-        Args:
-            first: Place of the first of them in the search, from 0.
-            settings: Their settings.
+        `first` is the place of the first of them in the search, from 0.
         """
         found = [self.jobs(index, own) for index, own in enumerate(settings, start=first)]
         known = {job.digest: job for grid, _ in found for job in grid.jobs.values()}
@@ -173,11 +167,9 @@ class _Search:
         for index, (own, (_, jobs)) in enumerate(zip(settings, found, strict=True), start=first):
             trials.append(trial := self._outcome(index, own, jobs))
             if any(job.digest in left for job in jobs):
-                came = (
-                    f"{self.metric} {trial.value:.4f}"
-                    if trial.values
-                    else f"failed: {trial.message}"
-                )
+                came = f"failed: {trial.message}"
+                if trial.values:
+                    came = f"{self.metric} {trial.value:.4f}"
                 said = f"trial {index + 1} of {self.settings.trials}: {came}"
                 print(said, file=sys.stderr, flush=True)
         return trials
