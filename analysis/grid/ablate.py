@@ -10,6 +10,9 @@ from clipit_eva.errors import InputError
 from clipit_eva.tasks import configs
 
 from . import store
+from .engines import slurm
+from .engines.devices import visible_gpus
+from .engines.local import run_local
 from .plan.checks import check_inputs
 from .plan.expansion import expand
 from .plan.job import Grid
@@ -71,8 +74,6 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
     elif options.cancel:
         if options.engine != "slurm":
             raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
-        from .engines import slurm
-
         show(f"cancelled {len(slurm.cancel(grid))} jobs")
     else:
         planned_arms(grid)  # refuses runs that a report could not tell apart
@@ -90,8 +91,6 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
                 "--engine slurm submits jobs, and a search has trials that follow from others; "
                 "submit this command without --engine as one job"
             )
-        from .engines import slurm
-
         settings = slurm.read_settings({**plan.slurm, **options.slurm})
         slurm.check(grid, settings)
         store.write_grid(grid, plan.retries)
@@ -104,16 +103,12 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
 
         show(run_search(plan, grid.folder, options.parallel or default_parallel()).summary)
         return True
-    from .engines.local import run_local
-
     run_local(grid, options.parallel or default_parallel(), only=chosen)
     return _summarize(grid, chosen, show)
 
 
 def default_parallel() -> int:
     """Returns how many jobs run at a time: one a GPU; without, one a core, at most two."""
-    from .engines.devices import visible_gpus
-
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
 
 
@@ -155,6 +150,4 @@ def _in_queue(grid: Grid, options: Options) -> dict[str, str]:
     """Returns what SLURM says of the grid's jobs."""
     if options.engine != "slurm":
         return {}
-    from .engines import slurm
-
     return {digest: job.state for digest, job in slurm.jobs_of(grid).items()}

@@ -53,12 +53,7 @@ def failures(jobs: Iterable[Job]) -> list[str]:
 
 
 def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
-    """Returns a table of all jobs, their arms and commands, and what is there already.
-
-    Args:
-        grid: The jobs.
-        arms: The arm of each training run, by digest.
-    """
+    """Returns a table of all jobs, their arms (by digest), commands, and what is there already."""
     names = {digest: job.name for digest, job in grid.jobs.items()}
     lines = []
     for job in grid.jobs.values():

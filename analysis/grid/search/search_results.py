@@ -1,10 +1,11 @@
 """What a search found: files for people, spreadsheets and `eva fit`."""
 
-import csv
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from clipit_eva.files import atomic_path
 from clipit_eva.tasks import configs
@@ -81,13 +82,18 @@ class SearchResult:
 def write_results(result: SearchResult, best: Job) -> None:
     """Writes what a search found; `best` is the best trial's run with the first seed."""
     folder, space = result.folder, list(result.settings.space)
-    _write_table(
-        folder / "trials.csv",
-        ["trial", *space, "state", "value", *(f"seed_{s}" for s in result.seeds), "message"],
-        (_row(trial, space, len(result.seeds)) for trial in result.trials),
+    seeds = [f"seed_{seed}" for seed in result.seeds]
+    trials = pd.DataFrame(
+        [_row(trial, space, len(seeds)) for trial in result.trials],
+        columns=["trial", *space, "state", "value", *seeds, "message"],
     )
-    _write_table(folder / "importance.csv", ["variable", "importance"], result.importance.items())
-    for name, text in (("best.yaml", _config(result, best)), ("summary.md", result.summary)):
+    importance = pd.DataFrame(result.importance.items(), columns=["variable", "importance"])
+    for name, text in (
+        ("trials.csv", trials.to_csv(index=False)),
+        ("importance.csv", importance.to_csv(index=False)),
+        ("best.yaml", _config(result, best)),
+        ("summary.md", result.summary),
+    ):
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text)
 
@@ -117,10 +123,3 @@ def _config(result: SearchResult, job: Job) -> str:
     )
     environment = {**job.environment, "OUTPUT_ROOT": str(result.folder / _RERUN)}
     return header + configs.with_values(Path(job.command[-1]), environment)
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -21,6 +21,7 @@ from clipit_eva.files import atomic_path
 from clipit_eva.tasks import configs
 
 from .. import store
+from ..engines.local import run_local
 from ..plan import identity
 from ..plan.expansion import expand
 from ..plan.job import Grid, Job
@@ -65,7 +66,8 @@ def run_search(
         from .search_study import propose
     except ModuleNotFoundError as error:
         raise InputError('a search needs Optuna: pip install "clipit-eva[search]"') from error
-    search = _Search(plan, plan.search, output.absolute(), run or _on_this_machine(parallel))
+    run = run or (lambda grid, digests: run_local(grid, parallel, only=digests))
+    search = _Search(plan, plan.search, output.absolute(), run)
     folder = search.folder / SEARCH
     folder.mkdir(parents=True, exist_ok=True)
     with store.locked(folder, patience=1):
@@ -101,12 +103,6 @@ def validation_metric(job: Job, metric: str) -> float:
     if not math.isfinite(value):
         raise InputError(f"search.metric: {metric} of {path} is {value}")
     return value
-
-
-def _on_this_machine(parallel: int) -> Runner:
-    from ..engines.local import run_local
-
-    return lambda grid, digests: run_local(grid, parallel, only=digests)
 
 
 @dataclasses.dataclass(frozen=True)
