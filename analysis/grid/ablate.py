@@ -10,13 +10,15 @@ from clipit_eva.errors import InputError
 from clipit_eva.tasks import configs
 
 from . import store
+from .engines import slurm
+from .engines.devices import visible_gpus
+from .engines.local import run_local
 from .plan.checks import check_inputs
 from .plan.expansion import expand
 from .plan.job import Grid
 from .plan.plan_file import Plan, read_plan
 from .plan.planned_arms import planned_arms
 from .status import failures, render_plan, render_status
-from .store import State
 
 Show = Callable[[str], None]
 
@@ -70,7 +72,9 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
     elif options.status:
         show(render_status(grid, _in_queue(grid, options)))
     elif options.cancel:
-        show(_cancel(grid, options))
+        if options.engine != "slurm":
+            raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
+        show(f"cancelled {len(slurm.cancel(grid))} jobs")
     else:
         planned_arms(grid)  # refuses runs that a report could not tell apart
         return _run(plan, grid, chosen, options, show)
@@ -87,8 +91,6 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
                 "--engine slurm submits jobs, and a search has trials that follow from others; "
                 "submit this command without --engine as one job"
             )
-        from .engines import slurm
-
         settings = slurm.read_settings({**plan.slurm, **options.slurm})
         slurm.check(grid, settings)
         store.write_grid(grid, plan.retries)
@@ -101,27 +103,23 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
 
         show(run_search(plan, grid.folder, options.parallel or default_parallel()).summary)
         return True
-    from .engines.local import run_local
-
     run_local(grid, options.parallel or default_parallel(), only=chosen)
     return _summarize(grid, chosen, show)
 
 
 def default_parallel() -> int:
     """Returns how many jobs run at a time: one a GPU; without, one a core, at most two."""
-    from .engines.devices import visible_gpus
-
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
 
 
 def _summarize(grid: Grid, chosen: Collection[str], show: Show) -> bool:
     """Prints the report, or what failed."""
-    jobs = [grid.jobs[digest] for digest in grid.jobs if digest in chosen]
-    failed = [job for job in jobs if store.state_of(job.folder) is State.FAILED]
+    jobs = [job for digest, job in grid.jobs.items() if digest in chosen]
+    failed = [job for job in jobs if store.state_of(job.folder) is store.State.FAILED]
     for job in jobs:
-        if job.kind == "report" and store.is_finished(job.folder):
-            record = store.read_record(job.folder)
-            show((job.folder / record.log).read_text() if record else "")
+        record = store.read_record(job.folder)
+        if job.kind == "report" and record is not None and record.status == 0:
+            show((job.folder / record.log).read_text())
     finished = sum(store.is_finished(job.folder) for job in jobs)
     show("\n".join([f"{finished} of {len(jobs)} jobs are finished", *failures(failed)]))
     return finished == len(jobs)
@@ -152,14 +150,4 @@ def _in_queue(grid: Grid, options: Options) -> dict[str, str]:
     """Returns what SLURM says of the grid's jobs."""
     if options.engine != "slurm":
         return {}
-    from .engines import slurm
-
     return {digest: job.state for digest, job in slurm.jobs_of(grid).items()}
-
-
-def _cancel(grid: Grid, options: Options) -> str:
-    if options.engine != "slurm":
-        raise InputError("--cancel needs --engine slurm; end a local run by Ctrl-C")
-    from .engines import slurm
-
-    return f"cancelled {len(slurm.cancel(grid))} jobs"

@@ -2,6 +2,7 @@
 
 import datetime
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..reading.arms import Arm
@@ -19,35 +20,24 @@ def states(grid: Grid, queued: Mapping[str, str] | None = None) -> dict[str, Sta
         grid: The jobs.
         queued: What a cluster says of jobs that it knows, by digest, such as `PENDING`.
     """
-    found = {digest: store.state_of(job.folder) for digest, job in grid.jobs.items()}
-    queued = queued or {}
-    return {
-        d: queued[d] if d in queued and s is not State.FINISHED else s for d, s in found.items()
-    }
+    found: dict[str, State | str] = {}
+    for digest, job in grid.jobs.items():
+        state = store.state_of(job.folder)
+        found[digest] = state if state is State.FINISHED else (queued or {}).get(digest, state)
+    return found
 
 
 def render_status(grid: Grid, queued: Mapping[str, str] | None = None) -> str:
-    """Returns a table of all jobs, counts, and what to do about failures.
-
-    Args:
-        grid: The jobs.
-        queued: See `states`.
-    """
+    """Returns a table of all jobs (see `states`), counts, and what to do about failures."""
     found = states(grid, queued)
     rows = [_row(grid.jobs[digest], state) for digest, state in found.items()]
-    names = [state.value if isinstance(state, State) else state for state in found.values()]
-    counts = ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
     failed = [grid.jobs[digest] for digest, state in found.items() if state is State.FAILED]
-    lines = [_table([_HEADER, *rows]), "", f"{len(rows)} jobs: {counts}"]
+    lines = [_table([_HEADER, *rows]), "", f"{len(rows)} jobs: {_counts(row[0] for row in rows)}"]
     return "\n".join([*lines, *failures(failed)])
 
 
 def failures(jobs: Iterable[Job]) -> list[str]:
-    """Returns, for each failed job, which it is, the line that tells why, and how to rerun it.
-
-    Args:
-        jobs: Jobs that have failed.
-    """
+    """Returns, for each failed job, which it is, the line that tells why, and how to rerun it."""
     lines = []
     for job in jobs:
         record = store.read_record(job.folder)
@@ -56,18 +46,14 @@ def failures(jobs: Iterable[Job]) -> list[str]:
         lines += [
             f"failed: {job.name}: {record.message}",
             f"  log: {job.folder / record.log}",
-            f"  again, alone: clipit-eva ablate PLAN --output {_output(job)} --only {job.name}",
+            f"  again, alone: clipit-eva ablate PLAN --output {job.folder.parents[1]} "
+            f"--only {job.name}",
         ]
     return lines
 
 
 def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
-    """Returns a table of all jobs, their arms and commands, and what is there already.
-
-    Args:
-        grid: The jobs.
-        arms: The arm of each training run, by digest.
-    """
+    """Returns a table of all jobs, their arms (by digest), commands, and what is there already."""
     names = {digest: job.name for digest, job in grid.jobs.items()}
     lines = []
     for job in grid.jobs.values():
@@ -79,10 +65,14 @@ def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
         if job.kind == "report":
             lines.append(f"  after all {len(job.dependencies)} training runs")
         lines.append(f"  $ {_command(job)}")
-    kinds = [job.kind for job in grid.jobs.values()]
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    counts = _counts(job.kind for job in grid.jobs.values())
     done = sum(store.is_finished(job.folder) for job in grid.jobs.values())
-    return "\n".join([*lines, "", f"{len(kinds)} jobs ({counts}); {done} finished"])
+    return "\n".join([*lines, "", f"{len(grid.jobs)} jobs ({counts}); {done} finished"])
+
+
+def _counts(words: Iterable[str]) -> str:
+    """Returns how often each word is there."""
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
 
 
 def _command(job: Job) -> str:
@@ -106,8 +96,3 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(w.ljust(n) for w, n in zip(r, widths, strict=True)) for r in rows)
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _output(job: Job) -> str:
-    """Returns the grid's folder as a job knows it."""
-    return str(job.folder.parent.parent)

@@ -87,7 +87,7 @@ def write_grid(grid: Grid, retries: int) -> None:
     """Writes what each job is, and which folders hold the runs of the plan as it is now.
 
     Args:
-        grid: The jobs.
+        grid: The jobs of the plan.
         retries: How often a failed job is tried again.
     """
     _write(grid.folder / GRID, _runs(grid))  # first: it tells that the folder is a grid's
@@ -100,15 +100,11 @@ def is_written(grid: Grid) -> bool:
 
 
 def write_jobs(grid: Grid, retries: int) -> None:
-    """Writes what each job is, and leaves it open whether it is of the plan: as trials are not.
-
-    Args:
-        grid: The jobs.
-        retries: How often a failed job is tried again.
-    """
+    """Writes what each job is, and leaves it open whether it is of the plan: as trials are not."""
     for job in grid.jobs.values():
-        content = {**_plain(job), "retries": retries}
-        _write(job.folder / _JOB, content, durable=False)
+        fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
+        own = {"folder": None, "environment": dict(job.environment), "retries": retries}
+        _write(job.folder / _JOB, {**fields, **own}, durable=False)
 
 
 def read_job(folder: Path) -> tuple[Job, int]:
@@ -134,9 +130,8 @@ def read_record(folder: Path) -> Record | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{folder / _RECORD} is damaged; delete it to run the job again"
-        ) from error
+        path = folder / _RECORD
+        raise InputError(f"{path} is damaged; delete it to run the job again") from error
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -180,7 +175,9 @@ def is_locked(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
+def locked(
+    folder: Path, patience: float = _PATIENCE, name: str = _LOCK, action: str = "works in"
+) -> Iterator[IO[bytes]]:
     """Keeps other processes, on any machine that shares the disk, from running a job.
 
     The lock ends with the last process that has the file open: give it to a child that must not
@@ -189,6 +186,8 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
     Args:
         folder: The job's folder.
         patience: Seconds to wait for another process to end.
+        name: The file that is locked.
+        action: What a message says that the other process does with the folder.
 
     Raises:
         LockedError: Another process holds the lock for longer.
@@ -196,7 +195,7 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
     """
     deadline = time.monotonic() + patience
     try:
-        lock = (folder / _LOCK).open("ab")
+        lock = (folder / name).open("ab")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{folder} is no job of a grid; run the plan") from error
     with lock as file:
@@ -206,9 +205,8 @@ def locked(folder: Path, patience: float = _PATIENCE) -> Iterator[IO[bytes]]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise LockedError(
-                        f"another process works in {folder}; wait for it or end it"
-                    ) from None
+                    message = f"another process {action} {folder}; wait for it or end it"
+                    raise LockedError(message) from None
                 time.sleep(0.1)
         yield file
 
@@ -228,20 +226,11 @@ def _text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, sort_keys=True)
 
 
-def _plain(job: Job) -> dict[str, Any]:
-    """Returns a job as JSON-serialisable data."""
-    fields = {field.name: getattr(job, field.name) for field in dataclasses.fields(job)}
-    return {**fields, "folder": None, "environment": dict(job.environment)}
-
-
 def _write(path: Path, content: Mapping[str, Any], durable: bool = True) -> None:
     """Writes a JSON file whole, unless it says the same already.
 
-    Args:
-        path: The file.
-        content: What it is to say.
-        durable: Whether it is to survive a power cut. A thousand jobs would take ten seconds for
-            that, and each call writes again what they are.
+    It survives a power cut if `durable`. A thousand jobs would take ten seconds for that, and each
+    call writes again what they are.
     """
     text = _text(content)
     if path.is_file() and path.read_text() == text:

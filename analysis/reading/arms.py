@@ -83,10 +83,9 @@ def _either(yes: Part, no: Part) -> Callable[[Any], Part]:
     return lambda on: yes if on else no
 
 
-NO_TEXT_PART = (NO_TEXT, "no text (same layers)")
 _HEAD = _value("vision head")
 _LABELS: dict[str, Callable[[Any], Part]] = {
-    "no_text": lambda _: NO_TEXT_PART,
+    "no_text": lambda _: (NO_TEXT, "no text (same layers)"),
     "pairing.prompts": lambda _: ("class_prompts", "class prompts instead of reports"),
     "pairing.control": lambda control: (f"{control}_pairs", f"{control} pairs"),
     "pairing.replaced_share": _percent(REPLACED, "{} of pairs replaced at random"),

@@ -65,15 +65,13 @@ _REPOSITORY = {
 }  # fmt: skip
 """The same order; accuracy and its standard deviation over three runs."""
 
-_ABLATIONS = {"clip_it": 95.49, "no_lora": 93.86, "no_text": 94.31, "word_dropout_30": 95.39}
-"""UNI on PCAM, by the name of the arm (`analysis.arms`)."""
-
-_ABLATION_METHODS = {
-    "clip_it": "CLIP-IT",
-    "no_lora": "no LoRA (frozen backbones)",
-    "no_text": "no text (same layers)",
-    "word_dropout_30": "30% of report words removed in training",
+_ABLATIONS = {
+    "clip_it": ("CLIP-IT", 95.49),
+    "no_lora": ("no LoRA (frozen backbones)", 93.86),
+    "no_text": ("no text (same layers)", 94.31),
+    "word_dropout_30": ("30% of report words removed in training", 95.39),
 }
+"""UNI on PCAM, by the name of the arm (`analysis.arms`): in words, and its accuracy."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,7 @@ def published() -> tuple[Published, ...]:
                 rows.append(
                     Published("table1", source, dataset, backbone, arm, method, accuracy, sd, 3)
                 )
-    for arm, accuracy in _ABLATIONS.items():
-        method = _ABLATION_METHODS[arm]
+    for arm, (method, accuracy) in _ABLATIONS.items():
         rows.append(
             Published("ablation", V1_ABLATION, "PCAM", "UNI", arm, method, accuracy, None, None)
         )
@@ -129,14 +126,7 @@ def published_frame() -> pd.DataFrame:
 
 
 def lookup(table: str, dataset: str, backbone: str, arm: str) -> tuple[Published, ...]:
-    """Returns what is published of one arm, one entry a source; often none.
-
-    Args:
-        table: `table1` or `ablation`.
-        dataset: The paper's name of the dataset.
-        backbone: The paper's name of the backbone.
-        arm: Name of the arm.
-    """
+    """Returns what is published of one arm, one entry a source; often none. See `Published`."""
     wanted = (table, dataset, backbone, arm)
     return tuple(
         row for row in published() if (row.table, row.dataset, row.backbone, row.arm) == wanted
@@ -146,11 +136,11 @@ def lookup(table: str, dataset: str, backbone: str, arm: str) -> tuple[Published
 def mean_gain(dataset: str, source: str) -> float:
     """Returns the mean gain over the six backbones that a source's Table 1 gives, in points."""
     rows = [r for r in published() if (r.table, r.source, r.dataset) == ("table1", source, dataset)]
-    totals = {
-        arm: sum(row.accuracy_percent for row in rows if row.arm == arm)
+    unimodal, clip_it = (
+        sum(row.accuracy_percent for row in rows if row.arm == arm)
         for arm in ("unimodal", "clip_it")
-    }
-    return (totals["clip_it"] - totals["unimodal"]) / (len(rows) / 2)
+    )
+    return (clip_it - unimodal) / (len(rows) / 2)
 
 
 def dataset_name(eva_class: str) -> str:
@@ -160,6 +150,4 @@ def dataset_name(eva_class: str) -> str:
 
 def backbone_name(eva_name: str | None) -> str:
     """Returns the paper's name of a backbone, or eva's."""
-    if eva_name is None:
-        return "none"
-    return BACKBONES.get(eva_name, eva_name)
+    return "none" if eva_name is None else BACKBONES.get(eva_name, eva_name)

@@ -31,9 +31,6 @@ def find_tables(folder: Path) -> dict[Path, bool]:
 def missing_runs(folder: Path) -> list[Path]:
     """Returns the folders that a folder's `grid.json` lists and that hold no predictions table.
 
-    Args:
-        folder: A grid's folder; of others nothing is missing.
-
     Raises:
         InputError: As `find_tables`.
     """
@@ -67,12 +64,10 @@ def _listed(folder: Path) -> dict[Path, bool]:
     if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
         raise InputError(f"{path} has no list 'runs' of folders; run the grid again")
     names = [os.path.normpath(run) for run in runs]
-    outside = [
-        name for name in names if os.path.isabs(name) or Path(name).parts[:1] in ((), ("..",))
-    ]
-    if outside:
-        raise InputError(
-            f"{path} lists {outside[0]}, which is no folder below it; run the grid again"
-        )
+    for name in names:
+        if os.path.isabs(name) or Path(name).parts[:1] in ((), ("..",)):
+            raise InputError(
+                f"{path} lists {name}, which is no folder below it; run the grid again"
+            )
     plain = {os.path.normpath(str(run)) for run in content.get("plain") or ()}
     return {folder / name: name in plain for name in names}

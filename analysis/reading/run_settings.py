@@ -58,11 +58,9 @@ Settings = Mapping[str, Any]
 
 
 def method_of(config: RecordedConfig, branch: str) -> str:
-    """Returns a run's method: a vision model of another class than eva's probe is one of its own.
+    """Returns a run's method, by the branch that its prediction rests on.
 
-    Args:
-        config: The run's configuration.
-        branch: The branch that its prediction rests on.
+    A vision model of another class than eva's probe is a method of its own.
     """
     method = METHOD_OF_BRANCH[branch]
     own = config.part("model").class_name
@@ -118,16 +116,13 @@ def _renamed(config: RecordedConfig) -> RecordedConfig:
         reports["clip_model"] = reports["clip_model"].rpartition("/")[2]  # of a folder, its name
     own = {k: v for k, v in train.arguments.items() if k not in ("reports", "top_k")}
     model = config.part("model")
-    data = {**config.part("data").arguments}
-    data["datasets"] = {**config.part("data.datasets").arguments, "train": own}
+    arguments = {**model.arguments, "reports": None}
+    datasets = {**config.part("data.datasets").arguments, "train": own}
     return RecordedConfig(
         {
             "trainer": config.get("trainer"),
-            "model": {
-                "class_path": model.class_path,
-                "init_args": {**model.arguments, "reports": None},
-            },
-            "data": data,
+            "model": {"class_path": model.class_path, "init_args": arguments},
+            "data": {**config.part("data").arguments, "datasets": datasets},
             "reports": reports,
             "top_k": train.get("top_k"),
         }
@@ -145,12 +140,8 @@ def _of_pairs(config: RecordedConfig, pairing: Mapping[str, Any]) -> Iterator[tu
     policy = dict(pairing.get("policy") or {"name": "nearest"})
     if policy.get("name") in CONTROLS:  # `control` says it
         policy = {"name": "nearest"}
-    yield (
-        "pairing.policy",
-        " ".join(
-            [str(policy.pop("name", "nearest")), *(f"{k} {_number(v)}" for k, v in policy.items())]
-        ),
-    )
+    name = str(policy.pop("name", "nearest"))
+    yield "pairing.policy", " ".join([name, *(f"{k} {_number(v)}" for k, v in policy.items())])
     if made_of.get("sha256") and not prompts:
         yield "pairing.reports", made_of["sha256"][:8]
 

@@ -102,7 +102,9 @@ def read_runs(folder: Path) -> list[Run]:
         raise InputError(
             f"{folder} holds no {predictions_table.FILENAME} of a test; finish a run first"
         )
-    return sorted(runs, key=_order)
+    return sorted(
+        runs, key=lambda r: (r.dataset, r.backbone or "", r.method, r.seed or 0, r.number)
+    )
 
 
 def read_run(path: Path) -> Run | None:
@@ -161,15 +163,9 @@ def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise InputError(
             f"predictions table {path} is damaged or cut off ({error}); run its test again"
         ) from error
-    missing = [
-        name
-        for name in (*predictions_table.COLUMNS, "prob_0", "prob_1")
-        if name not in rows.schema.names
-    ]
-    if missing:
-        raise InputError(
-            f"predictions table {path} lacks column {missing[0]!r}; it is none of ours"
-        )
+    for name in (*predictions_table.COLUMNS, "prob_0", "prob_1"):
+        if name not in rows.schema.names:
+            raise InputError(f"predictions table {path} lacks column {name!r}; it is none of ours")
     provenance = json.loads((rows.schema.metadata or {}).get(files.PROVENANCE_KEY, b"{}"))
     for key in ("config", "datasets", "run"):
         if not provenance.get(key):
@@ -194,8 +190,7 @@ def _probabilities(rows: pa.Table, path: Path) -> NDArray[np.float32]:
     """Returns class probabilities [samples, classes], refusing what is none."""
     names = [name for name in rows.schema.names if name.startswith("prob_")]
     names.sort(key=lambda name: int(name.removeprefix("prob_")))
-    columns = [rows[name].to_numpy().astype(np.float32) for name in names]
-    values = np.stack(columns, axis=1)
+    values = np.stack([rows[name].to_numpy().astype(np.float32) for name in names], axis=1)
     bad = ~((values >= 0) & (values <= 1)).all(axis=1)
     if bad.any():
         row = int(bad.argmax())
@@ -224,8 +219,3 @@ def _check_classes(
                 f"predictions table {path} has a {name} {odd}, but {n_classes} classes (0 to "
                 f"{n_classes - 1})"
             )
-
-
-def _order(run: Run) -> tuple[str, str, str, int, str]:
-    """Returns what runs are ordered by."""
-    return run.dataset, run.backbone or "", run.method, run.seed or 0, run.number

@@ -40,14 +40,7 @@ class Samples:
         targets: NDArray[np.int64],
         classes: Sequence[str] | None,
     ) -> "Samples":
-        """Makes a test set of a table's columns, in the order of its index.
-
-        Args:
-            path: The predictions table.
-            index: Index of each sample, not decreasing.
-            filenames: Filename of each sample.
-            targets: True class of each sample.
-            classes: Names of the classes, if the table has them.
+        """Makes a test set of a table's columns; its index must not decrease.
 
         Raises:
             InputError: A sample is there twice.
@@ -84,12 +77,7 @@ class Samples:
 
 
 def check_same(reference: Samples, other: Samples, path: Path) -> None:
-    """Checks that a run was tested on the same samples with the same targets.
-
-    Args:
-        reference: The samples of the first run.
-        other: The samples of the run in question.
-        path: That run's predictions table.
+    """Checks that a run, of some table, was tested on the reference's samples and targets.
 
     Raises:
         InputError: They differ; names both tables and the first difference.

@@ -51,15 +51,10 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
 
 def meta_file(run: Run) -> Path | None:
     """Returns the file that names a run's slides, or None."""
-    arguments = dataset_arguments(run)
-    split = str(arguments.get("split"))
+    split = str(dataset_arguments(run).get("split"))
     pattern = f"*_split_{SPLIT_IN_FILE.get(split, split)}_meta.csv"
-    for root in data_roots(run):
-        for folder in (root, root.parent):
-            found = sorted(folder.glob(pattern))
-            if found:
-                return found[0]
-    return None
+    folders = (folder for root in data_roots(run) for folder in (root, root.parent))
+    return next((path for folder in folders for path in sorted(folder.glob(pattern))), None)
 
 
 def data_roots(run: Run) -> list[Path]:

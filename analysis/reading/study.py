@@ -90,9 +90,6 @@ def gather(runs: Sequence[Run]) -> list[Comparison]:
 
     Text-only runs have no backbone: they join every comparison of their dataset.
 
-    Args:
-        runs: Runs of `read_runs`.
-
     Raises:
         InputError: Two runs of one dataset differ in samples or targets, an arm lacks a seed that
             another arm of its comparison has, a run is there twice, or see `arms.resolve`.
@@ -123,9 +120,8 @@ def _cell(
     dataset: str, backbone: str | None, runs: Sequence[Run], clusters: NDArray[np.int64] | None
 ) -> Comparison:
     """Gathers the runs of one dataset and backbone."""
-    resolved = arms.resolve(
-        [(run.method, run.settings) for run in runs], [run.plain for run in runs]
-    )
+    settings = [(run.method, run.settings) for run in runs]
+    resolved = arms.resolve(settings, [run.plain for run in runs])
     by_arm: dict[Arm, dict[Replicate, Run]] = {}
     for arm, run in zip(resolved, runs, strict=True):
         seen = by_arm.setdefault(arm, {})
@@ -184,9 +180,5 @@ def _replicate_order(replicate: Replicate) -> tuple[int, int, str]:
 
 def _paper_order(names: Mapping[str, str]):
     """Returns the sort key of names: the paper's order first, then the alphabet."""
-    order = tuple(names)
-
-    def key(name: str | None) -> tuple[int, str]:
-        return (order.index(name) if name in order else len(order), name or "")
-
-    return key
+    order = {name: place for place, name in enumerate(names)}
+    return lambda name: (order.get(name, len(order)), name or "")

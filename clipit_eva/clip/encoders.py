@@ -52,13 +52,7 @@ class TextEncoder(nn.Module):
         self.pad_id = pad_id
 
     def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """Encodes texts.
-
-        Args:
-            token_ids: [B, L <= context_length], int64.
-
-        Returns:
-            Unit-length embeddings [B, embed_dim].
+        """Returns unit-length embeddings [B, embed_dim] of token ids [B, L <= context_length].
 
         Raises:
             ValueError: There are more tokens than the context holds.

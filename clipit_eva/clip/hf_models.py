@@ -50,11 +50,7 @@ class HFTokenize:
     """A transformers tokenizer with a fixed context length."""
 
     def __init__(self, source: str, context_length: int) -> None:
-        """Reads the tokenizer.
-
-        Args:
-            source: A folder or a hub repository.
-            context_length: Number of token ids per text.
+        """Reads the tokenizer of a folder or a hub repository.
 
         Raises:
             InputError: There is no tokenizer, or it has no padding token.
@@ -145,13 +141,10 @@ def load(
 
 
 def build_preprocess(folder: Path) -> Callable[[Image.Image], torch.Tensor]:
-    """Returns a model's preprocessing of PIL images, from its `preprocessor_config.json`.
+    """Returns a model's preprocessing of PIL images, from the `preprocessor_config.json` there.
 
     transformers' own class changed its resampling between versions, from PIL's to torchvision's;
     the models were trained with PIL's.
-
-    Args:
-        folder: Where that file is.
 
     Raises:
         InputError: The file is missing, or asks for something else than CLIP's: resize the

@@ -21,10 +21,7 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
 
     Args:
         repository: "organisation/name".
-        names: File names, the preferred one first.
-
-    Returns:
-        The file's path in the cache, or `None` when the repository has none of the files.
+        names: File names, the preferred one first; `None` is returned if it has none of them.
 
     Raises:
         InputError: The repository does not exist, is gated, or cannot be reached.
@@ -43,16 +40,13 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
 
 
 def download_folder(repository: str, patterns: Sequence[str], *, needed: str) -> Path:
-    """Returns a local folder with the files of a repository whose names match.
+    """Returns a folder in the cache with the files of a repository whose names match.
 
     Args:
         repository: "organisation/name".
         patterns: Glob patterns of file names.
         needed: A file whose presence in the cache means that the folder is complete, so that the
             hub is not asked.
-
-    Returns:
-        The folder in the cache.
 
     Raises:
         InputError: The repository does not exist, is gated, or cannot be reached.

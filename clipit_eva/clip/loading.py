@@ -45,14 +45,9 @@ def load_clip(model: str, checkpoint: str | None = None, tokenizer: str | None =
 def load_preprocess(
     model: str, checkpoint: str | None = None
 ) -> Callable[[Image.Image], torch.Tensor]:
-    """Builds a model's image preprocessing alone; no weights are downloaded or read.
+    """Builds `load_clip(model, checkpoint).preprocess` alone; no weights are downloaded or read.
 
-    Args:
-        model: As for `load_clip`.
-        checkpoint: As for `load_clip`; pretrained tags can have preprocessing of their own.
-
-    Returns:
-        The same function as `load_clip(model, checkpoint).preprocess`.
+    The checkpoint counts because pretrained tags can have preprocessing of their own.
 
     Raises:
         InputError: The model is unknown or not accessible.

@@ -57,7 +57,7 @@ def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Sour
     Args:
         repository: "organisation/name".
         config_file: The local copy of its `open_clip_config.json`.
-        checkpoint: A weight file to read instead of the repository's.
+        checkpoint: A weight file to read instead of the repository's, as in all of these.
 
     Raises:
         InputError: The configuration is not open_clip's.
@@ -248,9 +248,8 @@ def _preprocessing(
 
 def _weights_in(folder: Path) -> Path:
     """Returns the one weight file of a local folder."""
-    for name in WEIGHT_FILES:
-        if (folder / name).is_file():
-            return folder / name
+    if known := [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]:
+        return known[0]
     suffixes = (".safetensors", ".bin", ".pt", ".pth")
     others = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
     if len(others) != 1:

@@ -31,11 +31,7 @@ class ShortTextEncoder(nn.Module):
     def needed_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
         """Returns how many of its first tokens each row's embedding depends on [B], int64.
 
-        Args:
-            token_ids: [B, context_length], int64.
-
-        Returns:
-            At most the context length, which it is for towers that depend on the length.
+        Of token ids [B, context_length], int64; all of them for towers that depend on the length.
         """
         needed = _needed_tokens(self.tower, token_ids)
         if needed is None:
@@ -43,13 +39,9 @@ class ShortTextEncoder(nn.Module):
         return needed.clamp(1, token_ids.shape[1])
 
     def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """Encodes texts.
+        """Returns unit-length embeddings [B, embed_dim] of token ids [B, L], int64.
 
-        Args:
-            token_ids: [B, L], int64, where L is at least the most that `needed_tokens` returned.
-
-        Returns:
-            Unit-length embeddings [B, embed_dim].
+        L is at least the most that `needed_tokens` returned.
         """
         return functional.normalize(first_output(_run(self.tower, token_ids)), dim=-1)
 

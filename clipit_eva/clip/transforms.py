@@ -17,25 +17,17 @@ class CLIPPreprocess:
     """
 
     def __init__(self, model: str, checkpoint: str | None = None) -> None:
-        """Notes which model's preprocessing to use.
-
-        Args:
-            model: As for `clipit_eva.clip.loading.load_clip`.
-            checkpoint: As for `clipit_eva.clip.loading.load_clip`.
-        """
+        """Notes which model's preprocessing to use; arguments as for `clip.loading.load_clip`."""
         self.model = model
         self.checkpoint = checkpoint
         self._preprocess: Callable[[Image.Image], torch.Tensor] | None = None
 
     def __call__(self, image: torch.Tensor, target: Any) -> tuple[torch.Tensor, Any]:
-        """Preprocesses an image.
+        """Returns the model's input [3, H', W'], float32, and the target as it was.
 
         Args:
             image: The raw image [3, H, W], uint8, as eva's datasets load it.
             target: Anything.
-
-        Returns:
-            The model's input [3, H', W'], float32, and the target as it was.
 
         Raises:
             TypeError: The image is not raw: another transform ran before.

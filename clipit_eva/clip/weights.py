@@ -26,10 +26,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     of data-parallel training is removed.
 
     Args:
-        path: A `.safetensors` file, or any file written by `torch.save`.
-
-    Returns:
-        The weights by name, on the CPU.
+        path: A `.safetensors` file, or any file written by `torch.save`; it comes to the CPU.
 
     Raises:
         InputError: The file is missing, damaged, holds Python objects beside weights that safe
@@ -94,16 +91,10 @@ def load_strictly(
 
 
 def digest_weights(*modules: nn.Module) -> str:
-    """Returns a SHA-256 of modules' parameters and persistent buffers.
+    """Returns a SHA-256, in hex, of parameters and persistent buffers of modules on the CPU.
 
-    It covers names, dtypes, shapes and values in the order of the sorted names, so that it is the
-    same for the same weights whichever file format they came in.
-
-    Args:
-        *modules: Modules on the CPU; their order counts.
-
-    Returns:
-        The hex digest.
+    It covers names, dtypes, shapes and values in the order of the modules and sorted names, so that
+    it is the same for the same weights whichever file format they came in.
     """
     digest = hashlib.sha256()
     for position, module in enumerate(modules):

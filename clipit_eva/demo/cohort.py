@@ -48,9 +48,8 @@ class Cohort:
 def make_cohort(folder: Path, seed: int) -> Cohort:
     """Writes 400 images (100 a class) and 400 reports that describe other tissue.
 
-    Args:
-        folder: Where to write; files of the same name are replaced.
-        seed: Fixes every byte that is written. No seed gives anything `train_clip` has seen.
+    Files of the same name are replaced. The seed fixes every byte that is written; none gives
+    anything that `train_clip` has seen.
     """
     images, texts = np.random.default_rng((_STREAM, seed)).spawn(2)
     cohort = Cohort(folder / "bach", folder / "reports.parquet", folder / "truth.csv", seed)
@@ -71,8 +70,7 @@ def _write_images(photos: Path, rng: np.random.Generator) -> None:
     for kind in KINDS:
         for number in range(1, IMAGES_PER_CLASS + 1):
             image = draw(sample_tissue(kind, rng), rng)
-            path = photos / kind / f"{_PREFIXES[kind]}{number:03d}.tif"
-            with atomic_path(path) as temporary:
+            with atomic_path(photos / kind / f"{_PREFIXES[kind]}{number:03d}.tif") as temporary:
                 Image.fromarray(image).save(temporary, format="TIFF")
 
 

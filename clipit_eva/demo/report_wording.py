@@ -1,5 +1,6 @@
 """Synthetic pathology reports: what a tissue shows in words, among what says nothing about it."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -169,13 +170,7 @@ def _filler(
 ) -> list[str]:
     """Returns sentences that say nothing about the tissue, numbers filled in."""
     order = rng.permutation(len(sentences))[: rng.integers(least, most, endpoint=True)]
-    return [
-        "".join(
-            str(rng.integers(2, 13)) if part == "{n}" else part
-            for part in sentences[i].replace("{n}", "\0{n}\0").split("\0")
-        )
-        for i in order
-    ]
+    return [re.sub(r"\{n\}", lambda _: str(rng.integers(2, 13)), sentences[i]) for i in order]
 
 
 def _ocr(text: str, rng: np.random.Generator) -> str:

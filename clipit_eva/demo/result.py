@@ -48,9 +48,8 @@ def render(files: Mapping[str, Path], table: pd.DataFrame) -> str:
 def _pairing(pairs_file: Path, truth: Path) -> str:
     """Says how often the paired report describes the image's class."""
     pairs, _ = read_pairs(pairs_file)
-    shuffled = pairs.assign(
-        report_id=np.random.default_rng(_SEED).permutation(pairs["report_id"].to_numpy())
-    )
+    order = np.random.default_rng(_SEED).permutation(len(pairs))
+    shuffled = pairs.assign(report_id=pairs["report_id"].to_numpy()[order])
     return (
         "Share of images whose paired report describes their class: "
         f"{agreement(pairs, truth):.1%} "

@@ -218,18 +218,14 @@ def _nuclei(
     spacing = radius * (2.5 - 0.8 * tissue.cellularity)
     if tissue.kind == "Invasive":
         count = int(rng.poisson(10 + 50 * tissue.cellularity))
-        yield from _epithelium(tissue, _scatter(rng, _cords(stroma, rng), count, spacing), rng)
+        cords = stroma & (np.abs(_texture(rng, (7, 7))) < 0.7)
+        yield from _epithelium(tissue, _scatter(rng, cords, count, spacing), rng)
     for duct, depth in zip(ducts, depths, strict=True):
         margin = 0.6 * radius / duct.outline.radius
         outer = max(1 - margin, (1 + duct.lumen) / 2)  # a thin wall still holds one layer
         inner = min(duct.lumen + margin, outer - 0.1) if duct.lumen > 0 else 0.0
         cells = (depth <= outer) & (depth >= inner)
         yield from _epithelium(tissue, _scatter(rng, cells, 120, spacing), rng)
-
-
-def _cords(stroma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns the stroma's pixels that lie in wavy cords."""
-    return stroma & (np.abs(_texture(rng, (7, 7))) < 0.7)
 
 
 def _epithelium(

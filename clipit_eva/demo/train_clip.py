@@ -109,17 +109,14 @@ def _window(text: str, rng: np.random.Generator) -> str:
 def train(
     folder: Path, tissues: list[Tissue], images: np.ndarray, *, epochs: int, seed: int
 ) -> nn.Module:
-    """Trains the model whose config and tokenizer lie in a folder, from random weights.
+    """Returns the model of a folder (open_clip's `local-dir:`), trained from random weights.
 
     Args:
-        folder: In open_clip's `local-dir:` form, without weights.
+        folder: Holds config and tokenizer, and no weights.
         tissues: What the images show; reports are written anew every epoch.
         images: [len(tissues), SIZE, SIZE, 3], uint8.
         epochs: Passes over the pairs.
         seed: Fixes weights, order, wording and flips.
-
-    Returns:
-        The trained model, in evaluation mode.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng((_STREAM, seed, 1))

@@ -48,11 +48,7 @@ class EmbeddedBackbone(nn.Module):
         """Loads the backbone itself, frozen: images [B, 3, H, W] -> embeddings [B, d]."""
         from eva.vision.models import ModelFromRegistry
 
-        identity = self.identity
-        backbone = ModelFromRegistry(
-            identity["model_name"], model_extra_kwargs=identity["model_extra_kwargs"]
-        )
-        return backbone.requires_grad_(False).eval()
+        return ModelFromRegistry(**self.identity).requires_grad_(False).eval()
 
     @property
     def record_file(self) -> Path:
@@ -73,12 +69,7 @@ class EmbeddedBackbone(nn.Module):
         return found if whole else None
 
     def keep_record(self, weights: str, width: int) -> None:
-        """Records what the backbone is that embeds now.
-
-        Args:
-            weights: Digest of its weights.
-            width: Width of its embedding.
-        """
+        """Records the digest of the weights and the embedding's width of what embeds now."""
         record = {**self.identity, "weights": weights, "width": width}
         if record != self.record():
             with files.atomic_path(self.record_file) as path:

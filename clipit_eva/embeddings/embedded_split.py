@@ -37,12 +37,7 @@ _WORDS = {
 
 
 def complete(rows: RowStore, targets: np.ndarray) -> None:
-    """Writes the targets beside complete embeddings, and the checksums of both, last.
-
-    Args:
-        rows: The embeddings.
-        targets: The targets, one an image.
-    """
+    """Writes the targets, one an image, beside complete embeddings, and both checksums, last."""
     with files.atomic_path(_targets_file(rows)) as path, path.open("wb") as file:
         np.save(file, targets)
     both = (rows.file, _targets_file(rows))
@@ -115,13 +110,6 @@ def _missing(folder: Path, facts: Mapping[str, Any]) -> str:
         f"EMBEDDINGS_ROOT={folder} has no embeddings of split {facts['split']!r} of {dataset} by "
         f"MODEL_NAME={facts['model_name']}"
     )
-    if (difference := _nearest_difference(folder, facts)) is not None:
-        text += f" (there are some, {difference})"
-    return f"{text}; run `{_command(facts)}` with the same variables first"
-
-
-def _nearest_difference(folder: Path, facts: Mapping[str, Any]) -> str | None:
-    """Says how the embeddings differ that are most like those looked for; None without any."""
     differences = []
     for path in folder.glob(f"{KIND}-*.json"):
         try:
@@ -131,10 +119,11 @@ def _nearest_difference(folder: Path, facts: Mapping[str, Any]) -> str | None:
         if (other["dataset"], other["split"]) == (facts["dataset"], facts["split"]):
             keys = [key for key in _WORDS if other[key] != facts[key]]
             differences.append([_difference(key, other[key], facts[key]) for key in keys])
-    if not differences:
-        return None
-    nearest = min(differences, key=len)
-    return f"of another {', '.join(nearest)}" if nearest else "not finished"
+    if differences:
+        nearest = min(differences, key=len)
+        what = f"of another {', '.join(nearest)}" if nearest else "not finished"
+        text += f" (there are some, {what})"
+    return f"{text}; run `{_command(facts)}` with the same variables first"
 
 
 def _difference(key: str, found: Any, expected: Any) -> str:

@@ -15,11 +15,7 @@ class EmbeddingCallback(callbacks.Callback, abc.ABC):
     """Embeds the images of `eva predict`, once; what follows from that is up to subclasses."""
 
     def __init__(self, splits: Mapping[int, str]) -> None:
-        """Initializes the callback.
-
-        Args:
-            splits: Name of the split of each predict dataset, by its position.
-        """
+        """Takes the name of the split of each predict dataset, by its position."""
         super().__init__()
         self._splits = dict(splits)
         self._embedder: ImageEmbedder | None = None
@@ -45,7 +41,7 @@ class EmbeddingCallback(callbacks.Callback, abc.ABC):
             return
         self._embedder = ImageEmbedder(trainer, self._splits, type(self).__name__)
         if not self.start(trainer, self._embedder):
-            self._finish(trainer)  # Lightning skips predicting without images
+            self.on_predict_end(trainer, pl_module)  # Lightning skips predicting without images
 
     @override
     def on_predict_batch_end(
@@ -61,7 +57,9 @@ class EmbeddingCallback(callbacks.Callback, abc.ABC):
 
     @override
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._finish(trainer)
+        # Waits until all processes have embedded their images.
+        if self._begun().finish():
+            self.complete(trainer, self._begun())
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -72,11 +70,6 @@ class EmbeddingCallback(callbacks.Callback, abc.ABC):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         self.release()
-
-    def _finish(self, trainer: pl.Trainer) -> None:
-        """Waits until all processes have embedded their images."""
-        if self._begun().finish():
-            self.complete(trainer, self._begun())
 
     def _begun(self) -> ImageEmbedder:
         if self._embedder is None:

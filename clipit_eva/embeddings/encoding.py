@@ -66,9 +66,8 @@ class FixedBatches(Generic[Key]):
             return
         left = torch.cat(self._waiting)
         self._waiting = []
-        self._encode_batch(
-            torch.cat([left, left.new_zeros(self._size - len(left), *left.shape[1:])])
-        )
+        filling = left.new_zeros(self._size - len(left), *left.shape[1:])
+        self._encode_batch(torch.cat([left, filling]))
 
     def _encode_batch(self, batch: torch.Tensor) -> None:
         """Encodes one batch, whose first inputs have the next keys."""
@@ -110,18 +109,3 @@ def encode_texts(
         part = distinct[start : start + TEXT_BATCH]
         batches.add(part, clip.tokenize(part).to(device))
     batches.flush()
-
-
-def embed_texts(clip: "CLIPModel", texts: Sequence[str]) -> np.ndarray:
-    """Returns the text embeddings [len(texts), embed_dim], float32, unit length.
-
-    Raises:
-        InputError: An embedding is not finite: the weights are damaged.
-    """
-    values = np.empty((len(texts), clip.embed_dim), dtype=np.float32)
-
-    def write(places: Sequence[int], embeddings: np.ndarray) -> None:
-        values[list(places)] = embeddings
-
-    encode_texts(clip, texts, write)
-    return values

@@ -75,14 +75,10 @@ def read_image(dataset: vision.VisionDataset, index: int, split: str) -> torch.T
 
 
 def image_facts(dataset: vision.VisionDataset, split: str) -> dict[str, Any]:
-    """Returns what tells a dataset's images from others, JSON-serialisable.
+    """Returns what tells the images of a dataset, set up, from others, JSON-serialisable.
 
     Its class, split, folder, length and file names, and what its transform makes of a few images:
     so that images or transforms that were changed in place are noticed.
-
-    Args:
-        dataset: The dataset, set up.
-        split: The split's name.
     """
     names = hashlib.sha256()
     for index in range(len(dataset)):

@@ -75,10 +75,7 @@ class ReportSource:
         return self._cache_dir
 
     def check_same(self, other: "ReportSource") -> None:
-        """Checks that two parts of a config mean the same texts and the same embeddings.
-
-        Args:
-            other: The reports that the training data name; these are the model's.
+        """Checks that the training data (`other`) mean the same texts and embeddings as the model.
 
         Raises:
             InputError: They differ; names both fields.
@@ -129,8 +126,7 @@ class ReportSource:
     def chunks(self, clip: "CLIPModel | None" = None) -> ReportChunks:
         """Returns the texts that are embedded and retrieved, by the policy for long reports.
 
-        Args:
-            clip: The loaded CLIP model, if the caller has it.
+        Given the loaded CLIP model, if the caller has it.
         """
         corpus = self.corpus()
         if self._policy == "truncate" and clip is None:

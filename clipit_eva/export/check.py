@@ -60,13 +60,8 @@ def real_images(run: FinishedRun) -> tuple[torch.Tensor, list[int]] | None:
 def check_run(run: FinishedRun, branch: str, indices: Sequence[int], logits: torch.Tensor) -> None:
     """Raises InputError unless a run's model says what the run's own predictions table says.
 
-    A linear probe's checkpoint does not tell which weights its frozen backbone had.
-
-    Args:
-        run: The run.
-        branch: The branch of the logits.
-        indices: Indices of test images in the eva dataset [n].
-        logits: The model's logits of these images [n, C].
+    A linear probe's checkpoint does not tell which weights its frozen backbone had. Compared are
+    the logits [n, C] of a branch, of test images at some indices in the eva dataset [n].
     """
     rows, _ = predictions_table.read_predictions(run.folder / predictions_table.FILENAME)
     rows = rows[(rows["split"] == "test") & (rows["branch"] == branch)].set_index("index")

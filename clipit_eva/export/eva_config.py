@@ -28,10 +28,7 @@ _LOADER = {
 def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str:
     """Returns the text of an eva config for `eva predict`, `eva validate` and `eva test`.
 
-    Args:
-        run: The run, whose datasets and metrics are taken over.
-        about: The classifier's metadata.
-        file: The classifier.
+    It takes over the run's datasets and metrics; `about` is the metadata of the classifier's file.
     """
     datasets = {"predict": _image_folder(run, about)}
     for stage in ("val", "test"):

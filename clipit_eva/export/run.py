@@ -42,10 +42,7 @@ class FinishedRun:
 
 
 def find_run(path: Path) -> FinishedRun:
-    """Returns the only run in a folder.
-
-    Args:
-        path: The folder of a run, or one above it.
+    """Returns the only run in a folder: its own, or one above it.
 
     Raises:
         InputError: There is no run, or several, or its checkpoint or configuration is missing.

@@ -21,12 +21,9 @@ TEXT_PREFIX = "reports."
 def keep_trained(
     checkpoint: dict[str, Any], trained: set[str], settings: Mapping[str, Any]
 ) -> None:
-    """Strips a Lightning checkpoint to the trained tensors, and adds the settings, in place.
+    """Strips a Lightning checkpoint to the trained tensors, by name, in place.
 
-    Args:
-        checkpoint: The checkpoint about to be saved.
-        trained: Names of the tensors to keep.
-        settings: Plain values that say how to build the layers again.
+    Adds the settings, plain values that say how to build the layers again.
     """
     state = checkpoint["state_dict"]
     checkpoint["state_dict"] = {name: state[name] for name in state if name in trained}

@@ -296,13 +296,8 @@ class CLIPITModule(module.ModelModule):
 
     def _build_reports(self) -> CachedReports | EncodedReports:
         """Builds the text side of training."""
-        reports = build_reports(
-            self._report_source,
-            self._text_features,
-            self._lora,
-            self._vision_targets,
-            self._word_dropout,
-        )
+        given = self._report_source, self._text_features, self._lora
+        reports = build_reports(*given, self._vision_targets, self._word_dropout)
         if self._gradient_checkpointing and self._lora.text and isinstance(reports, EncodedReports):
             enable_checkpointing(reports.encoder)
         return reports

@@ -28,14 +28,7 @@ class HeadOutputs(NamedTuple):
 
 
 def check_width(variable: str, declared: int, found: int, what: str) -> None:
-    """Raises InputError unless embeddings have the width that a variable declares.
-
-    Args:
-        variable: The variable's name.
-        declared: Its value.
-        found: The width of the embeddings.
-        what: What they are, for the message.
-    """
+    """Raises InputError unless embeddings (`what`) have the width that a variable declares."""
     if found != declared:
         raise InputError(
             f"{variable}={declared}, but {what} have width {found}; set {variable}={found}"
@@ -61,19 +54,10 @@ class LinearHead(nn.Linear):
 
 
 class TextHead(nn.Sequential):
-    """Classifies text embeddings [B, t] -> logits [B, C].
-
-    The same layers read real report embeddings in a text-only run and projected vision embeddings
-    in CLIP-IT.
-    """
+    """Reads real report embeddings in a text-only run, projected vision embeddings in CLIP-IT."""
 
     def __init__(self, text_features: int, num_classes: int) -> None:
-        """Initializes the head.
-
-        Args:
-            text_features: Width t of the text embedding.
-            num_classes: Number C of logits (1 for a binary task with one logit).
-        """
+        """Initializes the head, for width t and C logits (1 for a binary task with one logit)."""
         super().__init__(
             nn.Linear(text_features, text_features),
             nn.LeakyReLU(NEGATIVE_SLOPE),
@@ -82,7 +66,7 @@ class TextHead(nn.Sequential):
         self.text_features = text_features
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Classifies text embeddings.
+        """Classifies text embeddings [B, t] -> logits [B, C].
 
         Raises:
             InputError: The embeddings have another width.

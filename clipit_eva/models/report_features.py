@@ -20,11 +20,7 @@ class CachedReports(nn.Module):
     embeddings: torch.Tensor
 
     def __init__(self, embeddings: np.ndarray) -> None:
-        """Initializes the module.
-
-        Args:
-            embeddings: One row a report [N, t], float32.
-        """
+        """Takes one row a report [N, t], float32."""
         super().__init__()
         # A copy: the array may be a read-only memory map.
         self.register_buffer("embeddings", torch.tensor(embeddings), persistent=False)
@@ -139,12 +135,8 @@ def build_reports(
 def drop_words(text: str, share: float) -> str:
     """Leaves out words at random (arXiv 2504.16181, section 4c: 30% of the words).
 
-    Args:
-        text: Words separated by white space.
-        share: Share of the words left out, in [0, 1); rounded to whole words, at least one stays.
-
-    Returns:
-        The words that stay, in order, joined by one space. Drawn from torch's global generator.
+    A share in [0, 1) of the words, which white space separates; rounded to whole words, at least
+    one stays. Drawn from torch's global generator. Those that stay are joined by one space.
     """
     words = text.split()
     stay = max(1, len(words) - round(share * len(words)))

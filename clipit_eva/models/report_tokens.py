@@ -17,13 +17,7 @@ class ReportTokens:
     def __init__(
         self, texts: Sequence[str], tokenize: Tokenize, count_needed: CountNeeded | None = None
     ) -> None:
-        """Initializes the table; nothing is tokenized yet.
-
-        Args:
-            texts: The texts.
-            tokenize: The tokenizer.
-            count_needed: Counts the tokens that matter; `None` if all do.
-        """
+        """Initializes the table; nothing is tokenized yet. Without `count_needed` all matter."""
         self._texts = texts
         self._tokenize = tokenize
         self._count_needed = count_needed
@@ -31,13 +25,9 @@ class ReportTokens:
         self._needed = torch.zeros(len(texts), dtype=torch.int64)  # 0: not tokenized yet
 
     def read(self, places: torch.Tensor) -> torch.Tensor:
-        """Returns the token ids of texts, cut after the last token that matters for any of them.
+        """Returns token ids [n, longest], int64, cut after the last that matters for any text.
 
-        Args:
-            places: Distinct places among the texts [n], int64.
-
-        Returns:
-            Token ids [n, longest], int64.
+        Of the texts at distinct places [n], int64.
         """
         new = places[self._needed[places] == 0]
         if len(new):
@@ -69,11 +59,7 @@ class Chunks:
     """Which texts belong to which report, as arrays."""
 
     def __init__(self, reports: Sequence[str | Sequence[str]]) -> None:
-        """Initializes the arrays.
-
-        Args:
-            reports: The reports, or each report's chunks.
-        """
+        """Takes the reports, or each report's chunks."""
         chunks = [[report] if isinstance(report, str) else list(report) for report in reports]
         self.texts: list[str] = [text for report in chunks for text in report]
         self._counts = torch.tensor([len(report) for report in chunks])

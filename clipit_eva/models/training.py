@@ -11,11 +11,8 @@ from clipit_eva.errors import InputError
 def enable_checkpointing(encoder: nn.Module) -> None:
     """Makes an encoder compute activations twice rather than keep them, in place.
 
-    Args:
-        encoder: A timm model or an open_clip text transformer, or a module around one.
-
     Raises:
-        InputError: The encoder cannot do it.
+        InputError: It cannot: it is no timm model or open_clip text transformer, nor around one.
     """
     modules = list(encoder.modules())
     # transformers' models do it in training mode alone, which frozen encoders never are in.
@@ -39,10 +36,7 @@ def use_fused_kernel(optimizer: optim.Optimizer) -> None:
     """Lets Adam and AdamW update all parameters in one kernel, unless told otherwise, in place.
 
     Not by the constructor's `fused`, with which they would undo the loss scaling of mixed precision
-    themselves, so that Lightning could not clip gradients.
-
-    Args:
-        optimizer: Any optimizer; others stay as they are.
+    themselves, so that Lightning could not clip gradients. Other optimizers stay as they are.
     """
     if not isinstance(optimizer, optim.Adam | optim.AdamW):
         return

@@ -58,9 +58,7 @@ def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path
 def adapt_vision_head(heads: CLIPITHeads, settings: lora.LoRASettings) -> None:
     """Freezes the vision head and puts LoRA on it, as the authors do, in place.
 
-    Args:
-        heads: The heads; the others stay trainable.
-        settings: Rank, scale and dropout; the targets are not read.
+    The other heads stay trainable; the settings' targets are not read.
     """
     holder = nn.ModuleDict({"vision": heads.vision})
     lora.inject_lora(holder, dataclasses.replace(settings, targets=("vision",)))

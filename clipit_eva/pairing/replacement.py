@@ -64,14 +64,7 @@ def replace_pairs(
 
 
 def replace_in_table(table: Path, output: Path, share: float, reports: Path, seed: int) -> None:
-    """Writes a pairing table with a share of its pairs replaced; its provenance says so.
-
-    Args:
-        table: The pairing table to read.
-        output: The pairing table to write.
-        share: See `replace_pairs`.
-        reports: The corpus that the table was made of.
-        seed: See `replace_pairs`.
+    """Writes a table with a share of another's pairs replaced (`replace_pairs`); it says so.
 
     Raises:
         InputError: The share is outside [0, 1], or a file is missing or damaged.

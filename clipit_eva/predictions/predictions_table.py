@@ -79,12 +79,9 @@ def schema(num_classes: int) -> pa.Schema:
 def write_predictions(
     rows: pd.DataFrame, path: str | os.PathLike[str], provenance: Mapping[str, Any]
 ) -> None:
-    """Writes a predictions table, atomically, in a fixed order and each sample once.
+    """Writes rows of `make_rows` and provenance, atomically, in a fixed order, each sample once.
 
-    Args:
-        rows: Rows of `make_rows`. Under DDP samples repeat, because the last batch is padded.
-        path: The parquet file.
-        provenance: JSON-serialisable facts about the run.
+    Under DDP samples repeat, because the last batch is padded.
     """
     key = ["split", "branch", "index"]
     rows = rows.drop_duplicates(key).sort_values(key, kind="stable")

@@ -97,25 +97,14 @@ def chunk_reports(
 def split_sections(text: str) -> list[str]:
     """Splits a report before capital headings ("GROSS DESCRIPTION:") and after empty lines.
 
-    Args:
-        text: The report.
-
-    Returns:
-        The sections; they join to the text.
+    The sections join to the text.
     """
     cuts = [m.end() for m in _SECTION.finditer(text) if not _inside_heading(text, m)]
     return _cut(text, cuts)
 
 
 def split_sentences(text: str) -> list[str]:
-    """Splits a text after sentences and lines.
-
-    Args:
-        text: A section of a report.
-
-    Returns:
-        The sentences with the white space behind them; they join to the text.
-    """
+    """Splits a text after sentences and lines, white space included: they join to the text."""
     return _cut(text, [match.end() for match in _SENTENCE.finditer(text)])
 
 
@@ -181,25 +170,18 @@ def _split(texts: Sequence[str], counter: _TokenCounter) -> list[list[str]]:
 def _pack(sections: Sequence[Sequence[str]], counter: _TokenCounter) -> list[list[str]]:
     """Fills chunks in order, starting one at a section that fits in a chunk but not in the rest.
 
-    Args:
-        sections: The sentences of each section.
-        counter: Counts tokens.
-
-    Returns:
-        The pieces of each chunk, each of which fits; their sum does by their separate counts.
+    The sections come in sentences, the chunks in pieces, whose separate counts fit in a chunk.
     """
     chunks: list[list[str]] = [[]]
     used = 0
     for section in sections:
         pieces = [piece for sentence in section for piece in _pieces(sentence, counter)]
         costs = [counter[piece] for piece in pieces]
-        if used + sum(costs) > counter.room >= sum(costs):
-            chunks.append([])
-            used = 0
+        starts_anew = used + sum(costs) > counter.room >= sum(costs)
         for piece, cost in zip(pieces, costs, strict=True):
-            if used + cost > counter.room:
+            if starts_anew or used + cost > counter.room:
                 chunks.append([])
-                used = 0
+                used, starts_anew = 0, False
             chunks[-1].append(piece)
             used += cost
     return [chunk for chunk in chunks if chunk]

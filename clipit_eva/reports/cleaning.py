@@ -102,14 +102,7 @@ class CorpusWords:
 
 
 def learn_words(texts: Iterable[str]) -> CorpusWords:
-    """Learns a corpus's words, by which broken ones are recognised.
-
-    Args:
-        texts: The reports.
-
-    Returns:
-        The word counts and the broken pairs.
-    """
+    """Learns the words of a corpus's texts, by which broken ones are recognised."""
     counts: collections.Counter[str] = collections.Counter()
     for text in texts:
         counts.update(_WORD.findall(text.lower()))
@@ -153,12 +146,9 @@ def clean_report(text: str, words: CorpusWords | None = None) -> str:
 def clean_corpus(corpus: ReportCorpus) -> tuple[ReportCorpus, CleaningSummary]:
     """Cleans every report of a corpus, by the corpus's own words.
 
-    Args:
-        corpus: The reports as read.
-
     Returns:
-        The corpus with clean texts, less the reports of which nothing was left, and what was done.
-        The summary is logged.
+        The corpus with clean texts, less the reports of which nothing was left, and what was done,
+        which is logged too.
 
     Raises:
         InputError: Nothing is left of any report.
@@ -177,12 +167,8 @@ def clean_corpus(corpus: ReportCorpus) -> tuple[ReportCorpus, CleaningSummary]:
     )
     _log.info(
         "cleaned %d of %d reports of %s, %d to %d characters; %d had nothing but marks",
-        summary.changed,
-        len(corpus),
-        corpus.source,
-        summary.characters_before,
-        summary.characters_after,
-        len(summary.emptied),
+        *(summary.changed, len(corpus), corpus.source),
+        *(summary.characters_before, summary.characters_after, len(summary.emptied)),
     )
     return ReportCorpus.from_table(table, corpus.source), summary
 

@@ -35,9 +35,8 @@ class ReportCorpus:
     """Reports in a fixed order, with the fingerprint of what they say.
 
     Attributes:
-        table: One row per report with columns `report_id` (str, unique), `text` (str, not blank)
-            and whatever further columns the file had. Row order is file order, the index
-            counts from 0.
+        table: One row per report, in file order, with columns `report_id` (str, unique), `text`
+            (str, not blank) and whatever further columns the file had; the index counts from 0.
         source: Where the reports came from, for messages and provenance.
         sha256: Fingerprint of the ordered reports: see `fingerprint`.
     """
@@ -53,9 +52,6 @@ class ReportCorpus:
         Args:
             table: Columns `report_id` and `text` and any others. Not changed.
             source: Where the reports came from.
-
-        Returns:
-            The corpus, with the fingerprint of the table's reports.
 
         Raises:
             InputError: There is no report, a column is missing, an id is missing or not unique,
@@ -103,9 +99,6 @@ def read_corpus(
         text_column: Column that holds the reports. Plain text has only `report_id` and `text`.
         id_column: Column that holds the ids, strings or integers; `None` for the default above.
 
-    Returns:
-        The corpus, in file order.
-
     Raises:
         InputError: The path is missing, of unknown format, unreadable, malformed, not UTF-8 or
             has no report; a column does not exist; an id is missing or not unique; a report is
@@ -119,18 +112,11 @@ def read_corpus(
 
 
 def fingerprint(ids: Iterable[str], texts: Iterable[str]) -> str:
-    """Returns the fingerprint of ordered reports.
+    """Returns the fingerprint of ordered reports, 64 hexadecimal digits.
 
     It is the SHA-256 over, for each report in order, its id and then its text, each as UTF-8 bytes
     preceded by their number as 8 bytes, little-endian. So it depends on ids, texts and order,
     and neither on the file format nor on further columns.
-
-    Args:
-        ids: The report ids.
-        texts: The reports, as many.
-
-    Returns:
-        64 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for pair in zip(ids, texts, strict=True):
@@ -142,22 +128,19 @@ def fingerprint(ids: Iterable[str], texts: Iterable[str]) -> str:
 
 
 def require_column(source: str, name: str, columns: Sequence[str]) -> None:
-    """Checks that reports have a column.
+    """Raises InputError, which suggests the nearest, unless reports have a column of this name."""
+    if name not in columns:
+        has = ", ".join(columns)
+        raise InputError(
+            f"reports {source} has no column {name!r}{did_you_mean(name, columns)}; it has {has}"
+        )
 
-    Args:
-        source: Where the reports came from.
-        name: The column.
-        columns: The columns there are.
 
-    Raises:
-        InputError: The column is not there. Lists those that are and suggests the nearest.
-    """
-    if name in columns:
-        return
-    lower = {column.lower(): column for column in columns}
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a hint at the known name that is nearest but for its case, or nothing."""
+    lower = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), lower, n=1)
-    hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""
-    raise InputError(f"reports {source} has no column {name!r}{hint}; it has {', '.join(columns)}")
+    return f" (did you mean {lower[near[0]]!r}?)" if near else ""
 
 
 def _build(raw: RawTable, source: str, text_column: str, id_column: str | None) -> ReportCorpus:

@@ -53,10 +53,11 @@ def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> 
         raise InputError(f"near-duplicate threshold {threshold} is not in (0, 1]; give 0.8, say")
     ids, texts = corpus.ids, corpus.texts
     first: dict[str, int] = {}
-    rows: list[tuple[int, int, str, float]] = []
-    for row, text in enumerate(texts):
-        if first.setdefault(text, row) != row:
-            rows.append((row, first[text], "exact", 1.0))
+    rows = [
+        (row, first[text], "exact", 1.0)
+        for row, text in enumerate(texts)
+        if first.setdefault(text, row) != row
+    ]
     distinct = list(first.values())
     for later, earlier, similarity in _near([texts[row] for row in distinct], threshold):
         rows.append((distinct[later], distinct[earlier], "near", similarity))
@@ -80,15 +81,7 @@ def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> 
 
 
 def drop_duplicates(corpus: ReportCorpus, duplicates: pd.DataFrame) -> ReportCorpus:
-    """Keeps the first of each group of duplicates.
-
-    Args:
-        corpus: The reports.
-        duplicates: What `find_duplicates` found in them.
-
-    Returns:
-        The corpus without the reports in the column `report_id` of `duplicates`.
-    """
+    """Returns a corpus without the duplicates that `find_duplicates` found in it."""
     kept = ~corpus.table["report_id"].isin(duplicates["report_id"])
     return ReportCorpus.from_table(corpus.table.loc[kept], corpus.source)
 
@@ -109,7 +102,8 @@ def _near(texts: list[str], threshold: float) -> list[tuple[int, int, float]]:
             estimates = line.data / (sizes[row] + sizes[line.indices] - line.data)
             near = line.indices[(estimates >= threshold - _MARGIN) & (line.indices < row)]
             for other in np.sort(near[kept[near]]).tolist():
-                similarity = _jaccard(set(_shingles(texts[row])), set(_shingles(texts[other])))
+                own, theirs = set(_shingles(texts[row])), set(_shingles(texts[other]))
+                similarity = len(own & theirs) / len(own | theirs)
                 if similarity >= threshold:
                     found.append((row, other, similarity))
                     kept[row] = False
@@ -122,8 +116,3 @@ def _shingles(text: str) -> list[str]:
     words = _WORD.findall(text.lower())
     size = min(SHINGLE_WORDS, len(words))
     return [" ".join(words[at : at + size]) for at in range(len(words) - size + 1 if words else 0)]
-
-
-def _jaccard(left: set[str], right: set[str]) -> float:
-    """Returns the Jaccard similarity of two sets of which one is not empty."""
-    return len(left & right) / len(left | right)

@@ -1,13 +1,16 @@
-"""Parts of a corpus: by column, patient, TCGA project or tissue."""
+"""Parts of a corpus: the reports of a column's values, of patients, TCGA projects or a tissue.
 
-import difflib
+Each filter returns the reports that match, in order, and raises InputError if there are none, or
+no such column.
+"""
+
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
 from clipit_eva.errors import InputError
-from clipit_eva.reports.corpus import REPORT_ID, ReportCorpus, require_column
+from clipit_eva.reports.corpus import REPORT_ID, ReportCorpus, did_you_mean, require_column
 from clipit_eva.reports.tcga import SITES_BY_PROJECT, TISSUES, patient_of, project_of
 
 _log = logging.getLogger(__name__)
@@ -21,9 +24,6 @@ def by_column(corpus: ReportCorpus, column: str, values: str | Iterable[object])
         column: A column of `corpus.table`.
         values: A value, or several. They match as they are or as written, so that "3" finds 3.
 
-    Returns:
-        The reports that match, in order.
-
     Raises:
         InputError: There is no such column, or a value in no report.
     """
@@ -35,7 +35,7 @@ def by_column(corpus: ReportCorpus, column: str, values: str | Iterable[object])
         if value not in present:
             raise InputError(
                 f"reports {corpus.source} have no {value!r} in column {column!r}"
-                f"{_near(value, present)}; mend the filter"
+                f"{did_you_mean(value, present)}; mend the filter"
             )
     return _keep(corpus, written.isin(wanted), f"{column} in {', '.join(wanted)}")
 
@@ -51,17 +51,13 @@ def by_patients(
             without a report are logged by number.
         column: The column with the patient's name, or with a barcode that starts with it.
 
-    Returns:
-        The reports of these patients, in order.
-
     Raises:
         InputError: There is no such column, or no report of any of these patients.
     """
     require_column(corpus.source, column, corpus.table.columns.tolist())
-    wanted = {_patient(name.strip()) for name in patients}
-    named = corpus.table[column].map(lambda value: _patient(str(value)))
-    missing = len(wanted - set(named))
-    if missing:
+    wanted = {patient_of(name.strip()) or name.strip() for name in patients}
+    named = corpus.table[column].map(lambda value: patient_of(str(value)) or str(value))
+    if missing := len(wanted - set(named)):
         _log.warning("%s: %d of %d patients have no report", corpus.source, missing, len(wanted))
     return _keep(corpus, named.isin(wanted), f"{column} of {len(wanted)} patients")
 
@@ -76,9 +72,6 @@ def by_projects(
         projects: One project or several: "COAD" or "TCGA-COAD".
         column: The column whose values start with a TCGA barcode.
 
-    Returns:
-        The reports of these projects, in order.
-
     Raises:
         InputError: There is no such column, a project is unknown, or none has a report.
     """
@@ -88,12 +81,11 @@ def by_projects(
     for name in wanted:
         if name not in SITES_BY_PROJECT:
             raise InputError(
-                f"TCGA project {name!r} is unknown{_near(name, SITES_BY_PROJECT)}; give one of "
-                f"{', '.join(SITES_BY_PROJECT)}"
+                f"TCGA project {name!r} is unknown{did_you_mean(name, SITES_BY_PROJECT)}; give one "
+                f"of {', '.join(SITES_BY_PROJECT)}"
             )
     found = corpus.table[column].map(lambda value: project_of(str(value)) or "")
-    unknown = int((found == "").sum())
-    if unknown:
+    if unknown := int((found == "").sum()):
         _log.warning(
             "%s: %d of %d reports have no known TCGA barcode in column %r and are left out",
             *(corpus.source, unknown, len(corpus), column),
@@ -109,24 +101,16 @@ def by_tissue(corpus: ReportCorpus, tissue: str, column: str = REPORT_ID) -> Rep
         tissue: A key of `TISSUES`: "breast", "colon".
         column: The column whose values start with a TCGA barcode.
 
-    Returns:
-        The reports of this tissue, in order.
-
     Raises:
         InputError: There is no such column, the tissue is unknown, or it has no report.
     """
     projects = TISSUES.get(tissue.lower())
     if projects is None:
         raise InputError(
-            f"tissue {tissue!r} is unknown{_near(tissue.lower(), TISSUES)}; give one of "
+            f"tissue {tissue!r} is unknown{did_you_mean(tissue, TISSUES)}; give one of "
             f"{', '.join(TISSUES)}"
         )
     return by_projects(corpus, projects, column)
-
-
-def _patient(name: str) -> str:
-    """Returns the patient's part of a TCGA barcode, or any other name as it is."""
-    return patient_of(name) or name
 
 
 def _keep(corpus: ReportCorpus, mask: pd.Series, condition: str) -> ReportCorpus:
@@ -135,9 +119,3 @@ def _keep(corpus: ReportCorpus, mask: pd.Series, condition: str) -> ReportCorpus
         raise InputError(f"reports {corpus.source}: none has {condition}; mend the filter")
     _log.info("%s: kept %d of %d reports: %s", corpus.source, mask.sum(), len(mask), condition)
     return ReportCorpus.from_table(corpus.table.loc[mask], corpus.source)
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    """Returns a hint at the nearest known name, or nothing."""
-    near: Sequence[str] = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

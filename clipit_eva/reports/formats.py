@@ -2,13 +2,13 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -39,14 +39,9 @@ class RawTable:
 
 
 def read_raw(path: Path) -> RawTable:
-    """Reads a file or folder of reports without judging its columns.
+    """Reads a file or folder of reports, see `corpus.read_corpus`, without judging its columns.
 
-    Args:
-        path: A `.txt`, `.csv`, `.tsv`, `.jsonl` or `.parquet` file or a folder of `.txt` files.
-
-    Returns:
-        The rows. Plain text has columns `report_id` and `text`; values of `.csv` and `.tsv` files
-        are strings.
+    Plain text gets columns `report_id` and `text`; values of `.csv` and `.tsv` files are strings.
 
     Raises:
         InputError: The path is missing, of unknown format, unreadable, malformed or not UTF-8.
@@ -86,14 +81,12 @@ def _read_lines(path: Path) -> RawTable:
     kept = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if len(kept) < len(lines):
         _log.warning("reports %s: skipped %d blank lines", path, len(lines) - len(kept))
-    rows = {
-        "report_id": [f"line-{number:06d}" for number, _ in kept],
-        "text": [line for _, line in kept],
-    }
-    return RawTable(pd.DataFrame(rows, dtype=object), "line", [number for number, _ in kept])
+    rows = [(f"line-{number:06d}", line) for number, line in kept]
+    frame = pd.DataFrame(rows, columns=["report_id", "text"], dtype=object)
+    return RawTable(frame, "line", [number for number, _ in kept])
 
 
-def _read_delimited(path: Path, delimiter: str) -> RawTable:
+def _read_delimited(delimiter: str, path: Path) -> RawTable:
     """Reads records below a header, strictly: ragged or badly quoted ones are errors."""
     previous_limit = csv.field_size_limit(sys.maxsize)  # a long report is named by the corpus
     start = 1
@@ -118,31 +111,15 @@ def _read_delimited(path: Path, delimiter: str) -> RawTable:
         ) from error
     finally:
         csv.field_size_limit(previous_limit)
-    _check_header(path, header)
-    return RawTable(pd.DataFrame(rows, columns=header, dtype=object), "line", positions)
-
-
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    """Raises an InputError unless the column names are unique."""
     for name in header:
         if header.count(name) > 1:
             raise InputError(f"reports {path}: column {name!r} appears twice in the header")
-
-
-def _read_csv(path: Path) -> RawTable:
-    """Reads comma-separated values."""
-    return _read_delimited(path, ",")
-
-
-def _read_tsv(path: Path) -> RawTable:
-    """Reads tab-separated values."""
-    return _read_delimited(path, "\t")
+    return RawTable(pd.DataFrame(rows, columns=header, dtype=object), "line", positions)
 
 
 def _read_jsonl(path: Path) -> RawTable:
     """Reads one JSON object from each line that is not blank."""
-    rows: list[dict[str, Any]] = []
-    positions: list[int | str] = []
+    rows, positions = [], []
     for number, line in enumerate(_decode(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -191,8 +168,8 @@ def _decode(path: Path) -> str:
 
 _READERS: dict[str, Callable[[Path], RawTable]] = {
     ".txt": _read_lines,
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".csv": functools.partial(_read_delimited, ","),
+    ".tsv": functools.partial(_read_delimited, "\t"),
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }

@@ -43,26 +43,11 @@ _MEDICAL_TOKEN = re.compile(
 
 
 def medical_tokens(text: str) -> list[str]:
-    """Finds the tokens that carry a report's findings.
-
-    Args:
-        text: A report, or a part of one.
-
-    Returns:
-        The tokens in order, as written.
-    """
+    """Returns the tokens that carry the findings of a report or its part, in order, as written."""
     return _MEDICAL_TOKEN.findall(text)
 
 
 def keeps_medical_tokens(before: str, after: str) -> bool:
-    """Says whether every medical token of one text is in another, in the same order.
-
-    Args:
-        before: The text whose tokens count.
-        after: The text that has to have them; it may have more.
-
-    Returns:
-        Whether the tokens of `before` are a subsequence of those of `after`.
-    """
+    """Says whether the medical tokens of `before` are a subsequence of those of `after`."""
     found = iter(medical_tokens(after))
     return all(token in found for token in medical_tokens(before))

@@ -40,10 +40,6 @@ class ReportPreparation:
 def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpus:
     """Selects, cleans and removes duplicates, in this order; logs how many reports each takes.
 
-    Args:
-        corpus: The reports as read.
-        preparation: What to do.
-
     Raises:
         InputError: A filter names what is not there, or no report is left.
     """
@@ -63,24 +59,20 @@ def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpu
 def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
     """Drops the duplicates that are not kept."""
     if duplicates == "keep":
-        repeated = int(corpus.table["text"].duplicated().sum())
-        if repeated:
+        if repeated := int(corpus.table["text"].duplicated().sum()):
             _log.info(
-                "%s: %d of %d reports repeat an earlier one's text", *_counts(corpus, repeated)
+                "%s: %d of %d reports repeat an earlier one's text",
+                *(corpus.source, repeated, len(corpus)),
             )
         return corpus
     found = find_duplicates(corpus)
     if duplicates == "drop_exact":
         found = found.loc[found["kind"] == "exact"]
     if len(found):
-        _log.info("%s: dropped %d duplicates of %d reports", *_counts(corpus, len(found)))
+        dropped = corpus.source, len(found), len(corpus)
+        _log.info("%s: dropped %d duplicates of %d reports", *dropped)
         corpus = drop_duplicates(corpus, found)
     return corpus
-
-
-def _counts(corpus: ReportCorpus, count: int) -> tuple[str, int, int]:
-    """Returns what the messages about duplicates say."""
-    return corpus.source, count, len(corpus)
 
 
 def _patients(path: Path) -> list[str]:

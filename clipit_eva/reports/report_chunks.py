@@ -39,8 +39,8 @@ class ReportChunks:
     def texts(self) -> list[str]:
         """The chunks' texts, in order."""
         whole = self.corpus.texts
-        columns = (self.table[name].tolist() for name in ("report", "start", "end"))
-        return [whole[report][start:end] for report, start, end in zip(*columns, strict=True)]
+        places = self.table[["report", "start", "end"]].itertuples(index=False)
+        return [whole[report][start:end] for report, start, end in places]
 
     @property
     def row_of_chunk(self) -> np.ndarray:
@@ -89,9 +89,8 @@ class ReportChunks:
         if self.policy == "truncate":
             return self.corpus.sha256
         ids = self.corpus.ids
-        columns = (self.table[name].tolist() for name in ("report", "chunk"))
-        names = (f"{ids[report]} {chunk}" for report, chunk in zip(*columns, strict=True))
-        return fingerprint(names, self.texts)
+        places = self.table[["report", "chunk"]].itertuples(index=False)
+        return fingerprint((f"{ids[report]} {chunk}" for report, chunk in places), self.texts)
 
     def combine(self, embeddings: np.ndarray) -> np.ndarray:
         """Returns the chunks' embeddings [chunks, d], float32, unit length, of the chunks'."""
@@ -114,25 +113,14 @@ class ReportChunks:
 
 def whole_reports(corpus: ReportCorpus) -> ReportChunks:
     """Returns each report as its only chunk (`truncate`), without counting tokens."""
-    return ReportChunks(
-        corpus, "truncate", _places(corpus, corpus.texts, range(len(corpus))), np.nan
-    )
+    table = _places(corpus, corpus.texts, range(len(corpus)))
+    return ReportChunks(corpus, "truncate", table, np.nan)
 
 
 def split_reports(
     corpus: ReportCorpus, policy: str, budget: int, count_tokens: CountTokens
 ) -> ReportChunks:
-    """Splits reports by a policy; see `chunking.chunk_reports`.
-
-    Args:
-        corpus: The reports.
-        policy: One of `chunking.POLICIES`.
-        budget: Tokens that the text encoder reads, special tokens included.
-        count_tokens: Counts the tokens of texts before any truncation.
-
-    Raises:
-        InputError: The policy is unknown.
-    """
+    """Splits reports by a policy; arguments and errors are those of `chunking.chunk_reports`."""
     made = chunk_reports(corpus, policy, budget, count_tokens)
     table = made.table
     table = _places(corpus, table["text"].tolist(), table["report"].tolist())

@@ -85,10 +85,9 @@ def shipped_cards() -> dict[str, Path]:
 
 
 def read_card(path: Path) -> Card:
-    """Reads a task's card. References such as `${oc.env:NAME}` are kept as they stand.
+    """Reads a task's card; the file's stem is the task's name.
 
-    Args:
-        path: The YAML file; its stem is the task's name.
+    References such as `${oc.env:NAME}` are kept as they stand.
 
     Raises:
         InputError: The file is missing, its name would not do in a path, it is no mapping, or a

@@ -55,9 +55,8 @@ def path(name: str, card: Path | None = None) -> Path:
 def variables(config: Path) -> Mapping[str, str]:
     """Returns the environment variables that a config reads, with their defaults (empty: none).
 
-    Args:
-        config: A YAML file with `${oc.env:NAME, default}`. Variables in the default of
-            OUTPUT_ROOT, a mere path, are left out.
+    They stand in it as `${oc.env:NAME, default}`. Those in the default of OUTPUT_ROOT, a mere path,
+    are left out.
     """
     text = config.read_text()
     return {name: text[start:end].strip() for name, _, start, end in _mentioned(text)}
@@ -66,9 +65,7 @@ def variables(config: Path) -> Mapping[str, str]:
 def with_values(config: Path, environment: Mapping[str, str]) -> str:
     """Returns a config's text with other defaults: the same run without the variables set.
 
-    Args:
-        config: A YAML file with `${oc.env:NAME, default}`.
-        environment: The defaults to write; variables that the config does not read are ignored.
+    Variables of the environment that the config does not read are ignored.
     """
     text = config.read_text()
     for name, whole, start, end in reversed(list(_mentioned(text))):
@@ -81,12 +78,7 @@ def with_values(config: Path, environment: Mapping[str, str]) -> str:
 
 
 def resolved(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Returns a config's content as eva would read it under an environment, and no other.
-
-    Args:
-        config: A YAML file with `${oc.env:NAME, default}`.
-        environment: Values of variables, as text; others have their defaults.
-    """
+    """Returns a config's content as eva would read it under an environment, and no other."""
     text = config.read_text()
     for name, whole, start, end in reversed(list(_mentioned(text))):
         default = "null" if name == "OUTPUT_ROOT" else text[start:end].strip() or "null"
@@ -95,28 +87,15 @@ def resolved(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def command(verb: str, name: str, card: Path | None = None) -> list[str]:
-    """Returns the command that runs a config with the `eva` of this Python.
-
-    Args:
-        verb: `fit` or `predict`.
-        name: The config's name, or with a card a method's: see `path`.
-        card: The card's file.
-
-    Raises:
-        InputError: There is no config or method of this name, or the card is wrong.
-    """
+    """Returns the command by which the `eva` of this Python does `fit` or `predict`; see `path`."""
     beside = Path(sys.executable).with_name("eva")
     return [str(beside) if beside.is_file() else "eva", verb, "--config", str(path(name, card))]
 
 
 def clean_environment() -> dict[str, str]:
     """Returns this process's environment without variables that a shipped config reads."""
-    read = {name for config in names() for name in variables(path(config))}
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in read and name not in _OF_EVA_ITSELF
-    }
+    read = {name for config in names() for name in variables(path(config))}.union(_OF_EVA_ITSELF)
+    return {name: value for name, value in os.environ.items() if name not in read}
 
 
 def as_argument(value: str) -> str:

@@ -25,16 +25,13 @@ def templates() -> dict[str, Path]:
 
 
 def render(template: Path, name: str, card: Card) -> str:
-    """Returns the config of a method on a task.
+    """Returns the config of a method on a task, as YAML.
 
     Args:
         template: The method's template; its stem is the method's name. Those of the shipped
             methods can be extended and included by name.
         name: The task's name, in paths.
         card: The task.
-
-    Returns:
-        The text of a YAML file.
 
     Raises:
         InputError: The template reads a key that the card lacks, or is no template.
@@ -53,13 +50,6 @@ def render_file(method: str, card: Path) -> Path:
 
     The file's name has a digest of its text: a card that is changed gives another file, so that
     runs that wait for their turn keep the config that they were planned with.
-
-    Args:
-        method: Name of a shipped method.
-        card: The card's file.
-
-    Returns:
-        The config's file.
 
     Raises:
         InputError: There is no such method, or the card is wrong.

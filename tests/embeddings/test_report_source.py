@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from clipit_eva.embeddings.encoding import embed_texts
+from clipit_eva.clip.model import CLIPModel
+from clipit_eva.embeddings.encoding import encode_texts
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.reports.preparation import ReportPreparation
@@ -52,6 +53,12 @@ def test_other_reports_or_models_have_their_own_cache(
     clip.identity = {**clip.identity, "weights": "others"}
     assert np.array_equal(source.embeddings(clip), changed)
     assert len(caches(tmp_path)) == 3
+
+
+def embed_texts(clip: CLIPModel, texts: list[str]) -> np.ndarray:
+    values = np.empty((len(texts), clip.embed_dim), dtype=np.float32)
+    encode_texts(clip, texts, lambda places, rows: values.__setitem__(list(places), rows))
+    return values
 
 
 def test_batches_do_not_change_the_result(source: ReportSource) -> None:

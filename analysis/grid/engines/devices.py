@@ -51,12 +51,7 @@ def share(slot: int, slots: int, gpus: Sequence[str]) -> dict[str, str]:
         slots: Number of slots.
         gpus: GPUs to share; slots take turns where there are fewer.
     """
-    threads = {"OMP_NUM_THREADS": str(max(1, _cores() // slots))}
+    allowed = hasattr(os, "sched_getaffinity")  # macOS lacks it
+    cores = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1
+    threads = {"OMP_NUM_THREADS": str(max(1, cores // slots))}
     return {**threads, "CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else threads
-
-
-def _cores() -> int:
-    """Returns the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -53,7 +53,7 @@ class Outcome:
 def run_local(
     grid: Grid, parallel: int, *, only: Collection[str] | None = None, progress: bool = True
 ) -> Outcome:
-    """Runs all jobs that are not finished, each after those it dependencies.
+    """Runs all jobs that are not finished, each after its dependencies.
 
     A failed job cancels those that need it, which stay as they are; the rest goes on. A later
     call tries failed jobs again. Each of `parallel` slots has a GPU of its own as long as there are
@@ -81,13 +81,11 @@ def run_local(
     """
     if parallel < 1:
         raise InputError(f"parallel is {parallel}; it must be at least 1")
-    dependencies = {
-        digest: job.dependencies for digest, job in grid.with_dependencies(only).items()
-    }
-    finished = {digest for digest in dependencies if store.is_finished(grid.jobs[digest].folder)}
-    schedule = Schedule(dependencies, finished)
-    if len(finished) < len(dependencies):
-        shown = Progress(len(dependencies), len(finished), progress)
+    jobs = grid.with_dependencies(only)
+    finished = {digest for digest, job in jobs.items() if store.is_finished(job.folder)}
+    schedule = Schedule({digest: job.dependencies for digest, job in jobs.items()}, finished)
+    if len(finished) < len(jobs):
+        shown = Progress(len(jobs), len(finished), progress)
         engine = _Engine(grid, schedule, parallel, shown)
         with contextlib.closing(shown), engine.signals():
             try:
@@ -208,19 +206,18 @@ class _Engine:
         """Notes how a worker ended."""
         job = self._running.pop(digest)
         heapq.heappush(self._free, job.slot)
-        record = store.read_record(self._folder(digest))
+        name, folder = self._grid.jobs[digest].name, self._folder(digest)
+        record = store.read_record(folder)
         if record is not None and record.status == 0:
             self._schedule.finish(digest)
-            name, seconds = self._grid.jobs[digest].name, record.ended - record.started
-            self._progress.note(len(self._schedule.finished), f"{name}, {seconds:.0f} s")
+            self._progress.note(len(self._schedule.finished), f"{name}, {record.seconds:.0f} s")
         elif record == job.earlier and status == worker.BUSY:
             self._elsewhere.add(digest)
         else:
             if record is None or record == job.earlier:
-                record = _record_of_a_dead_worker(self._folder(digest), status)
+                record = _record_of_a_dead_worker(folder, status)
             self._schedule.fail(digest, record.message)
-            name, log = self._grid.jobs[digest].name, self._folder(digest) / record.log
-            self._progress.say(f"failed: {name}: {record.message} (log: {log})")
+            self._progress.say(f"failed: {name}: {record.message} (log: {folder / record.log})")
 
     def _show(self) -> None:
         """Shows how far the grid is."""
@@ -238,9 +235,8 @@ class _Engine:
 
 def _record_of_a_dead_worker(folder: Path, status: int) -> Record:
     """Writes, unless another process has the job, the record that its worker could not write."""
-    line = worker.telling_line(folder / _WORKER_LOG)
-    message = f"its worker ended with status {status}: {line}"
-    now = time.time()
+    why = worker.telling_line(folder / _WORKER_LOG)
+    message, now = f"its worker ended with status {status}: {why}", time.time()
     record = Record(status or 1, 1, now, now, _WORKER_LOG, message)
     with contextlib.suppress(store.LockedError), store.locked(folder, _PATIENCE):
         if not store.is_finished(folder):

@@ -12,11 +12,13 @@ class Progress:
         total: Number of jobs.
         finished: Number of those that were finished before.
         shown: Whether anything is printed at all.
+
+    Attributes:
+        moves: Whether there is a line whose times have to be kept up to date.
     """
 
     def __init__(self, total: int, finished: int, shown: bool) -> None:
-        self._shown = shown
-        self._total = total
+        self._shown, self._total = shown, total
         self._bar = tqdm(
             total=total,
             initial=finished,
@@ -25,18 +27,10 @@ class Progress:
             disable=None if shown else True,
             dynamic_ncols=True,
         )
-
-    @property
-    def moves(self) -> bool:
-        """Whether there is a line whose times have to be kept up to date."""
-        return not self._bar.disable
+        self.moves: bool = not self._bar.disable
 
     def update(self, **counts: int) -> None:
-        """Shows how many jobs there are of each kind; `finished`, `failed`, `cancelled` are over.
-
-        Args:
-            counts: Number of jobs by kind.
-        """
+        """Shows how many jobs are `finished`, `failed` or `cancelled` (all over), `running`, ..."""
         if not self.moves:
             return
         shown = {kind: n for kind, n in counts.items() if n or kind in ("finished", "running")}
@@ -51,12 +45,7 @@ class Progress:
             tqdm.write(line, file=sys.stderr)
 
     def note(self, finished: int, what: str) -> None:
-        """Prints a line where none moves: in the log of a job, say.
-
-        Args:
-            finished: Number of jobs that are finished.
-            what: The one that was finished last.
-        """
+        """Prints, where no line moves, how many jobs are finished, and which was the last."""
         if not self.moves:
             self.say(f"finished {finished} of {self._total}: {what}")
 

@@ -10,11 +10,9 @@ finished stands in the jobs' records. So the same call, repeated, submits just w
 cancelled or got lost.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from clipit_eva.errors import InputError
@@ -47,13 +45,7 @@ exec {command}
 
 @dataclasses.dataclass(frozen=True)
 class Submitted:
-    """A job that SLURM has now.
-
-    Attributes:
-        job: The job.
-        id: Its id on SLURM.
-        is_new: Whether this call has submitted it; else it was there.
-    """
+    """A job that SLURM has now, by which id, and whether this call has submitted it."""
 
     job: Job
     id: str
@@ -62,10 +54,6 @@ class Submitted:
 
 def check(grid: Grid, settings: SlurmSettings) -> None:
     """Refuses what cannot be submitted, before anything is written.
-
-    Args:
-        grid: The jobs.
-        settings: What jobs ask for.
 
     Raises:
         InputError: SLURM is not installed, or settings are given for a kind of job that is not
@@ -94,7 +82,7 @@ def submit(
             SLURM has taken until then stay; a later call adds the others.
     """
     check(grid, settings)
-    with _alone(grid.folder):
+    with store.locked(grid.folder, 0, _LOCK, "submits the grid"):
         live = [one for one in slurm_queue.jobs_in(grid.folder) if one.is_live]
         finished = {d for d, job in grid.jobs.items() if store.is_finished(job.folder)}
         kept = _kept(grid, live, finished)
@@ -130,9 +118,6 @@ def jobs_of(grid: Grid) -> dict[str, SlurmJob]:
     The state is that of squeue; for a job that it has forgotten that of sacct, or, where no
     accounts are kept, what the job's record tells: COMPLETED, FAILED, or GONE without a record.
 
-    Args:
-        grid: The jobs.
-
     Raises:
         InputError: SLURM is absent or does not answer.
     """
@@ -142,19 +127,17 @@ def jobs_of(grid: Grid) -> dict[str, SlurmJob]:
     states = slurm_queue.states_of_old(list(old.values()))
     for digest, number in old.items():
         job = grid.jobs[digest]
-        state = states.get(number) or _state_by_record(job.folder)
+        state = states.get(number)
+        if state is None:
+            record = store.read_record(job.folder)
+            ended = "FAILED" if record is not None and record.status else "COMPLETED"
+            state = slurm_queue.GONE if record is None else ended
         found[digest] = SlurmJob(number, state, slurm_queue.job_name(job, grid.folder))
     return found
 
 
 def cancel(grid: Grid) -> list[SlurmJob]:
-    """Cancels all jobs of a grid's folder, those that left the plan included.
-
-    Args:
-        grid: The jobs.
-
-    Returns:
-        The SLURM jobs that were there.
+    """Cancels all jobs of a grid's folder, those that left the plan included; returns them.
 
     Raises:
         InputError: SLURM is absent or does not answer.
@@ -181,12 +164,7 @@ def _kept(grid: Grid, live: Sequence[SlurmJob], finished: Collection[str]) -> di
 
 
 def _lanes(live: Sequence[SlurmJob], max_running: int | None) -> list[list[str]]:
-    """Returns the ids that stand last in each lane, short lanes first.
-
-    Args:
-        live: The SLURM jobs that are there.
-        max_running: Number of lanes; None for no lanes.
-    """
+    """Returns the ids that stand last in each of `max_running` lanes, short lanes first."""
     followed = {number for one in live for number in one.follows}
     last = [one.id for one in live if one.id not in followed]
     return sorted((last[lane::max_running] for lane in range(max_running or 0)), key=len)
@@ -198,9 +176,8 @@ def _sbatch(
     """Submits a job; returns its id."""
     logs = job.folder / _LOGS
     logs.mkdir(exist_ok=True)
-    edges = [
-        f"{kind}:{':'.join(ids)}" for kind, ids in (("afterok", after), ("afterany", lane)) if ids
-    ]
+    waits = {"afterok": after, "afterany": lane}
+    edges = [":".join([kind, *ids]) for kind, ids in waits.items() if ids]
     own = {
         "job-name": slurm_queue.job_name(job, folder),
         "output": f"{str(logs).replace('%', '%%')}/%j.txt",
@@ -213,24 +190,3 @@ def _sbatch(
     script = _SCRIPT.format(command=shlex.join(worker.command(job.folder)))
     # "12" or, of a federation, "12;cluster"
     return slurm_queue.answer(["sbatch", "--parsable", *words], script).strip().partition(";")[0]
-
-
-def _state_by_record(folder: Path) -> str:
-    record = store.read_record(folder)
-    if record is None:
-        return slurm_queue.GONE
-    return "FAILED" if record.status else "COMPLETED"
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps a second process from submitting the same grid at the same time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process submits the grid {folder}; wait for it and repeat the command"
-            ) from None
-        yield

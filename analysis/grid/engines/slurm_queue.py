@@ -72,20 +72,14 @@ class SlurmJob:
 
 
 def job_name(job: Job, folder: Path) -> str:
-    """Returns what a job is called on SLURM: always the same for the same job of the same grid.
-
-    Args:
-        job: The job.
-        folder: The grid's folder: another grid may have the same job.
-    """
+    """Returns what a job is called on SLURM: the same whenever the grid of a folder has it."""
     return f"clipit-{job.digest[:12]}-{_mark(folder)}"
 
 
 def jobs_in(folder: Path) -> list[SlurmJob]:
     """Returns the caller's jobs of a grid that SLURM has not forgotten, in their order.
 
-    Args:
-        folder: The grid's folder. Jobs that are no longer in the plan count too.
+    Jobs that are no longer in the plan count too.
 
     Raises:
         InputError: SLURM is absent or does not answer.
@@ -101,12 +95,7 @@ def jobs_in(folder: Path) -> list[SlurmJob]:
 
 
 def by_job(grid: Grid, slurm_jobs: Iterable[SlurmJob]) -> dict[str, SlurmJob]:
-    """Returns the SLURM job of each job that has one, by digest: the last one, live ones first.
-
-    Args:
-        grid: The jobs.
-        slurm_jobs: SLURM jobs in their order.
-    """
+    """Returns the SLURM job of each job that has one, by digest: the last one, live ones first."""
     last = {one.digest: one for one in sorted(slurm_jobs, key=lambda one: one.is_live)}
     return {digest: last[digest[:12]] for digest in grid.jobs if digest[:12] in last}
 
@@ -115,9 +104,6 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
     """Returns the states of jobs that squeue has forgotten, by id, as far as sacct knows them.
 
     Accounts may say of a lost job that it still runs; that is left out.
-
-    Args:
-        numbers: Ids of jobs.
     """
     if not numbers or shutil.which("sacct") is None:
         return {}
@@ -133,10 +119,7 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
 
 
 def cancel(slurm_jobs: Sequence[SlurmJob]) -> None:
-    """Cancels jobs.
-
-    Args:
-        slurm_jobs: SLURM jobs; those that have ended meanwhile are no error.
+    """Cancels jobs; those that have ended meanwhile are no error.
 
     Raises:
         InputError: SLURM is absent or does not answer.
@@ -175,11 +158,7 @@ def require(*programs: str) -> None:
 
 
 def answer(command: Sequence[str], given: str = "") -> str:
-    """Returns what a command of SLURM prints.
-
-    Args:
-        command: The command.
-        given: Its standard input.
+    """Returns what a command of SLURM prints, given some standard input.
 
     Raises:
         InputError: The command is absent, does not answer, or refuses what it is asked for.

@@ -29,7 +29,6 @@ from ..store import Record
 _KEPT = 400
 """Letters of a log's telling line that are kept."""
 
-
 BUSY = 75
 """Exit status of a worker whose job another process runs (EX_TEMPFAIL of sysexits.h)."""
 
@@ -155,17 +154,15 @@ def _attempt(job: Job, attempt: int, lock: IO[bytes], termination: _Termination)
 
 def _write_config(job: Job) -> None:
     """Writes the config as run: `eva` takes it without any variable set."""
-    if "--config" not in job.command:
-        return
-    shipped = Path(job.command[job.command.index("--config") + 1])
-    with atomic_path(job.folder / "config.yaml") as temporary:
-        temporary.write_text(configs.with_values(shipped, job.environment))
+    if "--config" in job.command:
+        text = configs.with_values(Path(job.command[-1]), job.environment)
+        with atomic_path(job.folder / "config.yaml") as temporary:
+            temporary.write_text(text)
 
 
 def telling_line(log: Path) -> str:
     """Returns the line of a log that tells why a process failed: our error, or the last line."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    lines = [line for line in lines if line]
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     ours = [line for line in lines if "clipit-eva: error:" in line]
     return (ours or lines or ["the log is empty"])[-1][:_KEPT]
 

@@ -23,12 +23,9 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
         if selection not in used:
             raise InputError(f"exclude[{number}] matches no job; check its names")
     for number, (_, _, where) in enumerate(plan.include):
-        for kind, names, known in (
-            ("task", where.tasks, plan.tasks),
-            ("backbone", where.backbones, plan.backbones),
-        ):
-            for name in names:
-                if name not in known:
+        for kind in ("task", "backbone"):
+            for name in getattr(where, f"{kind}s"):
+                if name not in getattr(plan, f"{kind}s"):
                     raise InputError(f"include[{number}].{kind}: there is no {kind} {name!r}")
 
 
@@ -40,14 +37,10 @@ def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
         return {name for path in paths for name in configs.variables(path)}
 
     everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
-    sections = [
-        ("environment", plan.environment),
-        *((f"tasks.{name}", own) for name, own in plan.tasks.items()),
-        *((f"backbones.{name}", own) for name, own in plan.backbones.items()),
-        *((f"methods.{name}", own) for name, own in plan.methods.items()),
-    ]
-    for at, environment in sections:
-        _check(environment, everywhere, at, "variable")
+    _check(plan.environment, everywhere, "environment", "variable")
+    for section in ("tasks", "backbones", "methods"):
+        for name, environment in getattr(plan, section).items():
+            _check(environment, everywhere, f"{section}.{name}", "variable")
     for variation in variations:
         with_text = () if variation.method == "unimodal" else ("pairing",)
         known = read_by(variation.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
@@ -56,9 +49,6 @@ def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
 
 def check_search(plan: Plan) -> None:
     """Refuses a search that has no single place, and variables that CLIP-IT's configs do not read.
-
-    Args:
-        plan: A plan, with or without a search.
 
     Raises:
         InputError: There are several tasks or backbones, or jobs that are left out, CLIP-IT is

@@ -27,14 +27,10 @@ _FROM_EMBEDDINGS = ("unimodal_cached", "no_lora_cached")
 
 
 def expand(plan: Plan, output: Path) -> Grid:
-    """Returns a plan's jobs.
+    """Returns a plan's jobs, in the grid's folder.
 
     Jobs that differ only in what others need share those: one pairing, one unimodal run a
     backbone and seed, whose vision head CLIP-IT starts from; a run without text needs no pairing.
-
-    Args:
-        plan: The plan.
-        output: The grid's folder.
 
     Raises:
         InputError: A task has no config, a variable is not read by any config in question, names
@@ -199,13 +195,7 @@ class _Builder:
         return Job(digest, kind, name, folder, dependencies=dependencies, seed=seed)
 
     def _add(self, job: Job, module: Sequence[str], products: Sequence[str]) -> Job:
-        """Adds a job, or a further name of one that is there.
-
-        Args:
-            job: The job.
-            module: A module that it runs, with arguments, unless it has a command.
-            products: What it leaves.
-        """
+        """Adds a job, which runs a module unless it has a command, or a further name of a job."""
         command = job.command or (sys.executable, "-m", *module)
         known = self.jobs.setdefault(
             job.digest, replace(job, command=command, products=tuple(products))

@@ -8,12 +8,7 @@ from clipit_eva.errors import InputError
 
 
 def check_keys(value: Mapping[str, Any], known: Collection[str], at: str = "") -> None:
-    """Refuses a key that is not known, and names the nearest one that is.
-
-    Args:
-        value: A mapping.
-        known: The keys that it may have.
-        at: What a message puts before the key, such as `report.`.
+    """Refuses a key that is not known; a message says it behind `at`, such as `report.`.
 
     Raises:
         InputError: A key is not known.

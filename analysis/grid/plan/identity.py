@@ -12,30 +12,21 @@ from typing import Any
 from clipit_eva.files import sha256_file
 from clipit_eva.result_versions import RESULT_VERSIONS
 
-_STAGES: Mapping[str, tuple[str, ...]] = {
+_TRAINING = ("training", "predictions", "torch", "kaiko-eva")
+_OF_TEXT = ("reports", "embeddings", "open_clip_torch")
+_MADE_BY: Mapping[str, tuple[str, ...]] = {
     "cohort": ("cohort",),
-    "embeddings": ("embeddings",),
-    "pairing": ("reports", "embeddings", "pairing"),
+    "embeddings": ("embeddings", "torch", "kaiko-eva", "timm"),
+    "pairing": (*_OF_TEXT, "pairing", "torch", "kaiko-eva", "timm"),
     "replacement": ("replacement",),
-    "unimodal": ("training", "predictions"),
-    "text_only": ("reports", "embeddings", "training", "predictions"),
-    "clip_it": ("reports", "embeddings", "training", "predictions"),
-    "report": ("report",),
+    "unimodal": _TRAINING,
+    "text_only": (*_TRAINING, *_OF_TEXT),
+    "clip_it": (*_TRAINING, *_OF_TEXT, "timm", "peft"),
+    "report": ("report", "clipit-eva"),
 }
-"""Stages that a job of each kind goes through; jobs that it depends on count by digest."""
-
-_LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "cohort": (),
-    "embeddings": ("torch", "kaiko-eva", "timm"),
-    "pairing": ("torch", "kaiko-eva", "timm", "open_clip_torch"),
-    "replacement": (),
-    "unimodal": ("torch", "kaiko-eva"),
-    "text_only": ("torch", "kaiko-eva", "open_clip_torch"),
-    "clip_it": ("torch", "kaiko-eva", "timm", "open_clip_torch", "peft"),
-    "report": ("clipit-eva",),
-}
-"""Distributions whose version can change what a job of each kind computes. A report takes minutes:
-each release makes it anew."""
+"""Stages that a job of each kind goes through (jobs that it depends on count by digest), and
+distributions whose version can change what it computes. A report takes minutes: each release makes
+it anew."""
 
 
 def digest(**parts: Any) -> str:
@@ -49,12 +40,8 @@ def result_versions(kind: str) -> dict[str, int | str]:
 
     Of a library's version its build (`+cu130`) does not count, as the machine does not: a grid goes
     on elsewhere without training again. Source code does not count either, see `RESULT_VERSIONS`.
-
-    Args:
-        kind: What the job does, such as `pairing` or `clip_it`.
     """
-    stages = {stage: RESULT_VERSIONS[stage] for stage in _STAGES[kind]}
-    return stages | {name: _release(name) for name in _LIBRARIES[kind]}
+    return {name: RESULT_VERSIONS.get(name) or _release(name) for name in _MADE_BY[kind]}
 
 
 @functools.cache
@@ -81,12 +68,7 @@ def fingerprint(path: Path) -> str | None:
 
 
 def inputs(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
-    """Returns digests of the files that variables name, or the values that name none.
-
-    Args:
-        environment: Values by variable.
-        names: The variables to look at.
-    """
+    """Returns digests of the files that some variables name, or the values that name none."""
     values = {name: environment[name] for name in sorted(names & environment.keys())}
     return {name: fingerprint(Path(value)) or value for name, value in values.items()}
 

@@ -47,7 +47,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The jobs of a plan, each after those it dependencies.
+    """The jobs of a plan, each after its dependencies.
 
     Attributes:
         folder: Where all jobs lie.
@@ -58,10 +58,7 @@ class Grid:
     jobs: Mapping[str, Job]
 
     def with_dependencies(self, digests: Collection[str] | None) -> dict[str, Job]:
-        """Returns jobs together with all that they need, in the grid's order.
-
-        Args:
-            digests: Digests of the jobs; None means all.
+        """Returns jobs (None: all) together with all that they need, in the grid's order.
 
         Raises:
             InputError: A digest is no job's.
@@ -81,11 +78,7 @@ class Grid:
 
     @staticmethod
     def of(folder: Path, jobs: Iterable[Job]) -> "Grid":
-        """Puts jobs in an order in which each comes after those it dependencies.
-
-        Args:
-            folder: Where all jobs lie.
-            jobs: The jobs, in the order of their names in the plan.
+        """Puts jobs in an order in which each comes after its dependencies.
 
         Raises:
             InputError: Jobs need each other in a circle, need an unknown job, or two of them
@@ -105,12 +98,9 @@ class Grid:
             for digest in job.dependencies:
                 if digest not in known:
                     raise InputError(f"job {job.name} needs {digest[:12]}, which is no job")
+        dependencies = {digest: job.dependencies for digest, job in known.items()}
         try:
-            order = list(
-                graphlib.TopologicalSorter(
-                    {d: c.dependencies for d, c in known.items()}
-                ).static_order()
-            )
+            order = list(graphlib.TopologicalSorter(dependencies).static_order())
         except graphlib.CycleError as error:
             names = " -> ".join(known[digest].name for digest in error.args[1])
             raise InputError(f"jobs need each other in a circle: {names}") from error

@@ -1,7 +1,7 @@
 """Plans: a grid of runs in a short YAML file."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,13 @@ class Factor:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Some jobs of the grid; what is empty selects all.
+    """Some jobs of the grid, by names and seeds; what is empty selects all.
 
     Attributes:
         tasks: Names of tasks.
         backbones: Names of backbones.
         arms: Names of methods or factors.
-        seeds: Seeds.
+        seeds: Seeds, each at least 1.
     """
 
     tasks: tuple[str, ...] = ()
@@ -155,7 +155,6 @@ def _plan(content: Mapping[str, Any], folder: Path) -> Plan:
     for name in factors:
         if name in METHODS:
             raise InputError(f"factors.{name} has the name of a method; choose another")
-    retries = integer(content.get("retries", 0), "retries", least=0)
     search = content.get("search")
     return Plan(
         seeds=_seeds(content.get("seeds"), "seeds"),
@@ -174,7 +173,7 @@ def _plan(content: Mapping[str, Any], folder: Path) -> Plan:
         cards={n: (folder / str(e["file"])).absolute() for n, e in tasks.items() if "file" in e},
         include=tuple(_included(content.get("include"))),
         exclude=tuple(_excluded(content.get("exclude"))),
-        retries=retries,
+        retries=integer(content.get("retries", 0), "retries", least=0),
         report=_report(content.get("report")),
         slurm=mapping(content.get("slurm"), "slurm"),
         search=None if search is None else read_settings(mapping(search, "search")),
@@ -194,38 +193,38 @@ def _factor(value: Mapping[str, Any], at: str) -> Factor:
 _SELECTS = ("task", "backbone", "arm", "seed")
 
 
-def _included(value: Any) -> list[tuple[str, Factor, Selection]]:
-    found = []
-    for number, entry in enumerate(_list(value, "include")):
-        at = f"include[{number}]"
-        entry = mapping(entry, at)
+def _included(value: Any) -> Iterator[tuple[str, Factor, Selection]]:
+    for at, entry in _entries(value, "include"):
         name = entry.get("arm")
         if not isinstance(name, str):
             raise InputError(f"{at} needs `arm`, the name of what it adds")
         _check_name(name)
         own = {k: v for k, v in entry.items() if k not in _SELECTS}
-        found.append((name, _factor(own, at), _selection(entry, at, arms=())))
-    return found
+        yield name, _factor(own, at), _selection(entry, at)
 
 
-def _excluded(value: Any) -> list[Selection]:
-    found = []
-    for number, entry in enumerate(_list(value, "exclude")):
-        at = f"exclude[{number}]"
-        entry = mapping(entry, at)
+def _excluded(value: Any) -> Iterator[Selection]:
+    for at, entry in _entries(value, "exclude"):
         check_keys(entry, _SELECTS, f"{at}.")
         if not entry:
             raise InputError(f"{at} is empty: it would leave nothing")
-        found.append(_selection(entry, at, arms=_words(entry.get("arm"), f"{at}.arm")))
-    return found
+        yield _selection(entry, at)
 
 
-def _selection(entry: Mapping[str, Any], at: str, arms: tuple[str, ...]) -> Selection:
+def _entries(value: Any, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields the mappings of a list with what messages call them."""
+    if value is not None and not isinstance(value, list):
+        raise InputError(f"{at} must be a list")
+    for number, entry in enumerate(value or []):
+        yield f"{at}[{number}]", mapping(entry, f"{at}[{number}]")
+
+
+def _selection(entry: Mapping[str, Any], at: str) -> Selection:
     seeds = entry.get("seed")
     return Selection(
         tasks=_words(entry.get("task"), f"{at}.task"),
         backbones=_words(entry.get("backbone"), f"{at}.backbone"),
-        arms=arms,
+        arms=_words(entry.get("arm"), f"{at}.arm"),
         seeds=() if seeds is None else _seeds(seeds, f"{at}.seed"),
     )
 
@@ -256,12 +255,6 @@ def _words(value: Any, at: str) -> tuple[str, ...]:
     if not all(isinstance(word, str) for word in words):
         raise InputError(f"{at} is {value!r}; it must be a name or a list of names")
     return tuple(words)
-
-
-def _list(value: Any, at: str) -> Sequence[Any]:
-    if value is not None and not isinstance(value, list):
-        raise InputError(f"{at} must be a list")
-    return value or []
 
 
 def _mapping_of_mappings(

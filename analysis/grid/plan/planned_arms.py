@@ -18,10 +18,7 @@ _BRANCHES = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
 
 
 def planned_arms(grid: Grid) -> dict[str, Arm]:
-    """Returns the arm of each training run, by digest.
-
-    Args:
-        grid: The jobs of a plan.
+    """Returns the arm of each training run of a plan's jobs, by digest.
 
     Raises:
         InputError: Two runs of one task, backbone and seed would be one arm: a report could not
@@ -30,7 +27,8 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in grid.jobs.values():
         if job.kind in _BRANCHES:
-            groups.setdefault(_place(job), []).append(job)
+            task_and_backbone = tuple(job.name.split("/")[1:3])
+            groups.setdefault(task_and_backbone, []).append(job)
     found: dict[str, Arm] = {}
     for jobs in groups.values():
         runs = [(job.kind, _settings(job, grid)) for job in jobs]
@@ -55,11 +53,6 @@ def is_plain(job: Job) -> bool:
     return any(name.count("/") == 3 for name in (job.name, *job.aliases))
 
 
-def _place(job: Job) -> tuple[str, ...]:
-    """Returns a run's task and backbone."""
-    return tuple(job.name.split("/")[1:3])
-
-
 def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
     """Returns the settings that a run's table will tell."""
     config = RecordedConfig(configs.resolved(Path(job.command[-1]), job.environment))
@@ -69,14 +62,15 @@ def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
 def _pairing(job: Job, grid: Grid) -> dict[str, Any]:
     """Returns what the provenance of the pairing table that a run reads will say."""
     share = 0.0
-    by_kind = {grid.jobs[digest].kind: grid.jobs[digest] for digest in job.dependencies}
-    if "replacement" in by_kind:
-        replacement = by_kind["replacement"]
-        share = float(replacement.command[replacement.command.index("--share") + 1])
-        by_kind = {grid.jobs[digest].kind: grid.jobs[digest] for digest in replacement.dependencies}
-    if "pairing" not in by_kind:
+    before = {grid.jobs[digest].kind: grid.jobs[digest] for digest in job.dependencies}
+    if "replacement" in before:
+        command = before["replacement"].command
+        share = float(command[command.index("--share") + 1])
+        (digest,) = before["replacement"].dependencies
+        before = {"pairing": grid.jobs[digest]}
+    if "pairing" not in before:
         return {}
-    environment = by_kind["pairing"].environment
+    environment = before["pairing"].environment
     policy = environment.get("PAIRING_POLICY", "nearest")
     reports = environment.get("REPORTS", "")
     return {

@@ -50,15 +50,8 @@ def text_digest(config: Path) -> str:
 def effective(config: Path, environment: Mapping[str, str], trains: bool) -> dict[str, Any]:
     """Returns what fixes a config's result: its variables' values, defaults filled in.
 
-    Args:
-        config: The config.
-        environment: Variables that are set.
-        trains: Whether the config trains.
-
-    Returns:
-        Value of each variable that the config reads, without those of the grid, those without an
-        effect on results, and files (which count by content). A value given as its default is the
-        default: `8`, `8.0` and an unset variable with that default are one.
+    Those of the grid, those without an effect on results, and files (which count by content) are
+    left out. `8`, `8.0` and an unset variable with that default are one.
     """
     skipped = OF_THE_GRID | WITHOUT_EFFECT | FILES | (frozenset() if trains else OF_TRAINING)
     return {

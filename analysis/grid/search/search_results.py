@@ -1,10 +1,11 @@
 """What a search found: files for people, spreadsheets and `eva fit`."""
 
-import csv
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from clipit_eva.files import atomic_path
 from clipit_eva.tasks import configs
@@ -52,13 +53,12 @@ class SearchResult:
     @property
     def summary(self) -> str:
         """All this in words."""
-        finished = sum(trial.state == "finished" for trial in self.trials)
-        failed = [trial for trial in self.trials if trial.state == "failed"]
+        failed = [trial for trial in self.trials if not trial.values]
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.importance.items())
         lines = [
             f"# Search over {', '.join(self.settings.space)}",
             "",
-            f"{finished} of {self.settings.trials} trials finished. "
+            f"{len(self.trials) - len(failed)} of {self.settings.trials} trials finished. "
             f"{self.settings.direction.capitalize()}d: {self.metric} of the validation, "
             f"mean over {_in_words(self.seeds)}. No test result was read.",
             "",
@@ -80,20 +80,20 @@ class SearchResult:
 
 
 def write_results(result: SearchResult, best: Job) -> None:
-    """Writes what a search found.
-
-    Args:
-        result: The result.
-        best: The best trial's run with the first seed.
-    """
+    """Writes what a search found; `best` is the best trial's run with the first seed."""
     folder, space = result.folder, list(result.settings.space)
-    _write_table(
-        folder / "trials.csv",
-        ["trial", *space, "state", "value", *(f"seed_{s}" for s in result.seeds), "message"],
-        (_row(trial, space, len(result.seeds)) for trial in result.trials),
+    seeds = [f"seed_{seed}" for seed in result.seeds]
+    trials = pd.DataFrame(
+        [_row(trial, space, len(seeds)) for trial in result.trials],
+        columns=["trial", *space, "state", "value", *seeds, "message"],
     )
-    _write_table(folder / "importance.csv", ["variable", "importance"], result.importance.items())
-    for name, text in (("best.yaml", _config(result, best)), ("summary.md", result.summary)):
+    importance = pd.DataFrame(result.importance.items(), columns=["variable", "importance"])
+    for name, text in (
+        ("trials.csv", trials.to_csv(index=False)),
+        ("importance.csv", importance.to_csv(index=False)),
+        ("best.yaml", _config(result, best)),
+        ("summary.md", result.summary),
+    ):
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text)
 
@@ -122,12 +122,4 @@ def _config(result: SearchResult, job: Job) -> str:
         "# VISION_HEAD_CHECKPOINT, too.\n"
     )
     environment = {**job.environment, "OUTPUT_ROOT": str(result.folder / _RERUN)}
-    shipped = Path(job.command[job.command.index("--config") + 1])
-    return header + configs.with_values(shipped, environment)
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    return header + configs.with_values(Path(job.command[-1]), environment)

@@ -21,6 +21,7 @@ from clipit_eva.files import atomic_path
 from clipit_eva.tasks import configs
 
 from .. import store
+from ..engines.local import run_local
 from ..plan import identity
 from ..plan.expansion import expand
 from ..plan.job import Grid, Job
@@ -65,7 +66,8 @@ def run_search(
         from .search_study import propose
     except ModuleNotFoundError as error:
         raise InputError('a search needs Optuna: pip install "clipit-eva[search]"') from error
-    search = _Search(plan, plan.search, output.absolute(), run or _on_this_machine(parallel))
+    run = run or (lambda grid, digests: run_local(grid, parallel, only=digests))
+    search = _Search(plan, plan.search, output.absolute(), run)
     folder = search.folder / SEARCH
     folder.mkdir(parents=True, exist_ok=True)
     with store.locked(folder, patience=1):
@@ -88,11 +90,7 @@ def run_search(
 
 
 def validation_metric(job: Job, metric: str) -> float:
-    """Returns a metric of the validation of a finished run.
-
-    Args:
-        job: The run.
-        metric: The metric's name in eva's `results.json`, such as `val/MulticlassAccuracy`.
+    """Returns a metric of a finished run's validation, by its name in eva's `results.json`.
 
     Raises:
         InputError: The results lack it, or it is not a number.
@@ -105,12 +103,6 @@ def validation_metric(job: Job, metric: str) -> float:
     if not math.isfinite(value):
         raise InputError(f"search.metric: {metric} of {path} is {value}")
     return value
-
-
-def _on_this_machine(parallel: int) -> Runner:
-    from ..engines.local import run_local
-
-    return lambda grid, digests: run_local(grid, parallel, only=digests)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,9 +149,7 @@ class _Search:
     def attempt(self, first: int, settings: Sequence[Mapping[str, Value]]) -> list[Trial]:
         """Runs trials at once as far as they are not finished; returns what came out.
 
-        Args:
-            first: Place of the first of them in the search, from 0.
-            settings: Their settings.
+        `first` is the place of the first of them in the search, from 0.
         """
         found = [self.jobs(index, own) for index, own in enumerate(settings, start=first)]
         known = {job.digest: job for grid, _ in found for job in grid.jobs.values()}
@@ -173,11 +163,9 @@ class _Search:
         for index, (own, (_, jobs)) in enumerate(zip(settings, found, strict=True), start=first):
             trials.append(trial := self._outcome(index, own, jobs))
             if any(job.digest in left for job in jobs):
-                came = (
-                    f"{self.metric} {trial.value:.4f}"
-                    if trial.values
-                    else f"failed: {trial.message}"
-                )
+                came = f"failed: {trial.message}"
+                if trial.values:
+                    came = f"{self.metric} {trial.value:.4f}"
                 said = f"trial {index + 1} of {self.settings.trials}: {came}"
                 print(said, file=sys.stderr, flush=True)
         return trials

@@ -16,11 +16,7 @@ Value = bool | int | float | str
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """A variable that takes one of some values.
-
-    Attributes:
-        values: The values, at least one.
-    """
+    """A variable that takes one of some values, at least one."""
 
     values: tuple[Value, ...]
 

@@ -77,11 +77,8 @@ def propose(
 def importance_of(settings: SearchSettings, trials: Iterable[Trial]) -> dict[str, float]:
     """Returns the share of the metric's variance that each variable explains.
 
-    By functional ANOVA over a random forest (Hutter et al., ICML 2014), as Optuna has it.
-
-    Args:
-        settings: The search.
-        trials: All trials, in order; failed ones do not count.
+    By functional ANOVA over a random forest (Hutter et al., ICML 2014), as Optuna has it; failed
+    trials do not count.
 
     Returns:
         Shares by variable, most first, which add up to 1; empty if too few trials differ.
@@ -104,14 +101,13 @@ def _study(settings: SearchSettings, trials: Iterable[Trial]) -> optuna.Study:
     study = optuna.create_study(direction=settings.direction)
     state = optuna.trial.TrialState
     for trial in trials:
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=state.COMPLETE if trial.values else state.FAIL,
-                value=trial.value if trial.values else None,
-                params=dict(trial.settings),
-                distributions=_space(settings),
-            )
+        seen = optuna.trial.create_trial(
+            state=state.COMPLETE if trial.values else state.FAIL,
+            value=trial.value if trial.values else None,
+            params=dict(trial.settings),
+            distributions=_space(settings),
         )
+        study.add_trial(seen)
     return study
 
 

@@ -57,8 +57,7 @@ def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
 def conch_preprocess(checkpoint: str | None) -> Callable[[Image.Image], torch.Tensor]:
     """Returns CONCH's preprocessing: 448 pixels, bicubic, centre crop, OpenAI's statistics.
 
-    Args:
-        checkpoint: Not read; all of CONCH's checkpoints share the preprocessing.
+    All of its checkpoints share it.
     """
     return evaluation_transform(transform.PreprocessCfg(size=ConchConfig().image_size))
 
@@ -66,20 +65,9 @@ def conch_preprocess(checkpoint: str | None) -> Callable[[Image.Image], torch.Te
 def build_towers(
     config: ConchConfig, state: Mapping[str, torch.Tensor], source: str
 ) -> tuple[ConchImageTower, ConchTextTower]:
-    """Builds both towers and fills them with a checkpoint's weights, strictly.
+    """Builds both towers, float32, frozen, filled with weights; see `weights.load_strictly`.
 
     The released checkpoint has no caption decoder; one that is there is passed over by its name.
-
-    Args:
-        config: The model's sizes.
-        state: Weights under the names of CONCH's checkpoint.
-        source: Where they are from, for messages.
-
-    Returns:
-        The image tower and the text tower, float32, frozen.
-
-    Raises:
-        InputError: A weight is missing, unknown or of another shape.
     """
     with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
         visual, text = ConchImageTower(config), ConchTextTower(config)

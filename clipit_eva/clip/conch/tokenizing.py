@@ -23,10 +23,10 @@ class ConchTokenize:
     """CONCH's tokenizer: start and end token, padding, and a last place for the class token."""
 
     def __init__(self, path: Path, context_length: int) -> None:
-        """Reads the tokenizer.
+        """Reads a file of the `tokenizers` library.
 
         Args:
-            path: A file of the `tokenizers` library.
+            path: The file.
             context_length: Number of token ids per text, the class token's place included.
 
         Raises:
