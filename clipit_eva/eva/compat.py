@@ -50,6 +50,16 @@ def dataset_root(dataset: Any) -> Path | None:
     return Path(root) if isinstance(root, str | Path) else None
 
 
+def transforms_of(dataset: Any) -> Any:
+    """Returns the transform of one of eva's datasets; None if it has none."""
+    return getattr(dataset, "_transforms", None)
+
+
+def set_transforms(dataset: Any, transforms: Any) -> None:
+    """Sets the transform of one of eva's datasets, which take it when they are made alone."""
+    dataset._transforms = transforms
+
+
 def is_eva_dataset(instance: Any) -> bool:
     """Whether an object is a vision dataset of eva's own, not a wrapper of ours."""
     from eva.vision.data.datasets import vision

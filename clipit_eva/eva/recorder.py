@@ -27,6 +27,23 @@ def config_as_run() -> dict[str, Any]:
     return dict(_config)
 
 
+def complete(path: str, value: Any) -> None:
+    """Records what an object was given after its making, as if the config had named it.
+
+    Nothing is recorded of objects that `eva` did not make.
+
+    Args:
+        path: The argument, such as `data.datasets.test.transforms`.
+        value: Its value, JSON-serialisable.
+    """
+    role, *names, last = path.split(".")
+    part: Any = _config.get(role)
+    for name in names:
+        part = part and part.get("init_args", part).get(name)
+    if isinstance(part, Mapping):
+        part.get("init_args", part)[last] = value
+
+
 def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     """Makes an object for jsonargparse and keeps what it was made with."""
     try:

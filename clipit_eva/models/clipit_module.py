@@ -25,7 +25,7 @@ from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
-from clipit_eva.models import checkpoints, lora, vision_head
+from clipit_eva.models import checkpoints, lora, made_with, vision_head
 from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.losses import build_criterion, distillation_loss
@@ -207,7 +207,9 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoints.keep_trained(checkpoint, self._trained_tensors(), self.settings)
+        made = made_with.describe(compat.recorded_trainer(self))
+        settings = {**self.settings, "made_with": made}
+        checkpoints.keep_trained(checkpoint, self._trained_tensors(), settings)
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

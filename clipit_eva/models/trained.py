@@ -9,7 +9,8 @@ from torch import nn
 from typing_extensions import override
 
 from clipit_eva.errors import InputError
-from clipit_eva.models import checkpoints
+from clipit_eva.eva import recorder
+from clipit_eva.models import checkpoints, made_with
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
 
@@ -21,12 +22,13 @@ class TrainedCLIPITModule(CLIPITModule):
 
     For `eva predict`, `eva validate` and `eva test`; the latter two need `checkpoint_type: last` in
     the trainer, because "best" asks for a checkpoint of a trainer that has trained. Needs no text.
+    Images are transformed as the run's were; a config need not say how.
     """
 
     def __init__(
         self,
-        backbone: MODEL_TYPE,
-        checkpoint: str | None,
+        backbone: MODEL_TYPE | None = None,
+        checkpoint: str | None = None,
         criterion: str | nn.Module | None = None,
         metrics: metrics_lib.MetricsSchema | None = None,
         postprocess: batch_postprocess.BatchPostProcess | None = None,
@@ -34,7 +36,8 @@ class TrainedCLIPITModule(CLIPITModule):
         """Reads the run's settings; its weights are loaded in `configure_model`.
 
         Args:
-            backbone: The vision encoder that the run was trained on.
+            backbone: The vision encoder that the run was trained on; `None` makes the run's own,
+                if it is of eva's registry.
             checkpoint: A checkpoint of `CLIPITModule`, or the folder of one run.
             criterion: The loss that is reported; `None` means the run's own, or the plain
                 cross-entropy if the run had a module of its own.
@@ -51,9 +54,11 @@ class TrainedCLIPITModule(CLIPITModule):
         settings = content.get(checkpoints.SETTINGS_KEY)
         if settings is None:
             raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
+        self._made_with: dict[str, Any] = settings.get("made_with") or {}
+        self._is_own_backbone = backbone is None
         plain = "binary_cross_entropy" if settings["num_classes"] == 1 else "cross_entropy"
         super().__init__(
-            backbone,
+            backbone or made_with.build_backbone(self._made_with, f"{FIELD}={file}"),
             in_features=settings["in_features"],
             num_classes=settings["num_classes"],
             text_features=settings["text_features"],
@@ -66,6 +71,13 @@ class TrainedCLIPITModule(CLIPITModule):
         )
         self.checkpoint_file = file
         self._content = content
+
+    @override
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if self._is_own_backbone:
+            recorder.complete("model.backbone", self._made_with["backbone"])
+        made_with.prepare_data(self.trainer, self._made_with, f"{FIELD}={self.checkpoint_file}")
 
     @override
     def configure_model(self) -> None:

@@ -90,8 +90,7 @@ def test_a_run_from_embeddings_predicts_images(no_lora, cohort, run_eva, tmp_pat
     (checkpoint,) = no_lora.folder.rglob("run_0/checkpoints/best.ckpt")
     config = yaml.safe_load(configs.path("predict/bach").read_text())
     datasets = config["data"]["init_args"]["datasets"]
-    transforms = datasets["predict"]["init_args"]["transforms"]
-    images = {"root": str(cohort.bach), "split": "val", "transforms": transforms}
+    images = {"root": str(cohort.bach), "split": "val"}
     datasets["predict"] = {"class_path": "eva.vision.datasets.BACH", "init_args": images}
     path = tmp_path / "predict.yaml"
     path.write_text(yaml.safe_dump(config))

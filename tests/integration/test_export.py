@@ -93,7 +93,9 @@ def test_trained_run_is_tested_and_validated_as_it_was(
     assert finished.status == 0, finished.output
     for stage in ("val", "test"):
         assert scores(finished.folder, stage) == pytest.approx(scores(trained.folder, stage))
-    images = {**run, "DATA_ROOT": str(cohort.bach / "ICIAR2018_BACH_Challenge")}
+    # What the run itself knows is not taken from the shell.
+    shell = {"MODEL_NAME": "another", "RESIZE_DIM": "64", "NORMALIZE_MEAN": "[0, 0, 0]"}
+    images = {**run, **shell, "DATA_ROOT": str(cohort.bach / "ICIAR2018_BACH_Challenge")}
     expected, rows = probabilities(trained.folder, "fused")
     _predicts_a_folder(run_eva("predict", "predict/bach", images), rows, expected)
 
@@ -106,7 +108,15 @@ def test_prediction_by_an_untrained_module_is_one_line(
     model = config["model"]
     model["class_path"] = "clipit_eva.CLIPITModule"
     model["init_args"].pop("checkpoint")
-    model["init_args"] |= {"in_features": 96, "num_classes": 4}
+    backbone = {"model_name": "clipit_eva/demo_vit"}
+    model["init_args"] |= {
+        "backbone": {"class_path": "eva.vision.models.ModelFromRegistry", "init_args": backbone},
+        "in_features": 96,
+        "num_classes": 4,
+    }
+    transforms = {"class_path": "eva.vision.data.transforms.common.ResizeAndCrop"}
+    transforms["init_args"] = {"size": 32}
+    config["data"]["init_args"]["datasets"]["predict"]["init_args"]["transforms"] = transforms
     path = tmp_path / "predict.yaml"
     path.write_text(yaml.safe_dump(config))
     finished = run_eva("predict", path, {"DATA_ROOT": str(cohort.bach)})
