@@ -37,6 +37,7 @@ def plot_confusion(
             va="center",
             fontsize=8 if few else 6,
             color="white" if share > 55 else "black",
+            in_layout=False,  # lies inside the axes: measuring it changes no layout
         )
     ax.set_xticks(range(len(classes)), [short(name) for name in classes], rotation=45, ha="right")
     ax.set_yticks(range(len(classes)), [short(name) for name in classes])

@@ -8,6 +8,7 @@ from clipit_eva.models.alignment_table import FILENAME, read_alignment
 
 from ..reading import arms
 from ..reading.study import Comparison
+from . import columns
 
 COLUMNS = ["dataset", "backbone", "replicate", "index"]
 MEASURES = ["cosine_before", "cosine_after", "distance_before", "distance_after"]
@@ -35,10 +36,6 @@ def alignment_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             path = run.path.parent / FILENAME
             if path.is_file():
                 rows, _ = read_alignment(path)
-                where = {
-                    "dataset": comparison.dataset,
-                    "backbone": comparison.backbone,
-                    "replicate": replicate,
-                }
-                parts.append(rows.assign(**where)[[*COLUMNS, *MEASURES]])
+                rows = rows.assign(**columns.where(comparison), replicate=replicate)
+                parts.append(rows[[*COLUMNS, *MEASURES]])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)

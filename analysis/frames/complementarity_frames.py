@@ -32,11 +32,8 @@ def complementarity_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     of the rate (in percent of samples). Text-only runs of other pairs (such as a control's) have
     rows of their own: column `arm`.
     """
-    everything = [
-        (comparison, arm, np.ones(len(comparison.samples), dtype=bool))
-        for comparison, arm in _text_arms(comparisons)
-    ]
-    return pd.DataFrame([_row(*one, {}) for one in everything])
+    everything = slice(None)
+    return pd.DataFrame([_row(*one, everything, {}) for one in _text_arms(comparisons)])
 
 
 def complementarity_by_class_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -63,7 +60,7 @@ def _text_arms(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, 
 
 
 def _row(
-    comparison: Comparison, arm: Arm, of: NDArray[np.bool_], more: dict[str, str]
+    comparison: Comparison, arm: Arm, of: NDArray[np.bool_] | slice, more: dict[str, str]
 ) -> dict[str, Any]:
     """Returns the measures of an arm over seeds, among some of the samples."""
     targets = comparison.targets[of]

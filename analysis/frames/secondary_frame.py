@@ -1,6 +1,6 @@
 """The secondary tests of each headline comparison: what other questions the same runs answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ from ..reading import arms
 from ..reading.study import Comparison
 from ..significance.all_tests import compare
 from ..significance.auc import auc_cluster_bootstrap
+from ..significance.bootstrap import N_RESAMPLES
 from ..significance.delong import delong_test
-from ..significance.resampling import N_RESAMPLES
 from ..significance.results import Result
 from . import columns
 
@@ -33,24 +33,16 @@ def secondary_frame(
     """
     rows = []
     for comparison in columns.paired(comparisons):
-        tests = (
-            *_compared(comparison, n_resamples, seed),
-            *_auc(comparison, n_resamples, seed),
-        )
+        options = {"n_resamples": n_resamples, "seed": seed}
+        tests = (*_compared(comparison, options), *_auc(comparison, options))
         rows.extend({**columns.where(comparison), **row} for row in tests)
     return pd.DataFrame(rows)
 
 
-def _compared(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, Any]]:
-    """Returns the rows of `significance.compare`."""
-    result = compare(
-        comparison.right(arms.CLIP_IT),
-        comparison.right(arms.UNIMODAL),
-        comparison.targets,
-        comparison.clusters,
-        n_resamples=n_resamples,
-        seed=seed,
-    )
+def _compared(comparison: Comparison, options: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Returns the rows of `significance.compare`, given the bootstraps' options."""
+    one, two = comparison.right(arms.CLIP_IT), comparison.right(arms.UNIMODAL)
+    result = compare(one, two, comparison.targets, comparison.clusters, **options)
     unit = "samples" if comparison.clusters is None else "slides"
     models, seeds = f"these models, new {unit}", "new seeds, this test set"
     rows = [
@@ -77,27 +69,21 @@ def _compared(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[
     return [*rows, effect, mcnemar, wins]
 
 
-def _auc(comparison: Comparison, n_resamples: int, seed: int) -> list[dict[str, Any]]:
+def _auc(comparison: Comparison, options: Mapping[str, int]) -> list[dict[str, Any]]:
     """Returns the row of the AUC difference, of binary tasks."""
     one, two = comparison.probabilities(arms.CLIP_IT), comparison.probabilities(arms.UNIMODAL)
-    if one.shape[2] != 2 or len(np.unique(comparison.targets)) != 2:
+    targets, clusters = comparison.targets, comparison.clusters
+    if one.shape[2] != 2 or len(np.unique(targets)) != 2:
         return []
-    if np.bincount(comparison.targets).min() < 2:
+    if np.bincount(targets).min() < 2:
         why = Result(refused="AUC: a class has only one test sample")
         return [_row("AUC", "these models, new samples", why)]
     first, second = one[:, :, 1], two[:, :, 1]
-    if comparison.clusters is not None:
-        result = auc_cluster_bootstrap(
-            comparison.targets,
-            first,
-            second,
-            comparison.clusters,
-            n_resamples=n_resamples,
-            seed=seed,
-        )
+    if clusters is not None:
+        result = auc_cluster_bootstrap(targets, first, second, clusters, **options)
         question = "these models, new slides"
         return [_row("AUC, bootstrap of slides", question, result, "percentile_ci95")]
-    each = [delong_test(comparison.targets, a, b) for a, b in zip(first, second, strict=True)]
+    each = [delong_test(targets, a, b) for a, b in zip(first, second, strict=True)]
     row = _row("AUC, DeLong, each seed", "each pair of models", each[0])
     row["estimate_points"] = 100 * float(np.mean([test.estimate for test in each]))
     found = [test.p for test in each if test.p is not None]

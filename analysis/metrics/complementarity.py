@@ -135,10 +135,10 @@ def complementarity(
     Raises:
         InputError: Shapes that do not fit, or missing values.
     """
-    text, vision, labels = _runs(targets, text_predictions, vision_predictions)
-    if len(text) != 1:
-        raise InputError(f"predictions of {len(text)} seeds: use complementarity_over_seeds")
-    return _complementarity(text[0], vision[0], labels)
+    each = complementarity_by_seed(targets, text_predictions, vision_predictions)
+    if len(each) != 1:
+        raise InputError(f"predictions of {len(each)} seeds: use complementarity_over_seeds")
+    return each[0]
 
 
 def complementarity_by_seed(
@@ -182,6 +182,7 @@ def complementarity_over_seeds(
     counts, mirror = rescued.sum(axis=1), lost.sum(axis=1)
     pairs = list(zip(text, vision, strict=True))
     expected = [_expected_within_class(t, v, labels) for t, v in pairs]
+    mirror_expected = [_expected_within_class(v, t, labels) for t, v in pairs]
     several = len(text) > 1
     crossed = crossed_mean(rescued, clusters=clusters)
     return ComplementarityOverSeeds(
@@ -191,9 +192,7 @@ def complementarity_over_seeds(
         sd_ddof1=float(counts.std(ddof=1)) if several else None,
         mirror_counts=tuple(mirror.tolist()),
         mirror_mean=float(mirror.mean()),
-        mirror_expected_mean=float(
-            np.mean([_expected_within_class(v, t, labels) for t, v in pairs])
-        ),
+        mirror_expected_mean=float(np.mean(mirror_expected)),
         mirror_sd_ddof1=float(mirror.std(ddof=1)) if several else None,
         grid_text_by_vision=tuple(tuple(row) for row in grid.tolist()),
         grid_mean=float(grid.mean()),

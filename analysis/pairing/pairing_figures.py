@@ -29,8 +29,7 @@ def plot_similarities(tables: Mapping[str, pd.DataFrame], ax: Axes) -> None:
             line = LINES[position % len(LINES)]
             ax.hist(value, bins.tolist(), histtype="step", density=True, label=name, linestyle=line)
         ax.legend(frameon=False)
-    ax.set_xlabel("cosine similarity of image and best report")
-    ax.set_ylabel("density")
+    ax.set(xlabel="cosine similarity of image and best report", ylabel="density")
 
 
 def plot_occurrences(counts: Mapping[str, pd.Series], ax: Axes) -> None:
@@ -41,15 +40,10 @@ def plot_occurrences(counts: Mapping[str, pd.Series], ax: Axes) -> None:
         ax: Where to draw.
     """
     for position, (name, count) in enumerate(counts.items()):
-        used = np.asarray(count[count > 0])
-        ax.plot(
-            np.arange(1, len(used) + 1), used, label=name, linestyle=LINES[position % len(LINES)]
-        )
+        used, line = np.asarray(count[count > 0]), LINES[position % len(LINES)]
+        ax.plot(np.arange(1, len(used) + 1), used, label=name, linestyle=line)
     ax.axvline(TOP_REPORTS, color="grey", linewidth=0.8, linestyle=":")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel("report, by use")
-    ax.set_ylabel("images that chose it")
+    ax.set(xscale="log", yscale="log", xlabel="report, by use", ylabel="images that chose it")
     ax.legend(frameon=False)
 
 

@@ -94,9 +94,7 @@ def _warnings(comparisons: Sequence[Comparison], headline: pd.DataFrame) -> Iter
             f"No slide ids are known for {', '.join(dict.fromkeys(unknown))}: patches count as "
             "independent, and intervals are optimistic."
         )
-    short = sorted(
-        {comparison.name for comparison in comparisons if len(comparison.replicates) < 5}
-    )
+    short = sorted({one.name for one in comparisons if len(one.replicates) < 5})
     if short:
         yield f"Fewer than 5 seeds: {few(short)}."
     runs = [run for comparison in comparisons for arm in comparison.runs.values() for run in arm]

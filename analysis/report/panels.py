@@ -137,9 +137,7 @@ def _confusion(comparisons: Comparisons) -> Figure:
         classes, backbone = comparison.samples.classes, comparison.backbone
         first, second, third = panels[3 * place : 3 * place + 3]
         both = [comparison.predictions(name) for name in (arms.UNIMODAL, arms.CLIP_IT)]
-        for name, predictions, ax in zip(
-            ("unimodal", "CLIP-IT"), both, (first, second), strict=True
-        ):
+        for name, predictions, ax in (("unimodal", both[0], first), ("CLIP-IT", both[1], second)):
             matrix = confusion(predictions, comparison.targets, len(classes))
             plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")
         changed = flips(both[0], both[1], comparison.targets, len(classes))

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from PIL import Image
@@ -76,17 +77,18 @@ def _draw(drawing: Drawing, files: dict[str, bytes]) -> bytes:
     """
     figure, raster, vector = drawing.figure, io.BytesIO(), io.BytesIO()
     figure.set_dpi(FILE_DPI)
-    FigureCanvasAgg(figure).print_png(raster)
+    canvas = FigureCanvasAgg(figure)
+    canvas.print_png(raster)
     figure.set_layout_engine("none")  # keeps the layout that was found
     FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
     files[f"{drawing.name}.png"] = raster.getvalue()
     files[f"{drawing.name}.svg"] = vector.getvalue()
-    return _smaller(raster)
+    return _smaller(np.asarray(canvas.buffer_rgba()))
 
 
-def _smaller(raster: io.BytesIO) -> bytes:
-    """Returns an image at the page's resolution, with few colours, as PNG."""
-    image, buffer = Image.open(raster).convert("RGB"), io.BytesIO()
+def _smaller(pixels: np.ndarray) -> bytes:
+    """Returns an image [H, W, 4] at the page's resolution, with few colours, as PNG."""
+    image, buffer = Image.fromarray(pixels).convert("RGB"), io.BytesIO()
     scale = PAGE_DPI / FILE_DPI
     small = image.resize((round(image.width * scale), round(image.height * scale)))
     small.quantize(256).save(buffer, "PNG")

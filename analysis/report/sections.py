@@ -18,7 +18,7 @@ from ..frames.planted_frame import planted_frame
 from ..frames.scores_frame import scores_frame
 from ..frames.secondary_frame import secondary_frame
 from ..reading.study import Comparison
-from ..significance.resampling import N_RESAMPLES, check_resamples
+from ..significance.bootstrap import N_RESAMPLES, check_resamples
 from ..tables.ablation_table import ablations
 from ..tables.complementarity_tables import complementarity, complementarity_by_class
 from ..tables.gain_tables import gains, mean_gains, table1

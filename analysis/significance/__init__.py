@@ -16,7 +16,13 @@ REPORTED = {
     "auc": ("AucDifference", "auc_cluster_bootstrap"),
     "bootstrap": ("BootstrapDifference", "cluster_bootstrap", "stratified_bootstrap"),
     "clustered": ("ClusteredDifference", "clustered_difference"),
-    "crossed": ("CrossedTest", "crossed_mean", "crossed_test"),
+    "crossed": (
+        "CrossedTest",
+        "SamplesOnlyTest",
+        "crossed_mean",
+        "crossed_test",
+        "samples_only_test",
+    ),
     "datasets": (
         "MacroDifference",
         "Nemenyi",
@@ -38,7 +44,6 @@ REPORTED = {
     "multiplicity": ("AdjustedFamily", "adjust"),
     "paired_t": ("PairedT", "SeedSummary", "paired_t_test", "seed_summary"),
     "power": ("min_two_sided_p",),
-    "samples_only": ("SamplesOnlyTest", "samples_only_test"),
     "wilcoxon": ("SignedRank", "WilcoxonTest", "signed_rank", "wilcoxon_test"),
 }
 """Public names of each module that the report rests on."""

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from .arrays import pair_of_arms
-from .bootstrap import BootstrapDifference, cluster_bootstrap, stratified_bootstrap
+from .bootstrap import (
+    N_RESAMPLES,
+    BootstrapDifference,
+    cluster_bootstrap,
+    stratified_bootstrap,
+)
 from .clustered import ClusteredDifference, clustered_difference
-from .crossed import CrossedTest, crossed_test
+from .crossed import CrossedTest, SamplesOnlyTest, crossed_test, samples_only_test
 from .effect_size import Outperforming, probability_of_outperforming
 from .mcnemar import McNemarRange, mcnemar_per_seed
 from .paired_t import PairedT, SeedSummary, paired_t_test, seed_summary
-from .resampling import N_RESAMPLES
 from .results import Result
-from .samples_only import SamplesOnlyTest, samples_only_test
 from .wilcoxon import WilcoxonTest, wilcoxon_test
 
 

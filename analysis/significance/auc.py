@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import FloatArray, codes, pair_of_arms
+from .bootstrap import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
 from .delong import two_classes
-from .resampling import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
 from .results import Interval, Result
 from .rules import cluster_refusal, cluster_warnings
 
@@ -94,12 +94,7 @@ def _draws(
 ) -> FloatArray:
     """Returns the AUC difference of each resample that has both classes.
 
-    Args:
-        rng: Random generator.
-        right: Difference of the arms' `pairs_right`, [clusters, clusters].
-        positive: Which samples are positive, [samples].
-        groups: Cluster of each sample.
-        n_resamples: Number of resamples.
+    `right` is the difference of the arms' `pairs_right`, [clusters, clusters].
     """
     n_clusters, blocks = len(right), []
     positives = np.bincount(groups[positive], minlength=n_clusters).astype(np.float64)

@@ -1,5 +1,6 @@
 """Paired bootstrap of accuracy differences: within classes, or of whole slides."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,11 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from clipit_eva.errors import InputError
 
 from .arrays import FloatArray, codes, pair_of_arms
-from .resampling import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
 from .results import Interval, OfSamples
 from .rules import cluster_refusal, cluster_warnings
 
 Metric = Literal["accuracy", "balanced_accuracy"]
+
+N_RESAMPLES = 9_999
+_BLOCK_ENTRIES = 4_000_000
+"""Most entries of a block of draws: bounds memory with many clusters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +137,46 @@ def cluster_bootstrap(
     return BootstrapDifference(**common, **spread_of(draws), warnings=warnings)
 
 
+def cluster_draws(
+    rng: np.random.Generator, n_clusters: int, n_resamples: int
+) -> Iterator[FloatArray]:
+    """Yields blocks [resamples, clusters] of how often each cluster is drawn with replacement."""
+    block = max(1, _BLOCK_ENTRIES // n_clusters)
+    share = np.full(n_clusters, 1 / n_clusters)
+    for start in range(0, n_resamples, block):
+        size = min(block, n_resamples - start)
+        yield rng.multinomial(n_clusters, share, size=size).astype(np.float64)
+
+
+def spread_of(draws: FloatArray) -> dict[str, Any]:
+    """Returns a bootstrap result's fields from its draws: 95% percentile interval and SE."""
+    if len(draws) < 2 or np.ptp(draws) <= 1e-12:
+        reason = "zero variance: resampling does not change the difference"
+        return {"n_resamples": len(draws), "refused": reason}
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {
+        "n_resamples": len(draws),
+        "percentile_ci95": (float(low), float(high)),
+        "bootstrap_se": float(draws.std(ddof=1)),
+    }
+
+
+def incomplete_warnings(n_resamples: int, n_complete: int) -> tuple[str, ...]:
+    """Returns the warning that some resamples lacked a class, if one is due."""
+    lacking = n_resamples - n_complete
+    return (f"{lacking} resamples lacked a class",) if lacking else ()
+
+
+def check_resamples(n_resamples: int) -> None:
+    """Refuses numbers of resamples too small for a 95% interval.
+
+    Raises:
+        InputError: Fewer than 1,000.
+    """
+    if n_resamples < 1_000:
+        raise InputError(f"n_resamples is {n_resamples}: a 95% interval needs at least 1000")
+
+
 def _draws_within_class(
     rng: np.random.Generator, by_class: list[FloatArray], weights: FloatArray, n_resamples: int
 ) -> FloatArray:
@@ -154,11 +198,7 @@ def _analytic_se(by_class: list[FloatArray], weights: FloatArray) -> float | Non
 
 
 def _class_weights(labels: NDArray[np.int64], n_classes: int, metric: str) -> FloatArray:
-    """Returns each class's weight in the metric.
-
-    Raises:
-        InputError: Another metric.
-    """
+    """Returns each class's weight in the metric; raises InputError for another metric."""
     if metric == "balanced_accuracy":
         return np.full(n_classes, 1 / n_classes)
     if metric == "accuracy":

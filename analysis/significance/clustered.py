@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import ArrayLike
+from statsmodels.regression.linear_model import OLS
 
 from .arrays import codes, pair_of_arms
 from .results import Interval, Result
@@ -64,7 +64,7 @@ def clustered_difference(
     common: dict[str, Any] = {"estimate": estimate, "n_clusters": n_clusters, "naive_se": naive}
     if refused is not None:
         return ClusteredDifference(**common, refused=refused)
-    fit = sm.OLS(difference, np.ones(n)).fit(
+    fit = OLS(difference, np.ones(n)).fit(
         cov_type="cluster", cov_kwds={"groups": groups}, use_t=True
     )
     se = float(fit.bse[0])

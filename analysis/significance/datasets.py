@@ -193,11 +193,7 @@ def nemenyi_p(mean_ranks: ArrayLike, n_datasets: int) -> FloatArray:
 
 
 def _ranks(scores: ArrayLike, min_methods: int) -> FloatArray:
-    """Returns ranks within datasets, 1 for the highest score, ties averaged.
-
-    Raises:
-        InputError: Not [datasets, methods] of the least size, or NaN.
-    """
+    """Returns ranks within datasets, 1 for the highest score, ties averaged; refuses NaN."""
     array = np.asarray(scores, dtype=np.float64)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < min_methods:
         raise InputError(

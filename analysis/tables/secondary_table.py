@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..reading.study import Comparison
-from ..significance.resampling import N_RESAMPLES
+from ..significance.bootstrap import N_RESAMPLES
 from . import layout
 from .layout import Column, Row, lay_out
 from .table import DAGGER, NONE, Footnotes, Table, difference

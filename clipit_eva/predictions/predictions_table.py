@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
 
 from clipit_eva import files
-from clipit_eva.data.batches import UNKNOWN_TARGET
+
+if TYPE_CHECKING:  # whoever reads tables need not wait for torch
+    import torch
 
 FILENAME = "predictions.parquet"
 """Name of the table in a run's folder: a folder is a run if it holds one."""
@@ -21,7 +22,7 @@ COLUMNS = ("split", "index", "filename", "target", "branch", "prediction")
 """Columns before the probabilities `prob_0`, `prob_1`, ..., one a class."""
 
 
-def probabilities(logits: torch.Tensor) -> np.ndarray:
+def probabilities(logits: "torch.Tensor") -> np.ndarray:
     """Returns class probabilities [B, C], float32, of logits.
 
     Args:
@@ -30,8 +31,8 @@ def probabilities(logits: torch.Tensor) -> np.ndarray:
     """
     logits = logits.detach().float().cpu()  # bfloat16 has no NumPy type
     if logits.ndim == 1:
-        positive = logits.sigmoid()
-        return torch.stack([1 - positive, positive], dim=1).numpy()
+        positive = logits.sigmoid().numpy()
+        return np.stack([1 - positive, positive], axis=1)
     return logits.softmax(dim=1).numpy()
 
 
@@ -53,6 +54,8 @@ def make_rows(
         targets: Their classes [n]; `UNKNOWN_TARGET` if there is none.
         probs: Their class probabilities [n, C], float32.
     """
+    from clipit_eva.data.batches import UNKNOWN_TARGET
+
     labels = pd.array(targets, dtype="Int64")
     labels[labels == UNKNOWN_TARGET] = pd.NA
     rows = pd.DataFrame(
