@@ -123,7 +123,7 @@ def write_cached(folder: Path, rows: np.ndarray) -> Make:
     backbone = EmbeddedBackbone("synthetic", None, str(folder))
     backbone.keep_record("none", WIDTH)
     tiles = Tiles(len(rows))
-    facts = {**image_facts(tiles, "train"), **backbone.identity, "weights": "none"}
+    facts = {**image_facts(tiles, "train", backbone.root), **backbone.identity, "weights": "none"}
     kept = RowStore(folder, embedded_split.KIND, facts, len(rows), WIDTH)
     with kept.lock():
         kept.start()

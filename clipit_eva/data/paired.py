@@ -89,6 +89,7 @@ class PairedDataset(DatasetWrapper):
             report_rows=chunks.first_rows,
             top_k=self._top_k,
             chunk_counts=collections.Counter(chunks.ids),
+            clip=self._reports.clip_identity,
         )
         # Pairs that nobody compared (a control's random ones) have no similarity: they weigh alike.
         logits = np.nan_to_num(similarities) / TEMPERATURE

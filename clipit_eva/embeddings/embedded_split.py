@@ -69,7 +69,11 @@ def read(
             the dataset has other labels by now.
     """
     record = backbone.record() or {"weights": None, "width": 1}
-    facts = {**image_facts(dataset, split), **backbone.identity, "weights": record["weights"]}
+    facts = {
+        **image_facts(dataset, split, backbone.root),
+        **backbone.identity,
+        "weights": record["weights"],
+    }
     rows = RowStore(backbone.root, KIND, facts, len(dataset), record["width"])
     if not is_complete(rows):
         raise InputError(_missing(backbone.root, facts))

@@ -67,7 +67,9 @@ class ImageEmbedder:
             width: Length of an embedding.
         """
         self.stores = [
-            RowStore(folder, kind, {**image_facts(dataset, split), **facts}, len(dataset), width)
+            RowStore(
+                folder, kind, {**image_facts(dataset, split, folder), **facts}, len(dataset), width
+            )
             for dataset, split in zip(self.datasets, self.splits, strict=True)
         ]
         if self._trainer.is_global_zero:
@@ -148,4 +150,5 @@ class ImageEmbedder:
             )
         for position, store in enumerate(self.stores):
             mine = [place for place, (owner, _) in enumerate(places) if owner == position]
-            store.write([places[place][1] for place in mine], embeddings[mine])
+            if mine:  # a complete store takes no more rows
+                store.write([places[place][1] for place in mine], embeddings[mine])

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils import data
 from typing_extensions import override
 
 from clipit_eva import provenance
+from clipit_eva.embeddings.image_content import content_digest
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 
@@ -74,11 +76,11 @@ def read_image(dataset: vision.VisionDataset, index: int, split: str) -> torch.T
         ) from error
 
 
-def image_facts(dataset: vision.VisionDataset, split: str) -> dict[str, Any]:
+def image_facts(dataset: vision.VisionDataset, split: str, folder: Path) -> dict[str, Any]:
     """Returns what tells the images of a dataset, set up, from others, JSON-serialisable.
 
-    Its class, split, folder, length and file names, and what its transform makes of a few images:
-    so that images or transforms that were changed in place are noticed.
+    Its class, split, folder, length and file names, what is in its files, and what its transform
+    makes of a few images: so that images or transforms that were changed in place are noticed.
     """
     names = hashlib.sha256()
     for index in range(len(dataset)):
@@ -96,4 +98,5 @@ def image_facts(dataset: vision.VisionDataset, split: str) -> dict[str, Any]:
         "length": len(dataset),
         "filenames": names.hexdigest(),
         "content": content.hexdigest(),
+        "files": content_digest(dataset, folder),
     }

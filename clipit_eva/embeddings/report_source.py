@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,6 +122,10 @@ class ReportSource:
             InputError: The model is unknown or its weights cannot be read, see `load_clip`.
         """
         return self._recorded().load()
+
+    def clip_identity(self) -> dict[str, Any]:
+        """Returns what tells the CLIP model from others, from its record if there is one."""
+        return dict(self._recorded().identity)
 
     def chunks(self, clip: "CLIPModel | None" = None) -> ReportChunks:
         """Returns the texts that are embedded and retrieved, by the policy for long reports.

@@ -75,6 +75,20 @@ def is_eva_backbone(class_type: type) -> bool:
     return issubclass(class_type, BaseModel) and class_type.__module__.startswith("eva.")
 
 
+def sample_files(dataset: Any) -> list[Path] | None:
+    """Returns the files of one of eva's datasets' images, in order; None if they cannot be told.
+
+    eva's datasets keep the folder that file names are relative to, or the file of all images, to
+    themselves.
+    """
+    if hasattr(dataset, "_h5_file"):
+        return [Path(dataset._h5_file("x"))]
+    for folder in (getattr(dataset, "_dataset_path", None), dataset_root(dataset)):
+        if folder is not None and len(dataset) and (Path(folder) / dataset.filename(0)).is_file():
+            return [Path(folder) / dataset.filename(index) for index in range(len(dataset))]
+    return None
+
+
 def output_transform(model: Any) -> Any:
     """Returns what one of eva's model wrappers does to its network's output."""
     return model._output_transforms

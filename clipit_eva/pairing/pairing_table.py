@@ -1,7 +1,7 @@
 """The pairing table: which reports go with which image."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ def pairs_of(
     report_rows: Mapping[str, int],
     top_k: int,
     chunk_counts: Mapping[str, int] | None = None,
+    clip: Callable[[], Mapping[str, Any]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads the pairs of some images of one split, checked against data and reports.
 
@@ -105,17 +106,21 @@ def pairs_of(
         top_k: Reports wanted for each image, at least 1.
         chunk_counts: Number of each report's chunks, whose rows follow the first's; `None` means
             whole reports.
+        clip: Returns what tells training's CLIP model from others; called if the table says what
+            model made it. `None` means that any will do.
 
     Returns:
         Report rows [n, top_k], int64, and similarities [n, top_k], float32, in the order of
         `filenames`.
 
     Raises:
-        InputError: The table was made for another dataset, split or corpus, or an image has no
-            pair.
+        InputError: The table was made for another dataset, split or corpus, or by another CLIP
+            model, or an image has no pair.
     """
     pairs, provenance = read_pairs(path)
     _check_provenance(Path(path), provenance, split, dataset, length, reports_sha256)
+    if clip is not None and "clip" in provenance:
+        _check_clip(Path(path), provenance["clip"], clip())
     wanted = (
         (pairs["split"] == split) & (pairs["rank"] < top_k) & pairs["index"].isin(list(filenames))
     )
@@ -169,6 +174,17 @@ def _check_provenance(
             f"{made_of['sha256'][:12]}), not of REPORTS (sha256 {reports_sha256[:12]}); pair these "
             "reports first"
         )
+
+
+def _check_clip(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Raises InputError if another CLIP model made the table than training embeds reports by."""
+    for fact in theirs.keys() & ours.keys():
+        if theirs[fact] != ours[fact]:
+            raise InputError(
+                f"{KIND} {path} was made by another CLIP model (its {fact} is {theirs[fact]}) than "
+                f"CLIP_MODEL ({ours[fact]}); pair by this model first, or set CLIP_MODEL, "
+                "CLIP_CHECKPOINT and CLIP_TOKENIZER to the table's"
+            )
 
 
 def _check_pairs(

@@ -27,7 +27,11 @@ def backbone(slides: Callable[..., Any], tmp_path: Path) -> EmbeddedBackbone:
     backbone.keep_record("weights", 5)
     dataset = slides()
     dataset.setup()
-    facts = {**image_facts(dataset, "train"), **backbone.identity, "weights": "weights"}
+    facts = {
+        **image_facts(dataset, "train", backbone.root),
+        **backbone.identity,
+        "weights": "weights",
+    }
     rows = RowStore(backbone.root, embedded_split.KIND, facts, 20, 5)
     with rows.lock():
         rows.start()

@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
+from clipit_eva.clip.recorded_clip import RecordedCLIP
 from clipit_eva.data.hold_out import HoldOut
 from clipit_eva.data.paired import PairedDataset
 from clipit_eva.data.wrapper import eva_index
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
+from clipit_eva.pairing import pairing_table
 
 WritePairs = Callable[..., Path]
 MakeSlides = Callable[..., Any]
@@ -166,6 +168,23 @@ def test_tables_of_other_reports_are_refused(
         InputError, match=r"made of other reports \(.*reports.csv, sha256 .*REPORTS"
     ):
         pair(path, reports=ReportSource(str(other), clip_model="none"))
+
+
+def test_tables_of_another_clip_model_are_refused(
+    pair: Any, write_pairs: WritePairs, tmp_path: Path
+) -> None:
+    """Compared by what was recorded of the model when it was loaded last."""
+    path = write_pairs()
+    pairs, made = pairing_table.read_pairs(path)
+    kept = tmp_path / "kept"
+    source = ReportSource(str(tmp_path / "reports.csv"), clip_model="none", cache_dir=str(kept))
+    recorded = RecordedCLIP(("none", None, None), kept)
+    recorded._keep({"model": "none", "weights": "abc"}, 4)
+    pairing_table.write_pairs(pairs, path, {**made, "clip": {"weights": "abc"}})
+    pair(path, reports=source)
+    pairing_table.write_pairs(pairs, path, {**made, "clip": {"weights": "def"}})
+    with pytest.raises(InputError, match=r"its weights is def\) than CLIP_MODEL \(abc\)"):
+        pair(path, reports=source)
 
 
 def test_reports_and_table_are_needed(pair: Any, write_pairs: WritePairs, tmp_path: Path) -> None:

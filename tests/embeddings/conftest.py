@@ -9,7 +9,10 @@ import torch
 from eva.vision.data.datasets import vision
 
 from clipit_eva.embeddings import EmbeddedBackbone, EmbeddingsWriter
+from clipit_eva.eva import activation
 from clipit_eva.tasks import synthetic
+
+activation.register_backbones()
 
 
 class Tiles(vision.VisionDataset):

@@ -59,6 +59,19 @@ def test_interrupted_embedding_goes_on(embed: Any, backbone: Any, tiles: Any) ->
     assert embedded_split.read(backbone, rest, "train")[0].shape == (100, 96)
 
 
+def test_a_split_that_is_there_stays_while_another_is_embedded(
+    embed: Any, backbone: Any, tiles: Any
+) -> None:
+    embed({"train": tiles(10, 0), "val": tiles(5, 1)})
+    changed = tiles(5, 2)
+    embed({"train": tiles(10, 0), "val": changed})
+    rows, _ = embedded_split.read(backbone, changed, "val")
+    with torch.inference_mode():
+        expected = backbone.load()(changed.images)
+    np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-5)
+    assert embedded_split.read(backbone, tiles(10, 0), "train")[0].shape == (10, 96)
+
+
 @pytest.mark.parametrize("names", [{0: "train"}, {0: "train", 1: "val", 2: "test"}])
 def test_each_dataset_needs_a_split(embed: Any, tiles: Any, names: dict[int, str]) -> None:
     with pytest.raises(InputError, match="EmbeddingsWriter: splits names positions"):

@@ -182,7 +182,7 @@ def _write_embeddings(
     backbone = EmbeddedBackbone(synthetic.NAME, None, environment["EMBEDDINGS_ROOT"])
     weights = weights_digest(backbone.load())
     backbone.keep_record(weights, synthetic.FEATURES)
-    facts = {**image_facts(images, split), **backbone.identity, "weights": weights}
+    facts = {**image_facts(images, split, backbone.root), **backbone.identity, "weights": weights}
     rows = RowStore(backbone.root, embedded_split.KIND, facts, len(images), synthetic.FEATURES)
     generator = np.random.default_rng(0)
     with rows.lock():
