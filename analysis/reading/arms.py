@@ -64,7 +64,6 @@ class Arm:
 
 
 def _percent(name: str, words: str) -> Callable[[Any], Part]:
-    """Names a difference by a share."""
     return lambda share: (f"{name}{100 * share:g}", words.format(f"{100 * share:g}%"))
 
 
@@ -79,7 +78,6 @@ def _value(words: str) -> Callable[[Any], Part]:
 
 
 def _either(yes: Part, no: Part) -> Callable[[Any], Part]:
-    """Names a difference that is on or off."""
     return lambda on: yes if on else no
 
 
@@ -172,7 +170,6 @@ def _completed(method: str, settings: Settings) -> Settings:
 
 
 def _arm(method: str, settings: Settings, base: Settings) -> Arm:
-    """Returns the arm of a run."""
     parts = _parts(_differences(settings, base))
     if method == CLIP_IT:
         parts = parts or [(CLIP_IT, LABELS[CLIP_IT])]

@@ -1,4 +1,7 @@
-"""What SLURM knows about a grid's jobs: squeue, sacct if there is one, and the registry of ids."""
+"""What SLURM knows about a grid's jobs: squeue, sacct if there is one, and the registry of ids.
+
+That SLURM is absent, does not answer or refuses what it is asked for is an InputError.
+"""
 
 import dataclasses
 import hashlib
@@ -77,13 +80,7 @@ def job_name(job: Job, folder: Path) -> str:
 
 
 def jobs_in(folder: Path) -> list[SlurmJob]:
-    """Returns the caller's jobs of a grid that SLURM has not forgotten, in their order.
-
-    Jobs that are no longer in the plan count too.
-
-    Raises:
-        InputError: SLURM is absent or does not answer.
-    """
+    """Returns the caller's jobs of a folder, in the plan or not, that SLURM knows, in order."""
     user = f"--user={os.getuid()}"
     lines = answer(["squeue", "--noheader", "--all", "--states=all", user, "-o", _FORMAT])
     found = [_job(line) for line in lines.splitlines() if "|clipit-" in line]
@@ -119,11 +116,7 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
 
 
 def cancel(slurm_jobs: Sequence[SlurmJob]) -> None:
-    """Cancels jobs; those that have ended meanwhile are no error.
-
-    Raises:
-        InputError: SLURM is absent or does not answer.
-    """
+    """Cancels jobs; those that have ended meanwhile are no error."""
     if slurm_jobs:
         answer(["scancel", "--quiet", *(one.id for one in slurm_jobs)])
 
@@ -144,11 +137,7 @@ def write_registry(folder: Path, numbers: Mapping[str, str]) -> None:
 
 
 def require(*programs: str) -> None:
-    """Refuses to go on where a command of SLURM is not installed.
-
-    Raises:
-        InputError: One is not.
-    """
+    """Refuses to go on where a command of SLURM is not installed."""
     for program in programs:
         if shutil.which(program) is None:
             raise InputError(
@@ -158,11 +147,7 @@ def require(*programs: str) -> None:
 
 
 def answer(command: Sequence[str], given: str = "") -> str:
-    """Returns what a command of SLURM prints, given some standard input.
-
-    Raises:
-        InputError: The command is absent, does not answer, or refuses what it is asked for.
-    """
+    """Returns what a command of SLURM prints, given some standard input."""
     require(command[0])
     try:
         return subprocess.run(
@@ -187,5 +172,4 @@ def _ids(dependencies: str, kind: str) -> tuple[str, ...]:
 
 
 def _mark(folder: Path) -> str:
-    """Returns letters that tell a grid's folder from others."""
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]

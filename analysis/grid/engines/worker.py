@@ -193,7 +193,6 @@ def _digests(job: Job) -> dict[str, str]:
 
 
 def _files(job: Job, pattern: str) -> list[Path]:
-    """Returns the products of a pattern."""
     path = Path(pattern)
     if path.is_absolute():
         return [path] if path.exists() else []

@@ -1,4 +1,4 @@
-"""What is refused before anything runs."""
+"""What is refused, by an InputError, before anything runs."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -10,8 +10,8 @@ from clipit_eva.tasks import configs
 
 from . import variables
 from .factors import Variation
-from .job import Grid
-from .plan_file import METHODS, Plan, Selection
+from .job import METHODS, Grid
+from .plan_file import Plan, Selection
 
 REPLACED_SHARE = "REPLACED_SHARE"
 """A factor that no config reads: the share of pairs replaced at random, in [0, 1]."""
@@ -48,11 +48,9 @@ def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
 
 
 def check_search(plan: Plan) -> None:
-    """Refuses a search that has no single place, and variables that CLIP-IT's configs do not read.
+    """Refuses a search that has not one task and one backbone, all their jobs, and CLIP-IT.
 
-    Raises:
-        InputError: There are several tasks or backbones, or jobs that are left out, CLIP-IT is
-            not among the methods, or a variable of the space is unknown.
+    So it does variables of the space that no config of CLIP-IT reads.
     """
     if plan.search is None:
         return
@@ -85,11 +83,7 @@ def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind
 
 
 def check_inputs(grid: Grid) -> None:
-    """Refuses a grid whose images or reports are not there, before anything starts.
-
-    Raises:
-        InputError: A file or folder is missing; the message names the variable.
-    """
+    """Refuses a grid whose images or reports are not there; a message names the variable."""
     for job in grid.jobs.values():
         of_eva = job.command[1:2] in (("fit",), ("predict",))
         names = (["DATA_ROOT"] if of_eva else []) + (["REPORTS"] if job.kind == "pairing" else [])

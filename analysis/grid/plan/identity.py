@@ -46,7 +46,6 @@ def result_versions(kind: str) -> dict[str, int | str]:
 
 @functools.cache
 def _release(distribution: str) -> str:
-    """Returns the public part of the installed version of a distribution."""
     return metadata.version(distribution).partition("+")[0]
 
 
@@ -54,8 +53,7 @@ def _release(distribution: str) -> str:
 def fingerprint(path: Path) -> str | None:
     """Returns a digest of what a path holds, None if there is nothing.
 
-    A file counts by its bytes; a folder by the names and sizes of its files, since image datasets
-    are too large to read for a look at a plan.
+    A file counts by its bytes; a folder by the names and sizes of its files, as images are many.
     """
     if path.is_file():
         return sha256_file(path)

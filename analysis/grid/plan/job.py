@@ -7,8 +7,8 @@ from pathlib import Path
 
 from clipit_eva.errors import InputError
 
-WORK = "work"
-"""Folder of a job that its process writes to."""
+METHODS = ("unimodal", "text_only", "clip_it")
+"""What can be trained; each has a folder of shipped configs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,17 @@ class Job:
     @property
     def work(self) -> Path:
         """The folder that the process writes to (its OUTPUT_ROOT)."""
-        return self.folder / WORK
+        return self.folder / "work"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names."""
+        return self.name, *self.aliases
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it trains a method itself (METHOD/TASK/BACKBONE/seed_N), not a variation."""
+        return any(name.count("/") == 3 for name in self.names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +66,10 @@ class Grid:
 
     folder: Path
     jobs: Mapping[str, Job]
+
+    def trained(self) -> list[Job]:
+        """Returns the training runs."""
+        return [job for job in self.jobs.values() if job.kind in METHODS]
 
     def with_dependencies(self, digests: Collection[str] | None) -> dict[str, Job]:
         """Returns jobs (None: all) together with all that they need, in the grid's order.

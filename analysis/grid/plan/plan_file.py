@@ -13,10 +13,8 @@ from clipit_eva.errors import InputError
 from clipit_eva.tasks import configs
 
 from ..search.search_settings import SearchSettings, read_settings
-from .fields import check_keys, integer, mapping
-
-METHODS = ("unimodal", "text_only", "clip_it")
-"""What can be trained; each has a folder of shipped configs."""
+from .fields import check_keys, integer, mapping, number
+from .job import METHODS
 
 Environment = Mapping[str, Any]
 
@@ -90,11 +88,7 @@ class Plan:
     search: SearchSettings | None = None
 
     def config(self, kind: str, task: str) -> Path:
-        """Returns the config of a kind (`clip_it`) and task, rendered if the task has a card.
-
-        Raises:
-            InputError: The task is not shipped and has no card, or its card is wrong.
-        """
+        """Returns the config of a kind (`clip_it`) and task, rendered if the task has a card."""
         card = self.cards.get(task)
         return configs.path(f"{kind}/{task}") if card is None else configs.path(kind, card)
 
@@ -124,7 +118,6 @@ def read_plan(path: Path) -> Plan:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Returns a YAML file's content with references resolved."""
     if not path.is_file():
         raise InputError(f"plan {path} does not exist; `clipit-eva configs` lists the shipped ones")
     try:
@@ -212,11 +205,10 @@ def _excluded(value: Any) -> Iterator[Selection]:
 
 
 def _entries(value: Any, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yields the mappings of a list with what messages call them."""
     if value is not None and not isinstance(value, list):
         raise InputError(f"{at} must be a list")
-    for number, entry in enumerate(value or []):
-        yield f"{at}[{number}]", mapping(entry, f"{at}[{number}]")
+    for place, entry in enumerate(value or []):
+        yield f"{at}[{place}]", mapping(entry, f"{at}[{place}]")
 
 
 def _selection(entry: Mapping[str, Any], at: str) -> Selection:
@@ -232,9 +224,8 @@ def _selection(entry: Mapping[str, Any], at: str) -> Selection:
 def _report(value: Any) -> Mapping[str, Any]:
     options = mapping(value, "report")
     check_keys(options, ("margin", "resamples"), "report.")
-    for name, number in options.items():
-        if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
-            raise InputError(f"report.{name} is {number!r}; it must be a number above 0")
+    for name, value in options.items():
+        number(value, f"report.{name}", above=0)
     return options
 
 

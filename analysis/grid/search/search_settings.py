@@ -1,13 +1,12 @@
 """What a search for hyperparameters is told: the `search` section of a plan."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from clipit_eva.errors import InputError
 
-from ..plan.fields import check_keys, integer, mapping
+from ..plan.fields import check_keys, integer, mapping, number
 from ..plan.variables import as_text
 
 Value = bool | int | float | str
@@ -104,7 +103,10 @@ def _dimension(value: Any, at: str) -> Choices | Interval:
     if not isinstance(value, dict):
         raise InputError(f"{at} is {value!r}; give a list of choices, or low and high")
     check_keys(value, [field.name for field in dataclasses.fields(Interval)], f"{at}.")
-    low, high, step = (_number(value, key, at) for key in ("low", "high", "step"))
+    low, high, step = (
+        None if value.get(key) is None else number(value[key], f"{at}.{key}")
+        for key in ("low", "high", "step")
+    )
     log = value.get("log", False)
     if not isinstance(log, bool):
         raise InputError(f"{at}.log is {log!r}; it must be true or false")
@@ -127,11 +129,3 @@ def _choices(values: list[Any], at: str) -> Choices:
     scalars = (bool, int, float, str)
     pairs = zip(values, texts, strict=True)
     return Choices(tuple(v if isinstance(v, scalars) else text for v, text in pairs))
-
-
-def _number(value: Mapping[str, Any], key: str, at: str) -> int | float | None:
-    number = value.get(key)
-    wrong = isinstance(number, bool) or not isinstance(number, int | float)
-    if number is not None and (wrong or not math.isfinite(number)):
-        raise InputError(f"{at}.{key} is {number!r}; it must be a number")
-    return number
