@@ -16,9 +16,7 @@ _HEADER = ("state", "attempts", "time", "peak memory", "job", "folder")
 def states(grid: Grid, queued: Mapping[str, str] | None = None) -> dict[str, State | str]:
     """Returns how far each job is, by digest.
 
-    Args:
-        grid: The jobs.
-        queued: What a cluster says of jobs that it knows, by digest, such as `PENDING`.
+    Of jobs that are not finished, what a cluster says (`queued`, by digest, such as `PENDING`).
     """
     found: dict[str, State | str] = {}
     for digest, job in grid.jobs.items():

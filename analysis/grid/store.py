@@ -16,8 +16,7 @@ from clipit_eva.files import atomic_path, one_line_errors
 
 from .plan.job import Grid, Job
 
-GRID = "grid.json"
-"""Name of the file that says which folders hold the runs of the plan as it is now."""
+GRID = "grid.json"  # says which folders hold the runs of the plan as it is now
 
 _JOB, _RECORD, _LOCK = "job.json", "record.json", "lock"
 

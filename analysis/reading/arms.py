@@ -24,14 +24,9 @@ from .run_settings import (
 LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
 """Names of the methods in print."""
 
-NO_TEXT = "no_text"
-"""Name of the ablation with the same layers that reads no report."""
-
-REPLACED = "replaced_pairs_"
-"""Begins the names of arms with a share of the pairs replaced; the percentage follows."""
-
-Part = tuple[str, str]
-"""A difference's name in files, and in print."""
+NO_TEXT = "no_text"  # the ablation with the same layers that reads no report
+REPLACED = "replaced_pairs_"  # arms with a share of the pairs replaced; the percentage follows
+Part = tuple[str, str]  # a difference's name in files, and in print
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ from .run_files import find_tables
 from .run_settings import METHOD_OF_BRANCH, Settings, method_of, settings_of
 from .samples import Samples
 
-TEST = "test"
-"""The split that is analysed."""
+TEST = "test"  # the split that is analysed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

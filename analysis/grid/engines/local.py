@@ -22,17 +22,10 @@ from . import devices, worker
 from .progress import Progress
 from .schedule import Schedule
 
-_WORKER_LOG = "worker.txt"
-"""File of a job for what its worker itself prints: nothing, unless something is wrong."""
-
-_GLANCE = 0.5
-"""Seconds between two looks at jobs that other processes run, and at the clock."""
-
-_GRACE = 5.0
-"""Seconds that a worker gets, when the driver ends, to record what its job has just finished."""
-
-_PATIENCE = 10.0
-"""Seconds that the processes of a job get to vanish once they are killed."""
+_WORKER_LOG = "worker.txt"  # what a worker itself prints: nothing, unless something is wrong
+_GLANCE = 0.5  # seconds between two looks at other processes' jobs, and at the clock
+_GRACE = 5.0  # seconds of a worker, when the driver ends, to record what has just finished
+_PATIENCE = 10.0  # seconds of a job's processes to vanish once they are killed
 
 
 def run_local(

@@ -26,8 +26,7 @@ from .slurm_settings import Options, SlurmSettings, read_settings
 
 __all__ = ["SlurmJob", "SlurmSettings", "Submitted", "cancel", "jobs_of", "read_settings", "submit"]
 
-_LOGS = "slurm"
-"""Folder of a job for what its workers print on SLURM: nothing, unless something is wrong."""
+_LOGS = "slurm"  # folder of a job for what its workers print: nothing, unless something is wrong
 
 _LOCK = "slurm.lock"
 

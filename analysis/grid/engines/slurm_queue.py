@@ -18,14 +18,11 @@ from clipit_eva.files import atomic_path
 
 from ..plan.job import Grid, Job
 
-REGISTRY = "slurm.json"
-"""File of a grid's folder: the id that each job has on SLURM, by the job's digest."""
-
-_FORMAT = "%i|%T|%j|%E|%r"
-"""Columns of squeue: id, state, name, dependencies that are left, reason."""
-
-GONE = "GONE"
-"""State of a job that SLURM has forgotten and that left no record: it was killed."""
+REGISTRY = "slurm.json"  # the id that each job has on SLURM, by the job's digest
+GONE = "GONE"  # state of a job that SLURM has forgotten and that left no record: it was killed
+_FORMAT = "%i|%T|%j|%E|%r"  # id, state, name, dependencies that are left, reason
+_HOPELESS = "DependencyNeverSatisfied"  # waits for a failed one, until SLURM removes it
+_TIMEOUT = 120.0  # seconds that a busy controller gets to answer
 
 _ENDED = frozenset(
     {
@@ -35,12 +32,6 @@ _ENDED = frozenset(
     }
 )  # fmt: skip
 """States in which a job does not run any more, or is being killed."""
-
-_HOPELESS = "DependencyNeverSatisfied"
-"""Reason of a job that waits for a failed one, until SLURM removes it."""
-
-_TIMEOUT = 120.0
-"""Seconds that a busy controller gets to answer."""
 
 
 @dataclasses.dataclass(frozen=True)

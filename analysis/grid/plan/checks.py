@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.tasks import configs
 
 from . import variables
 from .factors import Variation
@@ -31,19 +30,16 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
 
 def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
     """Refuses variables that no config in question reads, and those that the grid sets."""
-
-    def read_by(*kinds: str) -> set[str]:
-        paths = [plan.config(kind, task) for kind in kinds for task in plan.tasks]
-        return {name for path in paths for name in configs.variables(path)}
-
-    everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
+    everywhere = plan.variables("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
     _check(plan.environment, everywhere, "environment", "variable")
     for section in ("tasks", "backbones", "methods"):
         for name, environment in getattr(plan, section).items():
             _check(environment, everywhere, f"{section}.{name}", "variable")
     for variation in variations:
         with_text = () if variation.method == "unimodal" else ("pairing",)
-        known = read_by(variation.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
+        known = plan.variables(variation.method, *with_text) | (
+            {REPLACED_SHARE} if with_text else set()
+        )
         _check(variation.environment, known, f"arm {variation.name}", "factor")
 
 
@@ -64,10 +60,7 @@ def check_search(plan: Plan) -> None:
         raise InputError("search: trials are compared with all runs of a plan; leave exclude out")
     if "clip_it" not in plan.methods:
         raise InputError("search: methods lacks clip_it, whose settings are searched; add it")
-    (task,) = plan.tasks
-    paths = [plan.config(kind, task) for kind in ("clip_it", "pairing")]
-    known = {name for path in paths for name in configs.variables(path)}
-    _check(plan.search.space, known, "search.space", "variable")
+    _check(plan.search.space, plan.variables("clip_it", "pairing"), "search.space", "variable")
 
 
 def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind: str) -> None:

@@ -57,12 +57,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The jobs of a plan, each after its dependencies.
-
-    Attributes:
-        folder: Where all jobs lie.
-        jobs: The jobs by digest.
-    """
+    """The folder of a plan's jobs, and the jobs by digest, each after its dependencies."""
 
     folder: Path
     jobs: Mapping[str, Job]
@@ -79,15 +74,12 @@ class Grid:
         """
         if digests is None:
             return dict(self.jobs)
-        wanted: set[str] = set()
-        waiting = list(digests)
-        while waiting:
-            digest = waiting.pop()
-            if digest not in self.jobs:
-                raise InputError(f"{digest[:12]} is no job of the grid {self.folder}")
-            if digest not in wanted:
-                wanted.add(digest)
-                waiting += self.jobs[digest].dependencies
+        wanted = set(digests)
+        for digest in wanted - self.jobs.keys():
+            raise InputError(f"{digest[:12]} is no job of the grid {self.folder}")
+        for digest in reversed(list(self.jobs)):
+            if digest in wanted:
+                wanted.update(self.jobs[digest].dependencies)
         return {digest: job for digest, job in self.jobs.items() if digest in wanted}
 
     @staticmethod

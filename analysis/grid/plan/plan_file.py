@@ -36,14 +36,7 @@ class Factor:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Some jobs of the grid, by names and seeds; what is empty selects all.
-
-    Attributes:
-        tasks: Names of tasks.
-        backbones: Names of backbones.
-        arms: Names of methods or factors.
-        seeds: Seeds, each at least 1.
-    """
+    """Some jobs of the grid: names, and seeds from 1 on; what is empty selects all."""
 
     tasks: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
@@ -91,6 +84,11 @@ class Plan:
         """Returns the config of a kind (`clip_it`) and task, rendered if the task has a card."""
         card = self.cards.get(task)
         return configs.path(f"{kind}/{task}") if card is None else configs.path(kind, card)
+
+    def variables(self, *kinds: str) -> set[str]:
+        """Returns the variables that the configs of some kinds read."""
+        paths = [self.config(kind, task) for kind in kinds for task in self.tasks]
+        return {name for path in paths for name in configs.variables(path)}
 
 
 def read_plan(path: Path) -> Plan:
@@ -230,14 +228,12 @@ def _report(value: Any) -> Mapping[str, Any]:
 
 
 def _seeds(value: Any, at: str) -> tuple[int, ...]:
-    if value is None:
-        raise InputError(f"{at} is missing; give a list such as [1, 2, 3]")
+    if value is None or value == []:
+        raise InputError(f"{at} is missing or empty; give a list such as [1, 2, 3]")
     seeds = [integer(s, at, least=1) for s in (value if isinstance(value, list) else [value])]
     repeated = [seed for seed in seeds if seeds.count(seed) > 1]
     if repeated:
         raise InputError(f"{at}: seed {repeated[0]} is repeated; seeds must differ")
-    if not seeds:
-        raise InputError(f"{at} is empty; give a list such as [1, 2, 3]")
     return tuple(seeds)
 
 

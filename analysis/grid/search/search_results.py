@@ -14,8 +14,7 @@ from ..plan.job import Job
 from ..plan.variables import as_text
 from .search_settings import SearchSettings, Value
 
-_RERUN = "best"
-"""Folder that a run of the best settings writes to, unless OUTPUT_ROOT says otherwise."""
+_RERUN = "best"  # folder of a run of the best settings, unless OUTPUT_ROOT says otherwise
 
 
 @dataclasses.dataclass(frozen=True)

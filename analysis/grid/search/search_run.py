@@ -26,8 +26,7 @@ from ..plan.plan_file import Factor, Plan, Selection
 from .search_results import SearchResult, Trial, write_results
 from .search_settings import SearchSettings, Value
 
-SEARCH = "search"
-"""Folder of a grid that holds its search."""
+SEARCH = "search"  # folder of a grid that holds its search
 
 Runner = Callable[[Grid, Collection[str]], object]
 """Runs the jobs of some digests and their dependencies; that one fails is no error of it."""

@@ -78,15 +78,13 @@ def read_settings(content: Mapping[str, Any]) -> SearchSettings:
     space = mapping(content.get("space"), "search.space")
     if not space:
         raise InputError("search.space is missing or empty; give variables and their values")
-    own = {key: value for key, value in content.items() if key != "space"}
-    own["trials"] = integer(content.get("trials"), "search.trials", least=1)
-    for name, least in (("startup", 1), ("seed", 0)):
+    own = {"trials": None, **content}
+    for name, least in (("trials", 1), ("startup", 1), ("seed", 0)):
         if name in own:
             integer(own[name], f"search.{name}", least)
-    if own.get("direction", "maximize") not in ("maximize", "minimize"):
-        raise InputError(
-            f"search.direction is {own['direction']!r}; it must be maximize or minimize"
-        )
+    direction = own.get("direction", "maximize")
+    if direction not in ("maximize", "minimize"):
+        raise InputError(f"search.direction is {direction!r}; it must be maximize or minimize")
     metric = own.get("metric")
     if metric is not None and not (isinstance(metric, str) and metric.startswith("val/")):
         raise InputError(
@@ -94,7 +92,7 @@ def read_settings(content: Mapping[str, Any]) -> SearchSettings:
             "what is chosen by test data cannot be tested on them"
         )
     dimensions = {name: _dimension(value, f"search.space.{name}") for name, value in space.items()}
-    return SearchSettings(space=dimensions, **own)
+    return SearchSettings(**{**own, "space": dimensions})
 
 
 def _dimension(value: Any, at: str) -> Choices | Interval:

@@ -16,8 +16,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from .search_results import Trial
 from .search_settings import Choices, Interval, SearchSettings, Value
 
-_ENOUGH = 8
-"""Finished trials below which a forest that is fitted to them says nothing."""
+_ENOUGH = 8  # finished trials, below which a forest that is fitted to them says nothing
 
 
 def propose(
