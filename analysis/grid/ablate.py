@@ -82,7 +82,6 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
 
 
 def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show: Show) -> bool:
-    """Runs jobs by the engine that was chosen."""
     store.claim(grid.folder)
     check_inputs(grid)
     if options.engine == "slurm":
@@ -103,8 +102,15 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
 
         show(run_search(plan, grid.folder, options.parallel or default_parallel()).summary)
         return True
-    run_local(grid, options.parallel or default_parallel(), only=chosen)
-    return _summarize(grid, chosen, show)
+    outcome = run_local(grid, options.parallel or default_parallel(), only=chosen)
+    for digest, job in grid.jobs.items():
+        record = store.read_record(job.folder)
+        if job.kind == "report" and digest in outcome.finished and record is not None:
+            show((job.folder / record.log).read_text())
+    failed = [job for digest, job in grid.jobs.items() if digest in outcome.failed]
+    finished = f"{len(outcome.finished)} of {outcome.total} jobs are finished"
+    show("\n".join([finished, *failures(failed)]))
+    return len(outcome.finished) == outcome.total
 
 
 def default_parallel() -> int:
@@ -112,21 +118,7 @@ def default_parallel() -> int:
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
 
 
-def _summarize(grid: Grid, chosen: Collection[str], show: Show) -> bool:
-    """Prints the report, or what failed."""
-    jobs = [job for digest, job in grid.jobs.items() if digest in chosen]
-    failed = [job for job in jobs if store.state_of(job.folder) is store.State.FAILED]
-    for job in jobs:
-        record = store.read_record(job.folder)
-        if job.kind == "report" and record is not None and record.status == 0:
-            show((job.folder / record.log).read_text())
-    finished = sum(store.is_finished(job.folder) for job in jobs)
-    show("\n".join([f"{finished} of {len(jobs)} jobs are finished", *failures(failed)]))
-    return finished == len(jobs)
-
-
 def _path(source: str) -> Path:
-    """Returns the file of a plan, which may be given by a shipped one's name."""
     known = source in configs.names() and source.startswith("ablations/")
     return configs.path(source) if known and not Path(source).is_file() else Path(source)
 
@@ -136,9 +128,7 @@ def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
     if not names:
         return set(grid.jobs)
     digests = {
-        name: job.digest
-        for job in grid.jobs.values()
-        for name in (job.name, *job.aliases, job.folder.name)
+        name: job.digest for job in grid.jobs.values() for name in (*job.names, job.folder.name)
     }
     for name in names:
         if name not in digests:
@@ -147,7 +137,6 @@ def _chosen(grid: Grid, names: Collection[str]) -> set[str]:
 
 
 def _in_queue(grid: Grid, options: Options) -> dict[str, str]:
-    """Returns what SLURM says of the grid's jobs."""
     if options.engine != "slurm":
         return {}
     return {digest: job.state for digest, job in slurm.jobs_of(grid).items()}

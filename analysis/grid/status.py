@@ -16,9 +16,7 @@ _HEADER = ("state", "attempts", "time", "peak memory", "job", "folder")
 def states(grid: Grid, queued: Mapping[str, str] | None = None) -> dict[str, State | str]:
     """Returns how far each job is, by digest.
 
-    Args:
-        grid: The jobs.
-        queued: What a cluster says of jobs that it knows, by digest, such as `PENDING`.
+    Of jobs that are not finished, what a cluster says (`queued`, by digest, such as `PENDING`).
     """
     found: dict[str, State | str] = {}
     for digest, job in grid.jobs.items():
@@ -71,12 +69,10 @@ def render_plan(grid: Grid, arms: Mapping[str, Arm]) -> str:
 
 
 def _counts(words: Iterable[str]) -> str:
-    """Returns how often each word is there."""
     return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
 
 
 def _command(job: Job) -> str:
-    """Returns a job's command as it would be typed."""
     variables = [f"{name}={value}" for name, value in sorted(job.environment.items())]
     return shlex.join([*(["env"] if variables else []), *variables, *job.command])
 
@@ -92,7 +88,6 @@ def _row(job: Job, state: State | str) -> Sequence[str]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows as text in columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(w.ljust(n) for w, n in zip(r, widths, strict=True)) for r in rows)
     return "\n".join(line.rstrip() for line in lines)

@@ -15,10 +15,8 @@ from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path, one_line_errors
 
 from .plan.job import Grid, Job
-from .plan.planned_arms import is_plain
 
-GRID = "grid.json"
-"""Name of the file that says which folders hold the runs of the plan as it is now."""
+GRID = "grid.json"  # says which folders hold the runs of the plan as it is now
 
 _JOB, _RECORD, _LOCK = "job.json", "record.json", "lock"
 
@@ -63,17 +61,18 @@ class Record:
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the job has ended well."""
+        return self.status == 0
+
+    @property
     def seconds(self) -> float:
         """How long the last attempt took."""
         return self.ended - self.started
 
 
 def claim(output: Path) -> None:
-    """Refuses a folder that holds something else than a grid.
-
-    Raises:
-        InputError: It does.
-    """
+    """Refuses, by an InputError, a folder that holds something else than a grid."""
     if output.exists() and not output.is_dir():
         raise InputError(f"--output {output} is no folder; give another")
     if not output.is_dir() or (output / GRID).is_file():
@@ -86,9 +85,7 @@ def claim(output: Path) -> None:
 def write_grid(grid: Grid, retries: int) -> None:
     """Writes what each job is, and which folders hold the runs of the plan as it is now.
 
-    Args:
-        grid: The jobs of the plan.
-        retries: How often a failed job is tried again.
+    A failed job is tried again `retries` times.
     """
     _write(grid.folder / GRID, _runs(grid))  # first: it tells that the folder is a grid's
     write_jobs(grid, retries)
@@ -142,20 +139,20 @@ def write_record(folder: Path, record: Record) -> None:
 def forget(folder: Path) -> None:
     """Removes the record of a failed job, so that it counts as not run."""
     record = read_record(folder)
-    if record is not None and record.status:
+    if record is not None and not record.is_finished:
         (folder / _RECORD).unlink()
 
 
 def is_finished(folder: Path) -> bool:
     """Whether the job of a folder has ended well."""
     record = read_record(folder)
-    return record is not None and record.status == 0
+    return record is not None and record.is_finished
 
 
 def state_of(folder: Path) -> State:
     """Returns how far the job of a folder is."""
     record = read_record(folder)
-    if record is not None and record.status == 0:
+    if record is not None and record.is_finished:
         return State.FINISHED
     if is_locked(folder):
         return State.RUNNING
@@ -212,14 +209,10 @@ def locked(
 
 
 def _runs(grid: Grid) -> dict[str, list[str]]:
-    """Returns the folders of training runs, and which of them are the methods themselves."""
-    trained = {
-        job.folder.relative_to(grid.folder).as_posix(): job
-        for job in grid.jobs.values()
-        if job.kind in ("unimodal", "text_only", "clip_it")
+    folders = {
+        job.folder.relative_to(grid.folder).as_posix(): job.is_plain for job in grid.trained()
     }
-    plain = [folder for folder, job in trained.items() if is_plain(job)]
-    return {"runs": list(trained), "plain": plain}
+    return {"runs": list(folders), "plain": [name for name, plain in folders.items() if plain]}
 
 
 def _text(content: Mapping[str, Any]) -> str:

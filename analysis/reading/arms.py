@@ -24,14 +24,9 @@ from .run_settings import (
 LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
 """Names of the methods in print."""
 
-NO_TEXT = "no_text"
-"""Name of the ablation with the same layers that reads no report."""
-
-REPLACED = "replaced_pairs_"
-"""Begins the names of arms with a share of the pairs replaced; the percentage follows."""
-
-Part = tuple[str, str]
-"""A difference's name in files, and in print."""
+NO_TEXT = "no_text"  # the ablation with the same layers that reads no report
+REPLACED = "replaced_pairs_"  # arms with a share of the pairs replaced; the percentage follows
+Part = tuple[str, str]  # a difference's name in files, and in print
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,6 @@ class Arm:
 
 
 def _percent(name: str, words: str) -> Callable[[Any], Part]:
-    """Names a difference by a share."""
     return lambda share: (f"{name}{100 * share:g}", words.format(f"{100 * share:g}%"))
 
 
@@ -79,7 +73,6 @@ def _value(words: str) -> Callable[[Any], Part]:
 
 
 def _either(yes: Part, no: Part) -> Callable[[Any], Part]:
-    """Names a difference that is on or off."""
     return lambda on: yes if on else no
 
 
@@ -172,7 +165,6 @@ def _completed(method: str, settings: Settings) -> Settings:
 
 
 def _arm(method: str, settings: Settings, base: Settings) -> Arm:
-    """Returns the arm of a run."""
     parts = _parts(_differences(settings, base))
     if method == CLIP_IT:
         parts = parts or [(CLIP_IT, LABELS[CLIP_IT])]

@@ -4,9 +4,8 @@ Published numbers are other people's measurements: tables show them beside one's
 source and never mix the two. The metric is balanced accuracy (macro recall) in percent.
 """
 
+import itertools
 from dataclasses import dataclass
-
-import pandas as pd
 
 V1_TABLE = "arXiv 2504.16181v1, Table 1"
 V1_ABLATION = "arXiv 2504.16181v1, section 4(c)"
@@ -46,23 +45,21 @@ _V1 = {
 """PCAM, BACH, CRC; of each unimodal and CLIP-IT."""
 
 _REPOSITORY = {
-    "UNI": ((94.2, 0.08), (95.5, 0.15), (78.9, 0.90), (81.8, 1.14), (94.7, 0.21), (95.9, 0.03)),
-    "DINO ViT-L/14": (
-        (88.9, 0.43), (92.3, 0.48), (84.3, 1.33), (86.1, 1.85), (94.4, 0.20), (95.9, 0.03),
-    ),
-    "ViT-B/16": (
-        (88.1, 0.63), (91.4, 0.74), (80.8, 1.24), (82.9, 2.61), (95.9, 0.12), (95.7, 0.09),
-    ),
-    "ViT-S/16": (
-        (88.4, 0.15), (90.9, 0.64), (82.9, 3.21), (84.6, 3.85), (93.8, 0.15), (95.3, 0.10),
-    ),
-    "ViT-B/8": (
-        (87.5, 0.41), (91.9, 0.50), (86.9, 1.34), (87.1, 0.81), (95.7, 0.05), (95.7, 0.26),
-    ),
-    "ViT-S/8": (
-        (87.9, 0.35), (90.2, 0.52), (81.0, 1.76), (82.6, 0.91), (95.0, 0.06), (94.8, 0.30),
-    ),
-}  # fmt: skip
+    "UNI": (94.2, 95.5, 78.9, 81.8, 94.7, 95.9),
+    "DINO ViT-L/14": (88.9, 92.3, 84.3, 86.1, 94.4, 95.9),
+    "ViT-B/16": (88.1, 91.4, 80.8, 82.9, 95.9, 95.7),
+    "ViT-S/16": (88.4, 90.9, 82.9, 84.6, 93.8, 95.3),
+    "ViT-B/8": (87.5, 91.9, 86.9, 87.1, 95.7, 95.7),
+    "ViT-S/8": (87.9, 90.2, 81.0, 82.6, 95.0, 94.8),
+}
+_REPOSITORY_SD = {
+    "UNI": (0.08, 0.15, 0.90, 1.14, 0.21, 0.03),
+    "DINO ViT-L/14": (0.43, 0.48, 1.33, 1.85, 0.20, 0.03),
+    "ViT-B/16": (0.63, 0.74, 1.24, 2.61, 0.12, 0.09),
+    "ViT-S/16": (0.15, 0.64, 3.21, 3.85, 0.15, 0.10),
+    "ViT-B/8": (0.41, 0.50, 1.34, 0.81, 0.05, 0.26),
+    "ViT-S/8": (0.35, 0.52, 1.76, 0.91, 0.06, 0.30),
+}
 """The same order; accuracy and its standard deviation over three runs."""
 
 _ABLATIONS = {
@@ -104,25 +101,19 @@ class Published:
 def published() -> tuple[Published, ...]:
     """Returns every published accuracy: Table 1 of both sources, then the ablations."""
     rows = []
-    for source, table in ((V1_TABLE, _V1), (REPOSITORY, _REPOSITORY)):
+    methods = (("unimodal", "unimodal"), ("clip_it", "CLIP-IT"))
+    columns = list(itertools.product(DATASETS.values(), methods))
+    tables = ((V1_TABLE, _V1, {}), (REPOSITORY, _REPOSITORY, _REPOSITORY_SD))
+    for source, table, deviations in tables:
         for backbone, values in table.items():
-            for place, value in enumerate(values):
-                accuracy, sd = value if isinstance(value, tuple) else (value, None)
-                dataset = tuple(CLAIMED_MEAN_GAINS)[place // 2]
-                arm, method = (("unimodal", "unimodal"), ("clip_it", "CLIP-IT"))[place % 2]
-                rows.append(
-                    Published("table1", source, dataset, backbone, arm, method, accuracy, sd, 3)
-                )
-    for arm, (method, accuracy) in _ABLATIONS.items():
-        rows.append(
-            Published("ablation", V1_ABLATION, "PCAM", "UNI", arm, method, accuracy, None, None)
-        )
+            sds = deviations.get(backbone, [None] * len(columns))
+            for (dataset, (arm, method)), value, sd in zip(columns, values, sds, strict=True):
+                row = ("table1", source, dataset, backbone, arm, method, value, sd, 3)
+                rows.append(Published(*row))
+    for arm, (method, value) in _ABLATIONS.items():
+        row = ("ablation", V1_ABLATION, "PCAM", "UNI", arm, method, value, None, None)
+        rows.append(Published(*row))
     return tuple(rows)
-
-
-def published_frame() -> pd.DataFrame:
-    """Returns every published accuracy as a DataFrame, one row each."""
-    return pd.DataFrame(published())
 
 
 def lookup(table: str, dataset: str, backbone: str, arm: str) -> tuple[Published, ...]:

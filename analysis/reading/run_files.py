@@ -29,11 +29,7 @@ def find_tables(folder: Path) -> dict[Path, bool]:
 
 
 def missing_runs(folder: Path) -> list[Path]:
-    """Returns the folders that a folder's `grid.json` lists and that hold no predictions table.
-
-    Raises:
-        InputError: As `find_tables`.
-    """
+    """Returns the folders that a folder's `grid.json` lists and that hold no predictions table."""
     if not (folder / GRID).is_file():
         return []
     return [run for run in _listed(folder) if next(_below(run), None) is None]
@@ -54,7 +50,6 @@ def _below(folder: Path, plain: bool = False) -> Iterator[tuple[Path, bool]]:
 
 
 def _listed(folder: Path) -> dict[Path, bool]:
-    """Returns the folders of a grid's runs, and which are the methods themselves."""
     path = folder / GRID
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

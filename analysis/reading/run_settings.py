@@ -102,7 +102,6 @@ def idle(settings: Settings) -> tuple[str, ...]:
 
 
 def _matters(key: str) -> bool:
-    """Whether a setting can change a result."""
     parts = key.split(".")
     if parts[:2] == ["trainer", "callbacks"] and parts[2] in _SILENT_CALLBACKS:
         return False

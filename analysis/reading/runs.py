@@ -23,8 +23,7 @@ from .run_files import find_tables
 from .run_settings import METHOD_OF_BRANCH, Settings, method_of, settings_of
 from .samples import Samples
 
-TEST = "test"
-"""The split that is analysed."""
+TEST = "test"  # the split that is analysed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -211,7 +210,6 @@ def _probabilities(rows: pa.Table, path: Path) -> NDArray[np.float32]:
 def _check_classes(
     path: Path, n_classes: int, predictions: NDArray[np.int64], test_set: Samples
 ) -> None:
-    """Refuses classes that have no probability column."""
     for name, values in (("prediction", predictions), ("target", test_set.targets)):
         if values.min() < 0 or values.max() >= n_classes:
             odd = values.min() if values.min() < 0 else values.max()

@@ -12,11 +12,8 @@ from clipit_eva.errors import InputError
 
 from .runs import Run
 
-SLIDE_COLUMN = "wsi"
-"""Column of PatchCamelyon's `*_meta.csv` that names the slide."""
-
-SPLIT_IN_FILE = {"val": "valid"}
-"""Splits that PatchCamelyon's files name differently from eva."""
+SLIDE_COLUMN = "wsi"  # of PatchCamelyon's `*_meta.csv`: names the slide
+SPLIT_IN_FILE = {"val": "valid"}  # splits that its files name differently from eva
 
 
 def slides_of(run: Run) -> NDArray[np.int64] | None:

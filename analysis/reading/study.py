@@ -119,7 +119,6 @@ def replicate_name(replicate: Replicate, among: Sequence[Replicate]) -> str:
 def _cell(
     dataset: str, backbone: str | None, runs: Sequence[Run], clusters: NDArray[np.int64] | None
 ) -> Comparison:
-    """Gathers the runs of one dataset and backbone."""
     settings = [(run.method, run.settings) for run in runs]
     resolved = arms.resolve(settings, [run.plain for run in runs])
     by_arm: dict[Arm, dict[Replicate, Run]] = {}
@@ -152,7 +151,6 @@ def _check_complete(
     dataset: str,
     backbone: str | None,
 ) -> None:
-    """Raises InputError if an arm lacks a replicate that another has."""
     for arm, seen in by_arm.items():
         lacking = [replicate for replicate in replicates if replicate not in seen]
         if lacking:
@@ -165,7 +163,6 @@ def _check_complete(
 
 
 def _words(arm: Arm, dataset: str, backbone: str | None) -> str:
-    """Names an arm of a comparison."""
     where = published.dataset_name(dataset)
     if arm.name.startswith(arms.TEXT_ONLY) or backbone is None:
         return f"{arm.label} on {where}"

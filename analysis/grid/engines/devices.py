@@ -30,9 +30,8 @@ def visible_gpus() -> list[str]:
 def listed_gpus(listing: str) -> list[str]:
     """Returns the GPUs of a list by `nvidia-smi -L`: the instances of one that is split (MIG).
 
-    Args:
-        listing: Lines such as `GPU 0: NVIDIA H100 (UUID: GPU-...)`, each followed by those of its
-            instances, such as `  MIG 1g.10gb Device 0: (UUID: MIG-...)`.
+    A line `GPU 0: NVIDIA H100 (UUID: GPU-...)` is followed by those of its instances, such as
+    `  MIG 1g.10gb Device 0: (UUID: MIG-...)`.
     """
     found: list[tuple[str, list[str]]] = []
     for line in listing.splitlines():
@@ -44,12 +43,9 @@ def listed_gpus(listing: str) -> list[str]:
 
 
 def share(slot: int, slots: int, gpus: Sequence[str]) -> dict[str, str]:
-    """Returns the environment variables that give a slot its part of the machine.
+    """Returns the environment variables that give a slot, from 0, its part of the machine.
 
-    Args:
-        slot: The slot, from 0.
-        slots: Number of slots.
-        gpus: GPUs to share; slots take turns where there are fewer.
+    The slots take turns where there are fewer GPUs.
     """
     allowed = hasattr(os, "sched_getaffinity")  # macOS lacks it
     cores = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1

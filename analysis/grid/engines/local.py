@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from clipit_eva import child
@@ -22,37 +22,15 @@ from . import devices, worker
 from .progress import Progress
 from .schedule import Schedule
 
-_WORKER_LOG = "worker.txt"
-"""File of a job for what its worker itself prints: nothing, unless something is wrong."""
-
-_GLANCE = 0.5
-"""Seconds between two looks at jobs that other processes run, and at the clock."""
-
-_GRACE = 5.0
-"""Seconds that a worker gets, when the driver ends, to record what its job has just finished."""
-
-_PATIENCE = 10.0
-"""Seconds that the processes of a job get to vanish once they are killed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a call of `run_local` ended.
-
-    Attributes:
-        finished: Digests of the jobs that are finished now, whenever they ran.
-        failed: For each job that failed, the line that tells why.
-        cancelled: For each job that could not start, the failed job that it depends on.
-    """
-
-    finished: tuple[str, ...]
-    failed: Mapping[str, str]
-    cancelled: Mapping[str, str]
+_WORKER_LOG = "worker.txt"  # what a worker itself prints: nothing, unless something is wrong
+_GLANCE = 0.5  # seconds between two looks at other processes' jobs, and at the clock
+_GRACE = 5.0  # seconds of a worker, when the driver ends, to record what has just finished
+_PATIENCE = 10.0  # seconds of a job's processes to vanish once they are killed
 
 
 def run_local(
     grid: Grid, parallel: int, *, only: Collection[str] | None = None, progress: bool = True
-) -> Outcome:
+) -> Schedule:
     """Runs all jobs that are not finished, each after its dependencies.
 
     A failed job cancels those that need it, which stay as they are; the rest goes on. A later
@@ -72,7 +50,7 @@ def run_local(
         progress: Show progress and failures on stderr.
 
     Returns:
-        Which jobs are finished, have failed or were cancelled.
+        Which jobs are finished, whenever they ran, have failed or were cancelled, by digest.
 
     Raises:
         InputError: `parallel` is below 1, `only` holds a digest of no job, or a record is damaged.
@@ -85,14 +63,14 @@ def run_local(
     finished = {digest for digest, job in jobs.items() if store.is_finished(job.folder)}
     schedule = Schedule({digest: job.dependencies for digest, job in jobs.items()}, finished)
     if len(finished) < len(jobs):
-        shown = Progress(len(jobs), len(finished), progress)
+        shown = Progress(schedule, progress)
         engine = _Engine(grid, schedule, parallel, shown)
         with contextlib.closing(shown), engine.signals():
             try:
                 engine.run()
             finally:
                 engine.end()
-    return Outcome(tuple(schedule.finished), schedule.failed, schedule.cancelled)
+    return schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +102,7 @@ class _Engine:
         """Runs what can run, until nothing is left to wait for or a signal comes."""
         while self._signal is None:
             self._start_ready()
-            self._show()
+            self._progress.update(len(self._running), len(self._elsewhere))
             if not self._running and not self._elsewhere:
                 return
             self._wait()
@@ -139,8 +117,7 @@ class _Engine:
             if job.process.stdin is not None:
                 job.process.stdin.close()
         while self._running:
-            event = self._events.get()
-            if event is not None:
+            if (event := self._events.get()) is not None:
                 self._running.pop(event[0])
         # A worker that had to be killed is gone before its job's processes, which hold the lock.
         deadline = time.monotonic() + _PATIENCE
@@ -172,7 +149,6 @@ class _Engine:
             raise SystemExit(128 + self._signal)
 
     def _start_ready(self) -> None:
-        """Fills the free slots."""
         while self._free and (digest := self._schedule.take()) is not None:
             folder = self._folder(digest)
             if store.is_finished(folder):  # by another process, meanwhile
@@ -183,7 +159,6 @@ class _Engine:
                 self._start(self._grid.jobs[digest])
 
     def _start(self, job: Job) -> None:
-        """Starts a job's worker in the first free slot."""
         earlier = store.read_record(job.folder)
         slot = heapq.heappop(self._free)
         with (job.folder / _WORKER_LOG).open("wb") as log:
@@ -203,14 +178,13 @@ class _Engine:
                 self._ended(*event)
 
     def _ended(self, digest: str, status: int) -> None:
-        """Notes how a worker ended."""
         job = self._running.pop(digest)
         heapq.heappush(self._free, job.slot)
         name, folder = self._grid.jobs[digest].name, self._folder(digest)
         record = store.read_record(folder)
-        if record is not None and record.status == 0:
+        if record is not None and record.is_finished:
             self._schedule.finish(digest)
-            self._progress.note(len(self._schedule.finished), f"{name}, {record.seconds:.0f} s")
+            self._progress.note(f"{name}, {record.seconds:.0f} s")
         elif record == job.earlier and status == worker.BUSY:
             self._elsewhere.add(digest)
         else:
@@ -218,16 +192,6 @@ class _Engine:
                 record = _record_of_a_dead_worker(folder, status)
             self._schedule.fail(digest, record.message)
             self._progress.say(f"failed: {name}: {record.message} (log: {folder / record.log})")
-
-    def _show(self) -> None:
-        """Shows how far the grid is."""
-        self._progress.update(
-            finished=len(self._schedule.finished),
-            running=len(self._running),
-            elsewhere=len(self._elsewhere),
-            failed=len(self._schedule.failed),
-            cancelled=len(self._schedule.cancelled),
-        )
 
     def _folder(self, digest: str) -> Path:
         return self._grid.jobs[digest].folder

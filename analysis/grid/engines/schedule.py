@@ -14,6 +14,7 @@ class Schedule:
         finished: The jobs that are finished already; their dependencies do not matter to them.
 
     Attributes:
+        total: Number of jobs.
         finished: The jobs that are finished, in the order in which that was known.
         failed: For each job that failed, why.
         cancelled: For each job that cannot start any more, the failed job that it depends on.
@@ -26,6 +27,7 @@ class Schedule:
         self.failed: dict[str, str] = {}
         self.cancelled: dict[str, str] = {}
         self._jobs = list(dependencies)
+        self.total: int = len(self._jobs)
         self._place = {job: place for place, job in enumerate(self._jobs)}
         self._waits = {
             job: set(others) - self.finished.keys()

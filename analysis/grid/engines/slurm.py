@@ -26,8 +26,7 @@ from .slurm_settings import Options, SlurmSettings, read_settings
 
 __all__ = ["SlurmJob", "SlurmSettings", "Submitted", "cancel", "jobs_of", "read_settings", "submit"]
 
-_LOGS = "slurm"
-"""Folder of a job for what its workers print on SLURM: nothing, unless something is wrong."""
+_LOGS = "slurm"  # folder of a job for what its workers print: nothing, unless something is wrong
 
 _LOCK = "slurm.lock"
 
@@ -53,12 +52,7 @@ class Submitted:
 
 
 def check(grid: Grid, settings: SlurmSettings) -> None:
-    """Refuses what cannot be submitted, before anything is written.
-
-    Raises:
-        InputError: SLURM is not installed, or settings are given for a kind of job that is not
-            there: most likely its name is misspelt.
-    """
+    """Refuses, before anything is written, settings of kinds that are not there, and no SLURM."""
     slurm_queue.require("sbatch", "squeue", "scancel")
     check_keys(settings.kinds, list({job.kind: None for job in grid.jobs.values()}), "slurm.kinds.")
 
@@ -117,9 +111,7 @@ def jobs_of(grid: Grid) -> dict[str, SlurmJob]:
 
     The state is that of squeue; for a job that it has forgotten that of sacct, or, where no
     accounts are kept, what the job's record tells: COMPLETED, FAILED, or GONE without a record.
-
-    Raises:
-        InputError: SLURM is absent or does not answer.
+    Raises InputError if SLURM is absent or does not answer, as `cancel` does.
     """
     found = slurm_queue.by_job(grid, slurm_queue.jobs_in(grid.folder))
     registry = slurm_queue.read_registry(grid.folder)
@@ -137,11 +129,7 @@ def jobs_of(grid: Grid) -> dict[str, SlurmJob]:
 
 
 def cancel(grid: Grid) -> list[SlurmJob]:
-    """Cancels all jobs of a grid's folder, those that left the plan included; returns them.
-
-    Raises:
-        InputError: SLURM is absent or does not answer.
-    """
+    """Cancels all jobs of a grid's folder, those that left the plan included; returns them."""
     live = [one for one in slurm_queue.jobs_in(grid.folder) if one.is_live]
     slurm_queue.cancel(live)
     return live
@@ -173,7 +161,6 @@ def _lanes(live: Sequence[SlurmJob], max_running: int | None) -> list[list[str]]
 def _sbatch(
     job: Job, folder: Path, options: Options, after: Sequence[str], lane: Sequence[str]
 ) -> str:
-    """Submits a job; returns its id."""
     logs = job.folder / _LOGS
     logs.mkdir(exist_ok=True)
     waits = {"afterok": after, "afterany": lane}

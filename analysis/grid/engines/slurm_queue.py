@@ -1,4 +1,7 @@
-"""What SLURM knows about a grid's jobs: squeue, sacct if there is one, and the registry of ids."""
+"""What SLURM knows about a grid's jobs: squeue, sacct if there is one, and the registry of ids.
+
+That SLURM is absent, does not answer or refuses what it is asked for is an InputError.
+"""
 
 import dataclasses
 import hashlib
@@ -15,14 +18,11 @@ from clipit_eva.files import atomic_path
 
 from ..plan.job import Grid, Job
 
-REGISTRY = "slurm.json"
-"""File of a grid's folder: the id that each job has on SLURM, by the job's digest."""
-
-_FORMAT = "%i|%T|%j|%E|%r"
-"""Columns of squeue: id, state, name, dependencies that are left, reason."""
-
-GONE = "GONE"
-"""State of a job that SLURM has forgotten and that left no record: it was killed."""
+REGISTRY = "slurm.json"  # the id that each job has on SLURM, by the job's digest
+GONE = "GONE"  # state of a job that SLURM has forgotten and that left no record: it was killed
+_FORMAT = "%i|%T|%j|%E|%r"  # id, state, name, dependencies that are left, reason
+_HOPELESS = "DependencyNeverSatisfied"  # waits for a failed one, until SLURM removes it
+_TIMEOUT = 120.0  # seconds that a busy controller gets to answer
 
 _ENDED = frozenset(
     {
@@ -32,12 +32,6 @@ _ENDED = frozenset(
     }
 )  # fmt: skip
 """States in which a job does not run any more, or is being killed."""
-
-_HOPELESS = "DependencyNeverSatisfied"
-"""Reason of a job that waits for a failed one, until SLURM removes it."""
-
-_TIMEOUT = 120.0
-"""Seconds that a busy controller gets to answer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,13 +71,7 @@ def job_name(job: Job, folder: Path) -> str:
 
 
 def jobs_in(folder: Path) -> list[SlurmJob]:
-    """Returns the caller's jobs of a grid that SLURM has not forgotten, in their order.
-
-    Jobs that are no longer in the plan count too.
-
-    Raises:
-        InputError: SLURM is absent or does not answer.
-    """
+    """Returns the caller's jobs of a folder, in the plan or not, that SLURM knows, in order."""
     user = f"--user={os.getuid()}"
     lines = answer(["squeue", "--noheader", "--all", "--states=all", user, "-o", _FORMAT])
     found = [_job(line) for line in lines.splitlines() if "|clipit-" in line]
@@ -119,11 +107,7 @@ def states_of_old(numbers: Sequence[str]) -> dict[str, str]:
 
 
 def cancel(slurm_jobs: Sequence[SlurmJob]) -> None:
-    """Cancels jobs; those that have ended meanwhile are no error.
-
-    Raises:
-        InputError: SLURM is absent or does not answer.
-    """
+    """Cancels jobs; those that have ended meanwhile are no error."""
     if slurm_jobs:
         answer(["scancel", "--quiet", *(one.id for one in slurm_jobs)])
 
@@ -144,11 +128,7 @@ def write_registry(folder: Path, numbers: Mapping[str, str]) -> None:
 
 
 def require(*programs: str) -> None:
-    """Refuses to go on where a command of SLURM is not installed.
-
-    Raises:
-        InputError: One is not.
-    """
+    """Refuses to go on where a command of SLURM is not installed."""
     for program in programs:
         if shutil.which(program) is None:
             raise InputError(
@@ -158,11 +138,7 @@ def require(*programs: str) -> None:
 
 
 def answer(command: Sequence[str], given: str = "") -> str:
-    """Returns what a command of SLURM prints, given some standard input.
-
-    Raises:
-        InputError: The command is absent, does not answer, or refuses what it is asked for.
-    """
+    """Returns what a command of SLURM prints, given some standard input."""
     require(command[0])
     try:
         return subprocess.run(
@@ -187,5 +163,4 @@ def _ids(dependencies: str, kind: str) -> tuple[str, ...]:
 
 
 def _mark(folder: Path) -> str:
-    """Returns letters that tell a grid's folder from others."""
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]

@@ -61,7 +61,6 @@ def read_settings(content: Mapping[str, Any]) -> SlurmSettings:
 
 
 def _options(content: Mapping[str, Any], at: str) -> dict[str, str | int | float | bool]:
-    """Returns the options that a section sets."""
     check_keys(content, (*_FIELDS, "parameters"), f"{at}.")
     found = {
         option: read(content[name], f"{at}.{name}")

@@ -26,14 +26,9 @@ from ..plan import identity, variables
 from ..plan.job import Job
 from ..store import Record
 
-_KEPT = 400
-"""Letters of a log's telling line that are kept."""
-
-BUSY = 75
-"""Exit status of a worker whose job another process runs (EX_TEMPFAIL of sysexits.h)."""
-
-_TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a worker that SIGTERM ended."""
+_KEPT = 400  # letters of a log's telling line
+_TERMINATED = 128 + signal.SIGTERM  # status of a worker that SIGTERM ended
+BUSY = 75  # status of a worker whose job another process runs (EX_TEMPFAIL of sysexits.h)
 
 
 def command(folder: Path) -> list[str]:
@@ -193,7 +188,6 @@ def _digests(job: Job) -> dict[str, str]:
 
 
 def _files(job: Job, pattern: str) -> list[Path]:
-    """Returns the products of a pattern."""
     path = Path(pattern)
     if path.is_absolute():
         return [path] if path.exists() else []

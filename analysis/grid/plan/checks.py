@@ -1,4 +1,4 @@
-"""What is refused before anything runs."""
+"""What is refused, by an InputError, before anything runs."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.tasks import configs
 
 from . import variables
 from .factors import Variation
-from .job import Grid
-from .plan_file import METHODS, Plan, Selection
+from .job import METHODS, Grid
+from .plan_file import Plan, Selection
 
 REPLACED_SHARE = "REPLACED_SHARE"
 """A factor that no config reads: the share of pairs replaced at random, in [0, 1]."""
@@ -31,28 +30,23 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
 
 def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
     """Refuses variables that no config in question reads, and those that the grid sets."""
-
-    def read_by(*kinds: str) -> set[str]:
-        paths = [plan.config(kind, task) for kind in kinds for task in plan.tasks]
-        return {name for path in paths for name in configs.variables(path)}
-
-    everywhere = read_by("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
+    everywhere = plan.variables("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
     _check(plan.environment, everywhere, "environment", "variable")
     for section in ("tasks", "backbones", "methods"):
         for name, environment in getattr(plan, section).items():
             _check(environment, everywhere, f"{section}.{name}", "variable")
     for variation in variations:
         with_text = () if variation.method == "unimodal" else ("pairing",)
-        known = read_by(variation.method, *with_text) | ({REPLACED_SHARE} if with_text else set())
+        known = plan.variables(variation.method, *with_text) | (
+            {REPLACED_SHARE} if with_text else set()
+        )
         _check(variation.environment, known, f"arm {variation.name}", "factor")
 
 
 def check_search(plan: Plan) -> None:
-    """Refuses a search that has no single place, and variables that CLIP-IT's configs do not read.
+    """Refuses a search that has not one task and one backbone, all their jobs, and CLIP-IT.
 
-    Raises:
-        InputError: There are several tasks or backbones, or jobs that are left out, CLIP-IT is
-            not among the methods, or a variable of the space is unknown.
+    So it does variables of the space that no config of CLIP-IT reads.
     """
     if plan.search is None:
         return
@@ -66,10 +60,7 @@ def check_search(plan: Plan) -> None:
         raise InputError("search: trials are compared with all runs of a plan; leave exclude out")
     if "clip_it" not in plan.methods:
         raise InputError("search: methods lacks clip_it, whose settings are searched; add it")
-    (task,) = plan.tasks
-    paths = [plan.config(kind, task) for kind in ("clip_it", "pairing")]
-    known = {name for path in paths for name in configs.variables(path)}
-    _check(plan.search.space, known, "search.space", "variable")
+    _check(plan.search.space, plan.variables("clip_it", "pairing"), "search.space", "variable")
 
 
 def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind: str) -> None:
@@ -85,11 +76,7 @@ def _check(environment: Mapping[str, Any], known: Collection[str], at: str, kind
 
 
 def check_inputs(grid: Grid) -> None:
-    """Refuses a grid whose images or reports are not there, before anything starts.
-
-    Raises:
-        InputError: A file or folder is missing; the message names the variable.
-    """
+    """Refuses a grid whose images or reports are not there; a message names the variable."""
     for job in grid.jobs.values():
         of_eva = job.command[1:2] in (("fit",), ("predict",))
         names = (["DATA_ROOT"] if of_eva else []) + (["REPORTS"] if job.kind == "pairing" else [])

@@ -13,8 +13,8 @@ from clipit_eva.tasks import configs, synthetic
 from . import identity, variables
 from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
 from .factors import Variation, variations_of
-from .job import Grid, Job
-from .plan_file import METHODS, Plan, Selection
+from .job import METHODS, Grid, Job
+from .plan_file import Plan, Selection
 
 JOBS, EMBEDDINGS, REPORT = "jobs", "embeddings", "report"
 """Folders of a grid: its jobs, the embeddings that all share, and the final report."""
@@ -133,7 +133,6 @@ class _Builder:
     def _replacement(
         self, pairing: Job, task: str, environment: Mapping[str, str], share: float
     ) -> Job:
-        """Adds the replacement of a share of the pairs."""
         seed = environment.get("PAIRING_SEED", "1")
         counts = {"share": share, "pairing_seed": int(seed)}
         name = f"replacement/{task}/{share:g}"
@@ -200,7 +199,7 @@ class _Builder:
         known = self.jobs.setdefault(
             job.digest, replace(job, command=command, products=tuple(products))
         )
-        if job.kind in METHODS and job.name not in (known.name, *known.aliases):
+        if job.kind in METHODS and job.name not in known.names:
             self.jobs[job.digest] = replace(known, aliases=(*known.aliases, job.name))
         return self.jobs[job.digest]
 
@@ -218,7 +217,6 @@ def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _reads_text(method: str, environment: Mapping[str, str]) -> bool:
-    """Whether a run reads pairs."""
     if method == "clip_it":
         return float(environment.get("DISTILL_WEIGHT", 1)) != 0
     return method == "text_only"
@@ -236,7 +234,7 @@ def _selects(
 
 
 def _config_of(method: str, environment: Mapping[str, str]) -> str:
-    """Returns the folder of the config of a run."""
+    """Returns the folder of a run's config."""
     if method == "unimodal":
         return "unimodal_cached"
     frozen = variables.equal(environment.get("LORA_VISION", "true"), "false")

@@ -55,7 +55,6 @@ def variations_of(plan: Plan) -> Iterator[Variation]:
 
 
 def _inherited(plan: Plan, name: str, factor: Factor) -> dict[str, Any]:
-    """Returns a factor's variables with those that it extends."""
     chain = [name]
     environment = dict(factor.environment)
     while factor.extends is not None:

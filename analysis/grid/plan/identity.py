@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,6 @@ def result_versions(kind: str) -> dict[str, int | str]:
 
 @functools.cache
 def _release(distribution: str) -> str:
-    """Returns the public part of the installed version of a distribution."""
     return metadata.version(distribution).partition("+")[0]
 
 
@@ -54,15 +53,14 @@ def _release(distribution: str) -> str:
 def fingerprint(path: Path) -> str | None:
     """Returns a digest of what a path holds, None if there is nothing.
 
-    A file counts by its bytes; a folder by the names and sizes of its files, since image datasets
-    are too large to read for a look at a plan.
+    A file counts by its bytes; a folder by the names and sizes of its files, as images are many.
     """
     if path.is_file():
         return sha256_file(path)
     if not path.is_dir():
         return None
     total = hashlib.sha256()
-    for name, size in sorted(_listed(str(path), len(str(path)) + 1)):
+    for name, size in sorted(_listed(path)):
         total.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
@@ -73,15 +71,13 @@ def inputs(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, s
     return {name: fingerprint(Path(value)) or value for name, value in values.items()}
 
 
-def _listed(folder: str, prefix: int) -> list[tuple[str, int]]:
-    """Returns names (below the first folder) and sizes of all files, hidden ones left out."""
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                found += _listed(entry.path, prefix)
-            else:
-                found.append((entry.path[prefix:], entry.stat().st_size))
-    return found
+def _listed(path: Path) -> Iterator[tuple[str, int]]:
+    """Yields names (below a folder) and sizes of all files, hidden ones and folders left out."""
+    for folder, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in (os.path.join(folder, name) for name in names if not name.startswith(".")):
+            yield file[len(str(path)) + 1 :], os.stat(file).st_size
+
+
+def _refuse(error: OSError) -> None:
+    raise error

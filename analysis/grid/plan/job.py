@@ -7,8 +7,8 @@ from pathlib import Path
 
 from clipit_eva.errors import InputError
 
-WORK = "work"
-"""Folder of a job that its process writes to."""
+METHODS = ("unimodal", "text_only", "clip_it")
+"""What can be trained; each has a folder of shipped configs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,20 +42,29 @@ class Job:
     @property
     def work(self) -> Path:
         """The folder that the process writes to (its OUTPUT_ROOT)."""
-        return self.folder / WORK
+        return self.folder / "work"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names."""
+        return self.name, *self.aliases
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it trains a method itself (METHOD/TASK/BACKBONE/seed_N), not a variation."""
+        return any(name.count("/") == 3 for name in self.names)
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The jobs of a plan, each after its dependencies.
-
-    Attributes:
-        folder: Where all jobs lie.
-        jobs: The jobs by digest.
-    """
+    """The folder of a plan's jobs, and the jobs by digest, each after its dependencies."""
 
     folder: Path
     jobs: Mapping[str, Job]
+
+    def trained(self) -> list[Job]:
+        """Returns the training runs."""
+        return [job for job in self.jobs.values() if job.kind in METHODS]
 
     def with_dependencies(self, digests: Collection[str] | None) -> dict[str, Job]:
         """Returns jobs (None: all) together with all that they need, in the grid's order.
@@ -65,15 +74,12 @@ class Grid:
         """
         if digests is None:
             return dict(self.jobs)
-        wanted: set[str] = set()
-        waiting = list(digests)
-        while waiting:
-            digest = waiting.pop()
-            if digest not in self.jobs:
-                raise InputError(f"{digest[:12]} is no job of the grid {self.folder}")
-            if digest not in wanted:
-                wanted.add(digest)
-                waiting += self.jobs[digest].dependencies
+        wanted = set(digests)
+        for digest in wanted - self.jobs.keys():
+            raise InputError(f"{digest[:12]} is no job of the grid {self.folder}")
+        for digest in reversed(list(self.jobs)):
+            if digest in wanted:
+                wanted.update(self.jobs[digest].dependencies)
         return {digest: job for digest, job in self.jobs.items() if digest in wanted}
 
     @staticmethod

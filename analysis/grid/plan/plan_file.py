@@ -13,10 +13,8 @@ from clipit_eva.errors import InputError
 from clipit_eva.tasks import configs
 
 from ..search.search_settings import SearchSettings, read_settings
-from .fields import check_keys, integer, mapping
-
-METHODS = ("unimodal", "text_only", "clip_it")
-"""What can be trained; each has a folder of shipped configs."""
+from .fields import check_keys, integer, mapping, number
+from .job import METHODS
 
 Environment = Mapping[str, Any]
 
@@ -38,14 +36,7 @@ class Factor:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Some jobs of the grid, by names and seeds; what is empty selects all.
-
-    Attributes:
-        tasks: Names of tasks.
-        backbones: Names of backbones.
-        arms: Names of methods or factors.
-        seeds: Seeds, each at least 1.
-    """
+    """Some jobs of the grid: names, and seeds from 1 on; what is empty selects all."""
 
     tasks: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
@@ -90,13 +81,14 @@ class Plan:
     search: SearchSettings | None = None
 
     def config(self, kind: str, task: str) -> Path:
-        """Returns the config of a kind (`clip_it`) and task, rendered if the task has a card.
-
-        Raises:
-            InputError: The task is not shipped and has no card, or its card is wrong.
-        """
+        """Returns the config of a kind (`clip_it`) and task, rendered if the task has a card."""
         card = self.cards.get(task)
         return configs.path(f"{kind}/{task}") if card is None else configs.path(kind, card)
+
+    def variables(self, *kinds: str) -> set[str]:
+        """Returns the variables that the configs of some kinds read."""
+        paths = [self.config(kind, task) for kind in kinds for task in self.tasks]
+        return {name for path in paths for name in configs.variables(path)}
 
 
 def read_plan(path: Path) -> Plan:
@@ -124,7 +116,6 @@ def read_plan(path: Path) -> Plan:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Returns a YAML file's content with references resolved."""
     if not path.is_file():
         raise InputError(f"plan {path} does not exist; `clipit-eva configs` lists the shipped ones")
     try:
@@ -212,11 +203,10 @@ def _excluded(value: Any) -> Iterator[Selection]:
 
 
 def _entries(value: Any, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yields the mappings of a list with what messages call them."""
     if value is not None and not isinstance(value, list):
         raise InputError(f"{at} must be a list")
-    for number, entry in enumerate(value or []):
-        yield f"{at}[{number}]", mapping(entry, f"{at}[{number}]")
+    for place, entry in enumerate(value or []):
+        yield f"{at}[{place}]", mapping(entry, f"{at}[{place}]")
 
 
 def _selection(entry: Mapping[str, Any], at: str) -> Selection:
@@ -232,21 +222,18 @@ def _selection(entry: Mapping[str, Any], at: str) -> Selection:
 def _report(value: Any) -> Mapping[str, Any]:
     options = mapping(value, "report")
     check_keys(options, ("margin", "resamples"), "report.")
-    for name, number in options.items():
-        if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
-            raise InputError(f"report.{name} is {number!r}; it must be a number above 0")
+    for name, value in options.items():
+        number(value, f"report.{name}", above=0)
     return options
 
 
 def _seeds(value: Any, at: str) -> tuple[int, ...]:
-    if value is None:
-        raise InputError(f"{at} is missing; give a list such as [1, 2, 3]")
+    if value is None or value == []:
+        raise InputError(f"{at} is missing or empty; give a list such as [1, 2, 3]")
     seeds = [integer(s, at, least=1) for s in (value if isinstance(value, list) else [value])]
     repeated = [seed for seed in seeds if seeds.count(seed) > 1]
     if repeated:
         raise InputError(f"{at}: seed {repeated[0]} is repeated; seeds must differ")
-    if not seeds:
-        raise InputError(f"{at} is empty; give a list such as [1, 2, 3]")
     return tuple(seeds)
 
 

@@ -25,14 +25,13 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
             tell them apart.
     """
     groups: dict[tuple[str, ...], list[Job]] = {}
-    for job in grid.jobs.values():
-        if job.kind in _BRANCHES:
-            task_and_backbone = tuple(job.name.split("/")[1:3])
-            groups.setdefault(task_and_backbone, []).append(job)
+    for job in grid.trained():
+        task_and_backbone = tuple(job.name.split("/")[1:3])
+        groups.setdefault(task_and_backbone, []).append(job)
     found: dict[str, Arm] = {}
     for jobs in groups.values():
         runs = [(job.kind, _settings(job, grid)) for job in jobs]
-        arms = resolve(runs, [is_plain(job) for job in jobs])
+        arms = resolve(runs, [job.is_plain for job in jobs])
         seen: dict[tuple[Arm, int | None], Job] = {}
         for job, arm in zip(jobs, arms, strict=True):
             twin = seen.setdefault((arm, job.seed), job)
@@ -45,16 +44,7 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
     return found
 
 
-def is_plain(job: Job) -> bool:
-    """Whether a plan trains a run as the method itself: METHOD/TASK/BACKBONE/seed_N.
-
-    A variation's name stands before the seed.
-    """
-    return any(name.count("/") == 3 for name in (job.name, *job.aliases))
-
-
 def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
-    """Returns the settings that a run's table will tell."""
     config = RecordedConfig(configs.resolved(Path(job.command[-1]), job.environment))
     return settings_of(config, _BRANCHES[job.kind], _pairing(job, grid))
 

@@ -76,7 +76,6 @@ def equal(one: str, other: str) -> bool:
 
 @functools.cache
 def _canonical(text: str) -> Any:
-    """Returns a variable's value so that equal ones compare equal."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

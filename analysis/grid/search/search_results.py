@@ -1,10 +1,10 @@
 """What a search found: files for people, spreadsheets and `eva fit`."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from clipit_eva.files import atomic_path
@@ -12,11 +12,36 @@ from clipit_eva.tasks import configs
 
 from ..plan.job import Job
 from ..plan.variables import as_text
-from .search_settings import SearchSettings
-from .search_study import Trial, importance_of
+from .search_settings import SearchSettings, Value
 
-_RERUN = "best"
-"""Folder that a run of the best settings writes to, unless OUTPUT_ROOT says otherwise."""
+_RERUN = "best"  # folder of a run of the best settings, unless OUTPUT_ROOT says otherwise
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """Settings that were tried.
+
+    Attributes:
+        index: Its place in the search, from 0.
+        settings: Values of the variables that are searched.
+        values: What came out, one a seed; empty if it failed.
+        message: Why it failed; empty if it did not.
+    """
+
+    index: int
+    settings: Mapping[str, Value]
+    values: tuple[float, ...] = ()
+    message: str = ""
+
+    @property
+    def state(self) -> str:
+        """`finished` or `failed`."""
+        return "finished" if self.values else "failed"
+
+    @property
+    def value(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean(self.values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +55,7 @@ class SearchResult:
         metric: The validation metric that was optimised.
         reference: Its mean over seeds with the plan's own settings.
         trials: All trials, in order; at least one has finished.
+        importance: Share of the metric's variance that each variable explains, in [0, 1].
     """
 
     folder: Path
@@ -38,17 +64,13 @@ class SearchResult:
     metric: str
     reference: float
     trials: Sequence[Trial]
+    importance: Mapping[str, float]
 
     @property
     def best(self) -> Trial:
         """The best of the trials that finished, the first of equal ones."""
         sign = -1 if self.settings.direction == "maximize" else 1
         return min((t for t in self.trials if t.values), key=lambda t: (sign * t.value, t.index))
-
-    @functools.cached_property
-    def importance(self) -> Mapping[str, float]:
-        """Share of the metric's variance that each variable explains; see `importance_of`."""
-        return importance_of(self.settings, self.trials)
 
     @property
     def summary(self) -> str:
@@ -99,7 +121,6 @@ def write_results(result: SearchResult, best: Job) -> None:
 
 
 def _said(trial: Trial) -> str:
-    """Returns a trial's settings as a shell would have them."""
     return " ".join(f"{name}={as_text(value)}" for name, value in trial.settings.items())
 
 

@@ -4,8 +4,6 @@ Settings are chosen by a metric of the validation that follows each run's traini
 that selects its checkpoint (BACH and CRC: the hold-out of `train`). No test result is read.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
@@ -14,7 +12,6 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from clipit_eva.errors import InputError
 from clipit_eva.files import atomic_path
@@ -26,14 +23,10 @@ from ..plan import identity
 from ..plan.expansion import expand
 from ..plan.job import Grid, Job
 from ..plan.plan_file import Factor, Plan, Selection
+from .search_results import SearchResult, Trial, write_results
 from .search_settings import SearchSettings, Value
 
-if TYPE_CHECKING:  # these need the extra `search`
-    from .search_results import SearchResult
-    from .search_study import Trial
-
-SEARCH = "search"
-"""Folder of a grid that holds its search."""
+SEARCH = "search"  # folder of a grid that holds its search
 
 Runner = Callable[[Grid, Collection[str]], object]
 """Runs the jobs of some digests and their dependencies; that one fails is no error of it."""
@@ -62,8 +55,7 @@ def run_search(
     if plan.search is None:
         raise InputError("the plan has no section `search`")
     try:
-        from .search_results import SearchResult, write_results
-        from .search_study import propose
+        from .search_study import importance_of, propose
     except ModuleNotFoundError as error:
         raise InputError('a search needs Optuna: pip install "clipit-eva[search]"') from error
     run = run or (lambda grid, digests: run_local(grid, parallel, only=digests))
@@ -84,7 +76,15 @@ def run_search(
             trials += search.attempt(len(trials), new)
         if not any(trial.values for trial in trials):
             raise InputError(f"search: all trials failed; the first: {trials[0].message}")
-        result = SearchResult(folder, plan.search, plan.seeds, search.metric, reference, trials)
+        result = SearchResult(
+            folder=folder,
+            settings=plan.search,
+            seeds=plan.seeds,
+            metric=search.metric,
+            reference=reference,
+            trials=trials,
+            importance=importance_of(plan.search, trials),
+        )
         write_results(result, search.jobs(result.best.index, result.best.settings)[1][0])
     return result
 
@@ -163,17 +163,13 @@ class _Search:
         for index, (own, (_, jobs)) in enumerate(zip(settings, found, strict=True), start=first):
             trials.append(trial := self._outcome(index, own, jobs))
             if any(job.digest in left for job in jobs):
-                came = f"failed: {trial.message}"
-                if trial.values:
-                    came = f"{self.metric} {trial.value:.4f}"
+                value = f"{self.metric} {trial.value:.4f}" if trial.values else ""
+                came = value or f"failed: {trial.message}"
                 said = f"trial {index + 1} of {self.settings.trials}: {came}"
                 print(said, file=sys.stderr, flush=True)
         return trials
 
     def _outcome(self, index: int, settings: Mapping[str, Value], jobs: Sequence[Job]) -> Trial:
-        """Returns a trial that has run."""
-        from .search_study import Trial
-
         try:
             for job in jobs:
                 if not store.is_finished(job.folder):
@@ -193,14 +189,13 @@ class _Search:
 
 
 def _runs(grid: Grid, plan: Plan, variation: str) -> list[Job]:
-    """Returns the runs of a variation of CLIP-IT, in the order of the plan's seeds."""
+    """Returns the runs of a variation of CLIP-IT, one a seed."""
     (task,), (backbone,) = plan.tasks, plan.backbones
-    by_name = {name: job for job in grid.jobs.values() for name in (job.name, *job.aliases)}
+    by_name = {name: job for job in grid.jobs.values() for name in job.names}
     return [by_name[f"clip_it/{task}/{backbone}{variation}/seed_{seed}"] for seed in plan.seeds]
 
 
 def _failure(job: Job) -> str:
-    """Returns why a job is not finished."""
     record = store.read_record(job.folder)
     reason = "a run that it needs failed" if record is None else record.message
     return f"{job.name} did not finish: {reason}"

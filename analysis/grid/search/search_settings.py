@@ -1,13 +1,12 @@
 """What a search for hyperparameters is told: the `search` section of a plan."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from clipit_eva.errors import InputError
 
-from ..plan.fields import check_keys, integer, mapping
+from ..plan.fields import check_keys, integer, mapping, number
 from ..plan.variables import as_text
 
 Value = bool | int | float | str
@@ -79,15 +78,13 @@ def read_settings(content: Mapping[str, Any]) -> SearchSettings:
     space = mapping(content.get("space"), "search.space")
     if not space:
         raise InputError("search.space is missing or empty; give variables and their values")
-    own = {key: value for key, value in content.items() if key != "space"}
-    own["trials"] = integer(content.get("trials"), "search.trials", least=1)
-    for name, least in (("startup", 1), ("seed", 0)):
+    own = {"trials": None, **content}
+    for name, least in (("trials", 1), ("startup", 1), ("seed", 0)):
         if name in own:
             integer(own[name], f"search.{name}", least)
-    if own.get("direction", "maximize") not in ("maximize", "minimize"):
-        raise InputError(
-            f"search.direction is {own['direction']!r}; it must be maximize or minimize"
-        )
+    direction = own.get("direction", "maximize")
+    if direction not in ("maximize", "minimize"):
+        raise InputError(f"search.direction is {direction!r}; it must be maximize or minimize")
     metric = own.get("metric")
     if metric is not None and not (isinstance(metric, str) and metric.startswith("val/")):
         raise InputError(
@@ -95,7 +92,7 @@ def read_settings(content: Mapping[str, Any]) -> SearchSettings:
             "what is chosen by test data cannot be tested on them"
         )
     dimensions = {name: _dimension(value, f"search.space.{name}") for name, value in space.items()}
-    return SearchSettings(space=dimensions, **own)
+    return SearchSettings(**{**own, "space": dimensions})
 
 
 def _dimension(value: Any, at: str) -> Choices | Interval:
@@ -104,7 +101,10 @@ def _dimension(value: Any, at: str) -> Choices | Interval:
     if not isinstance(value, dict):
         raise InputError(f"{at} is {value!r}; give a list of choices, or low and high")
     check_keys(value, [field.name for field in dataclasses.fields(Interval)], f"{at}.")
-    low, high, step = (_number(value, key, at) for key in ("low", "high", "step"))
+    low, high, step = (
+        None if value.get(key) is None else number(value[key], f"{at}.{key}")
+        for key in ("low", "high", "step")
+    )
     log = value.get("log", False)
     if not isinstance(log, bool):
         raise InputError(f"{at}.log is {log!r}; it must be true or false")
@@ -127,11 +127,3 @@ def _choices(values: list[Any], at: str) -> Choices:
     scalars = (bool, int, float, str)
     pairs = zip(values, texts, strict=True)
     return Choices(tuple(v if isinstance(v, scalars) else text for v, text in pairs))
-
-
-def _number(value: Mapping[str, Any], key: str, at: str) -> int | float | None:
-    number = value.get(key)
-    wrong = isinstance(number, bool) or not isinstance(number, int | float)
-    if number is not None and (wrong or not math.isfinite(number)):
-        raise InputError(f"{at}.{key} is {number!r}; it must be a number")
-    return number

@@ -1,6 +1,5 @@
 """What a search tries next, given what came out so far: Optuna, in memory."""
 
-import dataclasses
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,37 +13,10 @@ from optuna.distributions import (
 )
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
+from .search_results import Trial
 from .search_settings import Choices, Interval, SearchSettings, Value
 
-_ENOUGH = 8
-"""Finished trials below which a forest that is fitted to them says nothing."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """Settings that were tried.
-
-    Attributes:
-        index: Its place in the search, from 0.
-        settings: Values of the variables that are searched.
-        values: What came out, one a seed; empty if it failed.
-        message: Why it failed; empty if it did not.
-    """
-
-    index: int
-    settings: Mapping[str, Value]
-    values: tuple[float, ...] = ()
-    message: str = ""
-
-    @property
-    def state(self) -> str:
-        """`finished` or `failed`."""
-        return "finished" if self.values else "failed"
-
-    @property
-    def value(self) -> float:
-        """Mean over the seeds."""
-        return float(np.mean(self.values))
+_ENOUGH = 8  # finished trials, below which a forest that is fitted to them says nothing
 
 
 def propose(
@@ -96,7 +68,6 @@ def importance_of(settings: SearchSettings, trials: Iterable[Trial]) -> dict[str
 
 
 def _study(settings: SearchSettings, trials: Iterable[Trial]) -> optuna.Study:
-    """Returns a study that has seen some trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction=settings.direction)
     state = optuna.trial.TrialState
@@ -112,7 +83,6 @@ def _study(settings: SearchSettings, trials: Iterable[Trial]) -> optuna.Study:
 
 
 def _space(settings: SearchSettings) -> dict[str, BaseDistribution]:
-    """Returns a search's space in Optuna's terms."""
     return {name: _distribution(dimension) for name, dimension in settings.space.items()}
 
 

@@ -13,7 +13,7 @@ def test_every_published_row_is_here_and_no_other():
     columns = ["table", "source", "dataset", "backbone", "method", "accuracy_percent",
                "sd_percent", "runs"]  # fmt: skip
     theirs = pd.read_csv(PUBLISHED)[columns].sort_values(columns[:5], ignore_index=True)
-    mine = published.published_frame()[columns].sort_values(columns[:5], ignore_index=True)
+    mine = pd.DataFrame(published.published())[columns].sort_values(columns[:5], ignore_index=True)
     pd.testing.assert_frame_equal(mine, theirs, check_dtype=False)
 
 
