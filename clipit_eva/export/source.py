@@ -20,16 +20,17 @@ FIELD = "RUN"
 
 @dataclasses.dataclass
 class TrainedRun:
-    """A run's model, as it was trained."""
+    """A run's model, as it was trained.
+
+    Attributes:
+        backbone: Images [B, 3, H, W] -> embeddings [B, d], with LoRA if the run had it.
+        heads: CLIP-IT's heads, or the linear head of a unimodal run.
+        branch: What is exported of the heads: `fused` or `vision`; of a unimodal run, `vision`.
+    """
 
     backbone: nn.Module
-    """Images [B, 3, H, W] -> embeddings [B, d], with LoRA if the run had it."""
-
     heads: nn.Module
-    """CLIP-IT's heads, or the linear head of a unimodal run."""
-
     branch: str
-    """What is exported of CLIP-IT's heads: `fused` or `vision`; of a unimodal run, `vision`."""
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor) -> torch.Tensor:
