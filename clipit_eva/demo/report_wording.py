@@ -15,14 +15,9 @@ the tissue; a scanner's `confusions` and stray `marks`."""
 
 
 def write_report(tissue: Tissue, rng: np.random.Generator) -> str:
-    """Writes an OCR-noisy report of a tissue.
+    """Writes an OCR-noisy report of a tissue, which mentions some of its attributes.
 
-    Args:
-        tissue: What the report describes.
-        rng: The source of randomness (which attributes are mentioned, wording, filler, noise).
-
-    Returns:
-        One line of 40 to 250 words. It holds no name of a class, file or patient.
+    It is one line of 40 to 250 words and holds no name of a class, file or patient.
     """
     sections = [
         ("MICROSCOPIC DESCRIPTION", list(_microscopic(tissue, rng))),

@@ -88,14 +88,10 @@ def _window(text: str, rng: np.random.Generator) -> str:
 def train(
     folder: Path, tissues: list[Tissue], images: np.ndarray, *, epochs: int, seed: int
 ) -> nn.Module:
-    """Returns the model of a folder (open_clip's `local-dir:`), trained from random weights.
+    """Returns the model of a folder (config and tokenizer), trained from random weights.
 
-    Args:
-        folder: Holds config and tokenizer, and no weights.
-        tissues: What the images show; reports are written anew every epoch.
-        images: [len(tissues), 96, 96, 3], uint8.
-        epochs: Passes over the pairs.
-        seed: Fixes weights, order, wording and flips.
+    Images are [len(tissues), 96, 96, 3], uint8; reports are written anew every epoch. The seed
+    fixes weights, order, wording and turns.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng((_STREAM, seed, 1))

@@ -41,9 +41,7 @@ def build_classifier(about: Mapping[str, Any]) -> nn.Sequential:
 
 
 def write_classifier(classifier: nn.Sequential, about: Mapping[str, Any], path: Path) -> None:
-    """Writes a classifier, see `build_classifier`, in evaluation mode with its metadata.
-
-    The file's suffix decides the format.
+    """Writes a classifier in evaluation mode with its metadata, in the format of the suffix.
 
     Raises:
         InputError: The classifier is too large for the format.
@@ -56,10 +54,9 @@ def write_classifier(classifier: nn.Sequential, about: Mapping[str, Any], path: 
 
 
 def load_classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Returns an exported classifier and its metadata, from a file of `clipit-eva export`.
+    """Returns the classifier in a file of `clipit-eva export`, and its metadata.
 
-    Returns:
-        Images [B, 3, H, W], float32, preprocessed -> logits [B, C], in evaluation mode; metadata.
+    It takes preprocessed images [B, 3, H, W], float32, and gives logits [B, C], in evaluation mode.
 
     Raises:
         InputError: The file is missing, damaged, or not of `clipit-eva export`.

@@ -52,9 +52,7 @@ class TrainedRun:
 def load_run(run: FinishedRun, branch: str) -> TrainedRun:
     """Returns a run's model with the weights of its checkpoint, in evaluation mode.
 
-    Args:
-        run: The run.
-        branch: `fused` or `vision`; a unimodal run has the latter alone, under either name.
+    A unimodal run has the `vision` branch alone, under either name.
 
     Raises:
         InputError: The run reads no images or has another head than those of this project's
