@@ -1,8 +1,6 @@
 """Models of the Hugging Face CLIP layout (transformers' `CLIPModel`), such as PLIP."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from torch import nn
 from clipit_eva.clip import hub, weights
 from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
+from clipit_eva.clip.open_clip_models import Tokenize
 from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
 from clipit_eva.files import sha256_file
@@ -46,7 +45,7 @@ class HFTower(nn.Module):
         return self.projection(self.model(inputs).pooler_output)
 
 
-class HFTokenize:
+class HFTokenize(Tokenize):
     """A transformers tokenizer with a fixed context length."""
 
     def __init__(self, source: str, context_length: int) -> None:
@@ -56,28 +55,22 @@ class HFTokenize:
             InputError: There is no tokenizer, or it has no padding token.
         """
         try:
-            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
+            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"tokenizer {source} cannot be loaded: {error}") from error
-        if self.tokenizer.pad_token_id is None:
+        if tokenizer.pad_token_id is None:
             raise InputError(f"tokenizer {source} has no padding token")
-        self.context_length = context_length
-        self.pad_id: int = self.tokenizer.pad_token_id
+        super().__init__(tokenizer, context_length)
+        self.pad_id = tokenizer.pad_token_id
 
-    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
-        if not texts:
-            return torch.empty(0, self.context_length, dtype=torch.int64)
-        encoded = self.tokenizer(
-            list(texts), padding="max_length", truncation=True, max_length=self.context_length
-        )
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
+    def _encode(self, texts: list[str]) -> torch.Tensor:
+        """Returns the token ids of one or more texts."""
+        options: dict[str, Any] = {"padding": "max_length", "truncation": True}
+        encoded = self._tokenizer(texts, max_length=self.context_length, **options)
         return torch.tensor(encoded["input_ids"], dtype=torch.int64)
-
-    def describe(self) -> str:
-        """Returns what fixes the token ids: class, vocabulary digest, context length."""
-        vocabulary = json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
-        digest = hashlib.sha256(vocabulary.encode()).hexdigest()
-        return f"{type(self.tokenizer).__name__} {digest} context {self.context_length}"
 
 
 def from_hub(repository: str, name: str) -> NamedModel:
@@ -112,22 +105,21 @@ def load(
 ) -> CLIPModel:
     """Loads both towers of a model: CPU, float32, evaluation mode, frozen.
 
-    Args:
-        name: Name for provenance.
-        folder: Where the configuration and the tokenizer are.
-        checkpoint: A weight file to read instead of the model's own.
-        tokenizer: A tokenizer folder or hub repository to use instead of the model's own.
-        repository: The hub repository of the weights; `None` looks in the folder.
+    The folder has the configuration and the tokenizer, and the weights where no repository is
+    given; `checkpoint` and `tokenizer` (a folder or repository) are read instead of the model's.
 
     Raises:
         InputError: The files cannot be had or do not fit together.
     """
     config = _read_config(folder)
-    path = _find_weights(folder, repository) if checkpoint is None else Path(checkpoint)
+    if checkpoint is None:
+        path = weights.find_weights(repository or folder, WEIGHT_FILES)
+    else:
+        path = Path(checkpoint)
     model = _load_model(config, path)
     tokenize = HFTokenize(tokenizer or str(folder), config.text_config.max_position_embeddings)
     known = config.text_config.vocab_size
-    check_vocabulary(tokenizer or folder, len(tokenize.tokenizer), name, known)
+    check_vocabulary(tokenizer or folder, len(tokenize), name, known)
     visual = HFTower(model.vision_model, model.visual_projection)
     text = HFTower(model.text_model, model.text_projection)
     return assemble(
@@ -151,7 +143,7 @@ def build_preprocess(folder: Path) -> Callable[[Image.Image], torch.Tensor]:
             shorter side, crop the centre to a square, normalise.
     """
     path = folder / _PREPROCESSING_FILE
-    settings = _read_json(path)
+    settings = weights.read_json(path)
     size, crop = settings.get("size"), settings.get("crop_size")
     edge = size.get("shortest_edge") if isinstance(size, Mapping) else size
     crops = set(crop.values()) if isinstance(crop, Mapping) else {crop}
@@ -185,39 +177,14 @@ def _load_model(config: Any, path: Path) -> Any:
     return model
 
 
-def _find_weights(folder: Path, repository: str | None) -> Path:
-    """Returns the weight file of a folder or a repository."""
-    if repository:
-        found = hub.download(repository, WEIGHT_FILES)
-    else:
-        found = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
-    if found is None:
-        raise InputError(
-            f"CLIP model {repository or folder} has none of the weight files "
-            f"{', '.join(WEIGHT_FILES)}; give one as checkpoint"
-        )
-    return found
-
-
 def _read_config(folder: Path) -> Any:
     """Reads transformers' config of a CLIP model."""
-    config = _read_json(folder / CONFIG_FILE)
+    config = weights.read_json(folder / CONFIG_FILE)
     if config.get("model_type") != "clip":
         raise InputError(
             f"{folder / CONFIG_FILE} describes a {config.get('model_type')!r} model, not 'clip'"
         )
     return transformers.CLIPConfig(**config)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not a JSON object")
-    return content
 
 
 PLIP = from_hub(PLIP_REPOSITORY, "plip")

@@ -17,11 +17,7 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
 
     A cached copy is taken without asking the hub, so that cached models need neither network nor
     token and do not change between two runs. An access token is taken from `HF_TOKEN` (or from
-    `hf auth login`), as everywhere in `huggingface_hub`.
-
-    Args:
-        repository: "organisation/name".
-        names: File names, the preferred one first; `None` is returned if it has none of them.
+    `hf auth login`), as everywhere in `huggingface_hub`. `None` is returned if it has none of them.
 
     Raises:
         InputError: The repository does not exist, is gated, or cannot be reached.
@@ -40,13 +36,9 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
 
 
 def download_folder(repository: str, patterns: Sequence[str], *, needed: str) -> Path:
-    """Returns a folder in the cache with the files of a repository whose names match.
+    """Returns a folder in the cache with the files of a repository that match glob patterns.
 
-    Args:
-        repository: "organisation/name".
-        patterns: Glob patterns of file names.
-        needed: A file whose presence in the cache means that the folder is complete, so that the
-            hub is not asked.
+    Where the file `needed` is in the cache, the folder is complete and the hub is not asked.
 
     Raises:
         InputError: The repository does not exist, is gated, or cannot be reached.

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from clipit_eva.clip import hf_models, hub, open_clip_models, registry
+from clipit_eva.clip.encoders import evaluation_transform
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
@@ -106,7 +107,7 @@ def _from_open_clip(find: Callable[[str | None], open_clip_models.Source]) -> Na
     """Returns a model of open_clip's layout, given how to find it with a checkpoint."""
     return NamedModel(
         load=lambda checkpoint, tokenizer: open_clip_models.load(find(checkpoint), tokenizer),
-        preprocess=lambda checkpoint: open_clip_models.build_preprocess(find(checkpoint)),
+        preprocess=lambda checkpoint: evaluation_transform(find(checkpoint).preprocessing),
     )
 
 

@@ -3,8 +3,6 @@
 import copy
 import dataclasses
 import difflib
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,9 @@ from typing import Any
 import open_clip
 import torch
 from open_clip import transform
-from PIL import Image
 from torch import nn
 
-from clipit_eva.clip import hub, weights
+from clipit_eva.clip import weights
 from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.errors import InputError
@@ -52,12 +49,9 @@ class Source:
 
 
 def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Source:
-    """Describes a model in a Hugging Face repository of the open_clip layout.
+    """Describes a repository ("organisation/name") with a local copy of its configuration.
 
-    Args:
-        repository: "organisation/name".
-        config_file: The local copy of its `open_clip_config.json`.
-        checkpoint: A weight file to read instead of the repository's, as in all of these.
+    A checkpoint is a weight file to read instead of the model's own.
 
     Raises:
         InputError: The configuration is not open_clip's.
@@ -65,10 +59,7 @@ def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Sour
     name = f"hf-hub:{repository}"
 
     def find_weights() -> Path:
-        found = Path(checkpoint) if checkpoint else hub.download(repository, WEIGHT_FILES)
-        if found is None:
-            raise InputError(f"{name} has none of the weight files {', '.join(WEIGHT_FILES)}")
-        return found
+        return Path(checkpoint) if checkpoint else weights.find_weights(repository, WEIGHT_FILES)
 
     return Source(name, *_read_config(config_file), find_weights, name)
 
@@ -88,14 +79,10 @@ def from_folder(folder: Path, checkpoint: str | None) -> Source:
 
 
 def from_architecture(name: str, checkpoint: str | None) -> Source:
-    """Describes a model by the name of one of open_clip's architectures and a checkpoint.
+    """Describes one of `open_clip.list_models()` and a checkpoint: a pretrained tag, or a file.
 
     Where the weights of a pretrained tag were trained with QuickGELU and the named architecture
     has GELU, the weights are followed (open_clip itself only warns, and embeds differently).
-
-    Args:
-        name: One of `open_clip.list_models()`.
-        checkpoint: One of open_clip's pretrained tags, or a weight file.
 
     Raises:
         InputError: There is no checkpoint (random weights are never used), or it is unknown.
@@ -126,18 +113,10 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
     return Source(label, architecture, preprocessing, lambda: _tagged_weights(tag, label), name)
 
 
-def build_preprocess(source: Source) -> Callable[[Image.Image], torch.Tensor]:
-    """Returns open_clip's own evaluation preprocessing of a model, without its weights."""
-    return evaluation_transform(source.preprocessing)
-
-
 def load(source: Source, tokenizer: str | None) -> CLIPModel:
     """Loads both towers of a model: CPU, float32, evaluation mode, frozen.
 
-    Args:
-        source: Where the model is.
-        tokenizer: A tokenizer folder or hub repository of the Hugging Face layout to use instead
-            of the model's own.
+    A tokenizer, given as folder or hub repository of the Hugging Face layout, replaces its own.
 
     Raises:
         InputError: The weights or the tokenizer cannot be had or do not fit the architecture.
@@ -151,14 +130,19 @@ def load(source: Source, tokenizer: str | None) -> CLIPModel:
         source.name,
         (towers.visual, towers.text),
         tokenize,
-        build_preprocess(source),
-        architecture=_digest(source.architecture),
+        evaluation_transform(source.preprocessing),
+        architecture=weights.digest_json(source.architecture),
         embed_dim=source.architecture["embed_dim"],
     )
 
 
 class Tokenize:
-    """An open_clip tokenizer with a fixed context length."""
+    """An open_clip tokenizer with a fixed context length.
+
+    Attributes:
+        context_length: Number of token ids of a text.
+        pad_id: Token id of padding.
+    """
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer = tokenizer
@@ -170,19 +154,28 @@ class Tokenize:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
         if not texts:
             return torch.empty(0, self.context_length, dtype=torch.int64)
-        return self._tokenizer(list(texts), context_length=self.context_length)
+        return self._encode(list(texts))
+
+    def _encode(self, texts: list[str]) -> torch.Tensor:
+        """Returns the token ids of one or more texts."""
+        return self._tokenizer(texts, context_length=self.context_length)
+
+    @property
+    def _inner(self) -> Any:
+        """The tokenizer that open_clip wraps, or its own."""
+        return getattr(self._tokenizer, "tokenizer", self._tokenizer)
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
         """Token ids by token."""
-        if isinstance(self._tokenizer, open_clip.SimpleTokenizer):
-            return self._tokenizer.encoder
-        return self._tokenizer.tokenizer.get_vocab()
+        if isinstance(self._inner, open_clip.SimpleTokenizer):
+            return self._inner.encoder
+        return self._inner.get_vocab()
 
     def describe(self) -> str:
         """Returns what fixes the token ids: class, vocabulary digest, context length."""
-        kind = type(getattr(self._tokenizer, "tokenizer", self._tokenizer)).__name__
-        return f"{kind} {_digest(self.vocabulary)} context {self.context_length}"
+        digest = weights.digest_json(self.vocabulary)
+        return f"{type(self._inner).__name__} {digest} context {self.context_length}"
 
 
 def _load_towers(source: Source) -> Any:
@@ -224,11 +217,8 @@ def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:
     """Reads open_clip's config file."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error})") from error
-    architecture = config.get("model_cfg") if isinstance(config, dict) else None
+    config = weights.read_json(path)
+    architecture = config.get("model_cfg")
     if not isinstance(architecture, dict):
         raise InputError(f"{path} has no 'model_cfg'; it must be open_clip's config")
     missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in architecture]
@@ -272,12 +262,4 @@ def _tagged_weights(tag: Mapping[str, Any], label: str) -> Path:
     names: list[str] = [name] if name else list(WEIGHT_FILES)
     if name.endswith((".bin", ".pt", ".pth")):
         names.insert(0, str(Path(name).with_suffix(".safetensors")))
-    found = hub.download(repository, names)
-    if found is None:
-        raise InputError(f"repository {repository} has no weights of {label}")
-    return found
-
-
-def _digest(value: Any) -> str:
-    """Returns a SHA-256 of a JSON-serialisable value, independent of key order."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()
+    return weights.find_weights(repository, names)

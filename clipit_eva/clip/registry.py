@@ -64,17 +64,14 @@ def find_model(name: str) -> NamedModel | None:
         return getattr(importlib.import_module(module), attribute)
     if not found:
         return None
+    theirs = f"CLIP model {name!r} of package {packages[0]}"
     try:
         model = found[0].load()
     except Exception as error:  # whatever the other package's import brings
-        raise InputError(
-            f"CLIP model {name!r} of package {packages[0]} cannot be imported: {error!r}"
-        ) from error
+        raise InputError(f"{theirs} cannot be imported: {error!r}") from error
     if not isinstance(model, NamedModel):
-        raise InputError(
-            f"CLIP model {name!r} of package {packages[0]} is a {type(model).__name__}; its entry "
-            f"point must be a {__name__}.NamedModel"
-        )
+        kind = type(model).__name__
+        raise InputError(f"{theirs} is a {kind}; its entry point must be a {__name__}.NamedModel")
     return model
 
 

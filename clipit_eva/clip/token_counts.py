@@ -19,11 +19,7 @@ class TokenCounter:
     """
 
     def __init__(self, tokenize: Callable[[Sequence[str]], torch.Tensor]) -> None:
-        """Finds out about padding, special tokens and the context.
-
-        Args:
-            tokenize: Texts -> token ids [len(texts), context_length], int64.
-        """
+        """Finds out how texts become token ids [len(texts), context_length], int64."""
         self._tokenize = tokenize
         self._pad = int(tokenize([""])[0, -1])
         self._special = self._lengths([""])[0]

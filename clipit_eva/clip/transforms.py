@@ -23,11 +23,7 @@ class CLIPPreprocess:
         self._preprocess: Callable[[Image.Image], torch.Tensor] | None = None
 
     def __call__(self, image: torch.Tensor, target: Any) -> tuple[torch.Tensor, Any]:
-        """Returns the model's input [3, H', W'], float32, and the target as it was.
-
-        Args:
-            image: The raw image [3, H, W], uint8, as eva's datasets load it.
-            target: Anything.
+        """Returns the model's input [3, H', W'], float32, of a raw image [3, H, W], uint8.
 
         Raises:
             TypeError: The image is not raw: another transform ran before.

@@ -1,8 +1,9 @@
-"""Reading weight files safely, loading them strictly, and telling weights apart."""
+"""A model's files: reading them safely, loading weights strictly, telling models apart."""
 
 import hashlib
+import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from clipit_eva.clip import hub
 from clipit_eva.errors import InputError
 
 OF_OPENAI = frozenset({"input_resolution", "context_length", "vocab_size"})
@@ -23,10 +25,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Reads named weights from a safetensors or a torch file, without running code from it.
 
     A torch file may hold the weights at its top level or under `state_dict`; the `module.` prefix
-    of data-parallel training is removed.
-
-    Args:
-        path: A `.safetensors` file, or any file written by `torch.save`; it comes to the CPU.
+    of data-parallel training is removed. They come to the CPU.
 
     Raises:
         InputError: The file is missing, damaged, holds Python objects beside weights that safe
@@ -50,16 +49,47 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return dict(content)
 
 
+def find_weights(source: str | Path, names: Sequence[str]) -> Path:
+    """Returns the first of some weight files that a hub repository (str) or a folder (Path) has.
+
+    Raises:
+        InputError: It has none of them, or the repository is not accessible.
+    """
+    if isinstance(source, str):
+        found = hub.download(source, names)
+    else:
+        found = next((source / name for name in names if (source / name).is_file()), None)
+    if found is None:
+        raise InputError(
+            f"CLIP model {source} has none of the weight files {', '.join(names)}; give one as "
+            "checkpoint"
+        )
+    return found
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object; raises InputError if a file holds none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a JSON object")
+    return content
+
+
+def digest_json(value: Any) -> str:
+    """Returns a SHA-256, in hex, of a JSON-serialisable value, independent of key order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()
+
+
 def load_strictly(
     towers: nn.Module, state: Mapping[str, torch.Tensor], source: str, decoder: bool = False
 ) -> None:
     """Copies weights into towers, whose names and shapes they must match exactly, and freezes them.
 
-    Args:
-        towers: The module to fill, float32 afterwards.
-        state: All of its weights by name; what a file holds of the loss is passed over.
-        source: Where the weights are from, for messages.
-        decoder: Whether weights of a caption decoder are passed over too: it embeds nothing.
+    The towers are float32 afterwards. What a file (`source`, in messages) holds of the loss is
+    passed over, and with `decoder` a caption decoder too: it embeds nothing.
 
     Raises:
         InputError: A weight is missing, unknown, or of another shape.

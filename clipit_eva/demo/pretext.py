@@ -19,11 +19,7 @@ def image_statistics(images: np.ndarray) -> np.ndarray:
     much of what is dark in red (nuclei) and bright in green (lumens, gaps) is lost when the image
     is opened or closed with squares of growing size.
 
-    Args:
-        images: RGB images [N, H, W, 3], uint8.
-
-    Returns:
-        [N, 2 + 2 * len(_SQUARES)], float32, each column standardised over the images.
+    RGB images [N, H, W, 3], uint8 -> [N, 2 + 2 * len(_SQUARES)], float32, each column standardised.
     """
     density = -np.log10((images[..., :2].astype(np.float32) + 1) / 256)
     red, green = ndimage.gaussian_filter(density, (0, 0.5, 0.5, 0)).transpose(3, 0, 1, 2)
@@ -36,15 +32,9 @@ def image_statistics(images: np.ndarray) -> np.ndarray:
 
 
 def train_backbone(images: np.ndarray, *, epochs: int, seed: int) -> VisionTransformer:
-    """Trains the backbone from scratch on the statistics of the images.
+    """Trains the backbone on the statistics of RGB images [N, IMAGE_SIZE, IMAGE_SIZE, 3], uint8.
 
-    Args:
-        images: RGB images [N, IMAGE_SIZE, IMAGE_SIZE, 3], uint8.
-        epochs: Passes over the images.
-        seed: Fixes initial weights and order.
-
-    Returns:
-        The backbone without the head that predicted the statistics.
+    The seed fixes initial weights and order. The head that predicts the statistics is left out.
     """
     torch.manual_seed(seed)
     model = demo_backbone.untrained()

@@ -26,9 +26,8 @@ _SEED = 1
 def render(files: Mapping[str, Path], table: pd.DataFrame) -> str:
     """Returns the demo's closing text: pairing quality, the table, and what to open.
 
-    Args:
-        files: The paths of `pairs`, `reports`, `images`, `truth`, `runs` and `log`.
-        table: One row a seed, by `clipit_eva.analysis.frames.summary.summarize`.
+    Files are the paths of `pairs`, `reports`, `images`, `truth`, `runs` and `log`; the table has
+    one row a seed, by `clipit_eva.analysis.frames.summary.summarize`.
     """
     shown = ("pairs", "reports", "images", "runs", "log")
     return "\n\n".join(

@@ -20,42 +20,21 @@ from torch import nn
 
 from clipit_eva.demo import demo_backbone, pretext
 from clipit_eva.demo.report_wording import write_report
-from clipit_eva.demo.tissue import KINDS, SIZE, Tissue, draw, sample_tissue
+from clipit_eva.demo.tissue import KINDS, Tissue, draw, sample_tissue
 from clipit_eva.files import atomic_path, sha256_file
 
 _STREAM = 2
 """Keeps the random numbers apart from those of cohorts (`cohort._STREAM`), whatever the seeds."""
 
-_VOCABULARY = 1500
-_CONTEXT = 128
 _BATCH = 128
 
-CONFIG = {
-    "model_cfg": {
-        "embed_dim": 64,
-        # A small convolutional tower learns nuclei from few images; a ViT would need many more.
-        "vision_cfg": {"image_size": SIZE, "layers": [1, 1, 1, 1], "width": 12, "head_width": 64},
-        "text_cfg": {
-            "context_length": _CONTEXT,
-            "vocab_size": _VOCABULARY + 1,
-            "hf_tokenizer_name": "local",  # open_clip reads the tokenizer beside this file
-            "width": 96,
-            "heads": 4,
-            "layers": 2,
-        },
-    },
-    "preprocess_cfg": {
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.5, 0.5, 0.5],
-        "interpolation": "bicubic",
-        "resize_mode": "shortest",
-    },
-}
-"""The image-text model in open_clip's terms."""
+# A small convolutional tower learns nuclei from few images; a ViT would need many more.
+CONFIG = json.loads((demo_backbone.WEIGHTS.parent / "clip" / "open_clip_config.json").read_text())
+"""The image-text model in open_clip's terms: that of the weights shipped so far."""
 
 
 def draw_pairs(count: int, seed: int) -> tuple[list[Tissue], np.ndarray]:
-    """Draws tissues, as many of each class, and their images [count, SIZE, SIZE, 3], uint8."""
+    """Draws tissues, as many of each class, and their images [count, 96, 96, 3], uint8."""
     rng = np.random.default_rng((_STREAM, seed))
     tissues = [sample_tissue(KINDS[i % len(KINDS)], rng) for i in range(count)]
     return tissues, np.stack([draw(tissue, rng) for tissue in tissues])
@@ -72,7 +51,7 @@ def make_tokenizer(texts: list[str]) -> Tokenizer:
         [pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)]
     )
     trainer = trainers.BpeTrainer(
-        vocab_size=_VOCABULARY,
+        vocab_size=CONFIG["model_cfg"]["text_cfg"]["vocab_size"] - 1,  # [EOS] comes last
         special_tokens=["[PAD]", "[UNK]", "[BOS]"],
         initial_alphabet=list("abcdefghijklmnopqrstuvwxyz0123456789"),
         show_progress=False,
@@ -109,14 +88,10 @@ def _window(text: str, rng: np.random.Generator) -> str:
 def train(
     folder: Path, tissues: list[Tissue], images: np.ndarray, *, epochs: int, seed: int
 ) -> nn.Module:
-    """Returns the model of a folder (open_clip's `local-dir:`), trained from random weights.
+    """Returns the model of a folder (config and tokenizer), trained from random weights.
 
-    Args:
-        folder: Holds config and tokenizer, and no weights.
-        tissues: What the images show; reports are written anew every epoch.
-        images: [len(tissues), SIZE, SIZE, 3], uint8.
-        epochs: Passes over the pairs.
-        seed: Fixes weights, order, wording and flips.
+    Images are [len(tissues), 96, 96, 3], uint8; reports are written anew every epoch. The seed
+    fixes weights, order, wording and turns.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng((_STREAM, seed, 1))

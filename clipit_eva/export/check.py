@@ -30,11 +30,9 @@ def random_images(size: tuple[int, int]) -> torch.Tensor:
 
 
 def real_images(run: FinishedRun) -> tuple[torch.Tensor, list[int]] | None:
-    """Returns images of a run's test split, as the model saw them; they are spread over it.
+    """Returns images [n, 3, H, W] spread over a run's test split, as the model saw them.
 
-    Returns:
-        The images [n, 3, H, W] and their indices in the eva dataset; None if the data is not where
-        the run had it.
+    With them come their indices in the eva dataset; None if the data is not where the run had it.
 
     Raises:
         InputError: The data is there, but cannot be read.
@@ -81,16 +79,13 @@ def compare(
     batches: Sequence[torch.Tensor],
     expected: Sequence[torch.Tensor],
 ) -> float:
-    """Returns the largest difference of logits, see `TOLERANCE`.
+    """Returns the largest difference of an exported model's logits from the expected.
 
-    Args:
-        classify: The exported model, images [B, 3, H, W] -> logits [B, C]. It is called on each
-            batch and on its first image alone, because the batch's size is free.
-        batches: The images.
-        expected: The trained module's logits of each batch.
+    It is called on each batch [B, 3, H, W] -> [B, C] and on its first image alone, because the
+    batch's size is free.
 
     Raises:
-        InputError: The difference is above the tolerance.
+        InputError: The difference is above `TOLERANCE`.
     """
     worst = 0.0
     with torch.inference_mode():

@@ -41,9 +41,7 @@ def build_classifier(about: Mapping[str, Any]) -> nn.Sequential:
 
 
 def write_classifier(classifier: nn.Sequential, about: Mapping[str, Any], path: Path) -> None:
-    """Writes a classifier, see `build_classifier`, in evaluation mode with its metadata.
-
-    The file's suffix decides the format.
+    """Writes a classifier in evaluation mode with its metadata, in the format of the suffix.
 
     Raises:
         InputError: The classifier is too large for the format.
@@ -56,10 +54,9 @@ def write_classifier(classifier: nn.Sequential, about: Mapping[str, Any], path: 
 
 
 def load_classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Returns an exported classifier and its metadata, from a file of `clipit-eva export`.
+    """Returns the classifier in a file of `clipit-eva export`, and its metadata.
 
-    Returns:
-        Images [B, 3, H, W], float32, preprocessed -> logits [B, C], in evaluation mode; metadata.
+    It takes preprocessed images [B, 3, H, W], float32, and gives logits [B, C], in evaluation mode.
 
     Raises:
         InputError: The file is missing, damaged, or not of `clipit-eva export`.
@@ -68,7 +65,10 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"exported model {path} does not exist; check the path")
     try:
-        return _load_onnx(path) if path.suffix == ".onnx" else _load_safetensors(path)
+        if path.suffix == ".onnx":
+            classifier = ONNXClassifier(path)
+            return classifier.eval(), classifier.about
+        return _load_safetensors(path)
     except Exception as error:  # damaged bytes make parsers fail in any way
         raise InputError(
             f"{path} is not a whole file of `clipit-eva export` ({type(error).__name__})"
@@ -99,21 +99,13 @@ class ONNXClassifier(nn.Module):
         self._session = onnxruntime.InferenceSession(
             path, options, providers=[*filter(known.__contains__, providers)]
         )
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """The metadata."""
-        return json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.about: dict[str, Any] = json.loads(metadata[METADATA_KEY])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the logits [B, C] of images [B, 3, H, W], float32."""
         (logits,) = self._session.run(None, {"images": images.detach().cpu().numpy()})
         return torch.from_numpy(logits).to(images.device)
-
-
-def _load_onnx(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    classifier = ONNXClassifier(path)
-    return classifier.eval(), classifier.about
 
 
 def _write_onnx(classifier: nn.Sequential, about: Mapping[str, Any], path: Path) -> None:

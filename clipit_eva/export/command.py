@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from clipit_eva import files, provenance
-from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export import check, classifier_files
 from clipit_eva.export.eva_config import render_config
 from clipit_eva.export.fused_heads import describe_head
@@ -25,22 +24,21 @@ BRANCHES = ("fused", "vision")
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What `export_run` wrote."""
+    """What `export_run` wrote.
+
+    Attributes:
+        file: The classifier.
+        config: The eva config that evaluates it.
+        head: The head's layers.
+        difference: Largest difference of logits that the check found; None without a check.
+        images: What the check compared on.
+    """
 
     file: Path
-    """The classifier."""
-
     config: Path
-    """The eva config that evaluates it."""
-
     head: list[list[str | int | float]]
-    """The head's layers."""
-
     difference: float | None
-    """Largest difference of logits that the check found; None without a check."""
-
     images: list[str]
-    """What the check compared on."""
 
 
 def export_run(
@@ -69,7 +67,7 @@ def export_run(
     output = Path(output)
     classifier_files.check_format(output)
     run = find_run(Path(path))
-    about = {"preprocessing": describe(_transforms(run)), "classes": run.classes}
+    about = {"preprocessing": describe(run.transforms), "classes": run.classes}
     trained = load_run(run, branch)
     model, override = unwrap(trained.backbone)
     batches, names = _check_batches(run, trained, about) if checked else ([], [])
@@ -109,12 +107,6 @@ def render(exported: Exported) -> str:
             f"{exported.difference:.1e} (allowed: {check.TOLERANCE:.0e})."
         )
     return "\n".join(lines)
-
-
-def _transforms(run: FinishedRun) -> RecordedConfig:
-    """Returns the recorded transforms of a run's test images."""
-    dataset = run.datasets.get("test") or run.datasets.get("val")
-    return RecordedConfig(dataset).innermost.part("transforms")
 
 
 def _check_batches(

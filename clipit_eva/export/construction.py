@@ -15,11 +15,9 @@ SECRET = "***"
 
 
 def build(description: Any) -> Any:
-    """Returns the object of a recorded configuration.
+    """Returns the object of a nested `class_path` and `init_args`, or a plain value as it is.
 
-    Args:
-        description: `class_path` and `init_args`, nested; or a plain value, returned as it is.
-            Secrets, which are not recorded, are left out of the arguments.
+    Secrets, which are not recorded, are left out of the arguments.
 
     Raises:
         InputError: A class is not of `PACKAGES`.

@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.run import FinishedRun
 from clipit_eva.tasks.configs import as_argument
 
@@ -17,12 +16,7 @@ _HEADER = """\
 ---
 """
 
-_LOADER = {
-    "batch_size": "${oc.env:BATCH_SIZE, 64}",
-    "num_workers": "${oc.env:N_DATA_WORKERS, 4}",
-    "persistent_workers": "${oc.env:PERSISTENT_WORKERS, true}",
-    "prefetch_factor": "${oc.env:PREFETCH_FACTOR, 2}",
-}
+_TEMPLATE = Path(__file__).with_name("exported.yaml")
 
 
 def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str:
@@ -30,24 +24,20 @@ def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str
 
     It takes over the run's datasets and metrics; `about` is the metadata of the classifier's file.
     """
-    datasets = {"predict": _image_folder(run, about)}
+    content = yaml.safe_load(_TEMPLATE.read_text())
+    trainer, model, data = (content[role]["init_args"] for role in ("trainer", "model", "data"))
+    output = as_argument(f"logs/exported/{file.stem}")
+    trainer["default_root_dir"] = f"${{oc.env:OUTPUT_ROOT, {output}}}"
+    trainer["callbacks"][-1]["init_args"]["branch"] = about["branch"]
+    model.update(file=str(file.resolve()), **_metrics(run))
+    datasets = data["datasets"]
+    datasets["predict"]["init_args"].update(
+        classes=about["classes"], transforms=run.transforms.value
+    )
     for stage in ("val", "test"):
         if run.datasets.get(stage) is not None:
             datasets[stage] = _portable(run.datasets[stage])
-    content = {
-        "trainer": {"class_path": "eva.Trainer", "init_args": _trainer(file, about["branch"])},
-        "model": {
-            "class_path": "clipit_eva.export.ExportedModule",
-            "init_args": {"file": str(file.resolve()), **_metrics(run)},
-        },
-        "data": {
-            "class_path": "eva.DataModule",
-            "init_args": {
-                "datasets": datasets,
-                "dataloaders": dict.fromkeys(datasets, _LOADER),
-            },
-        },
-    }
+    data["dataloaders"] = dict.fromkeys(datasets, data["dataloaders"])
     header = _HEADER.format(name=file.name, config=f"{file.name}.yaml")
     return header + yaml.dump(content, Dumper=_PlainDumper, sort_keys=False)
 
@@ -57,41 +47,6 @@ class _PlainDumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def _trainer(file: Path, branch: str) -> dict[str, Any]:
-    """Returns the trainer's arguments."""
-    return {
-        "default_root_dir": f"${{oc.env:OUTPUT_ROOT, {as_argument(f'logs/exported/{file.stem}')}}}",
-        "accelerator": "${oc.env:ACCELERATOR, auto}",
-        "devices": "${oc.env:NUM_DEVICES, 1}",
-        # "best" would ask for a checkpoint of this trainer, which trains nothing.
-        "checkpoint_type": "last",
-        "logger": False,
-        "callbacks": [
-            {
-                "class_path": "lightning.pytorch.callbacks.TQDMProgressBar",
-                "init_args": {"refresh_rate": "${oc.env:TQDM_REFRESH_RATE, 1}"},
-            },
-            {
-                "class_path": "clipit_eva.predictions.PredictionsWriter",
-                "init_args": {"branch": branch},
-            },
-        ],
-    }
-
-
-def _image_folder(run: FinishedRun, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the dataset of a folder of images, preprocessed as the run's."""
-    dataset = run.datasets.get("test") or run.datasets["val"]
-    return {
-        "class_path": "clipit_eva.data.ImageFolder",
-        "init_args": {
-            "root": "${oc.env:DATA_ROOT, './data/images'}",
-            "classes": about["classes"],
-            "transforms": RecordedConfig(dataset).innermost.get("transforms"),
-        },
-    }
 
 
 def _portable(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +73,6 @@ def _spell(value: Any) -> Any:
         return {name: _spell(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_spell(item) for item in value]
-    return (
-        value.replace("torch._VariableFunctionsClass.", "torch.")
-        if isinstance(value, str)
-        else value
-    )
+    if isinstance(value, str):
+        return value.replace("torch._VariableFunctionsClass.", "torch.")
+    return value

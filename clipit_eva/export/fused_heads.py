@@ -25,14 +25,9 @@ from clipit_eva.models.heads import NEGATIVE_SLOPE, CLIPITHeads
 
 @torch.no_grad()
 def fuse_heads(heads: CLIPITHeads, branch: str) -> nn.Sequential:
-    """Returns one plain head, embeddings [B, d] -> logits [B, C], float32.
+    """Returns one plain head, embeddings [B, d] -> logits [B, C], float32, of heads without LoRA.
 
-    Args:
-        heads: The heads, without LoRA.
-        branch: `fused` or `vision`.
-
-    Returns:
-        A linear layer, or two with a LeakyReLU between; products are taken in float64.
+    It is a linear layer, or two with a LeakyReLU between; products are taken in float64.
     """
     vision, bias = _affine(heads.vision)
     if branch == "vision":

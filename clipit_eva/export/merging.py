@@ -8,12 +8,9 @@ from clipit_eva.models import lora
 
 @torch.no_grad()
 def merge_lora(module: nn.Module) -> None:
-    """Adds each LoRA update to its layer's weight in float32 and puts the plain layer back.
+    """Adds each LoRA update below a module to its layer's weight, and puts the plain layer back.
 
-    In place. In lower precision the rounding of the sum would change what the model says.
-
-    Args:
-        module: A module with LoRA layers below it; it is not one itself.
+    In place, in float32: in lower precision the rounding would change what the model says.
     """
     module.float()
     # Those around others first: attention takes the layer inside it along.

@@ -6,15 +6,9 @@ from typing import Any
 from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 
-TRANSFORM = "ResizeAndCrop"
-"""Name of eva's transform, the only one whose parts are known."""
-
 
 def describe(transforms: RecordedConfig) -> dict[str, Any]:
-    """Returns the preprocessing of eva's `ResizeAndCrop`, in words that need no eva.
-
-    Args:
-        transforms: Class and arguments, as recorded.
+    """Returns the preprocessing of a recorded `ResizeAndCrop`, in words that need no eva.
 
     Returns:
         `resize` (pixels of the shorter side, or [height, width]), `interpolation`, `antialias`,
@@ -23,7 +17,7 @@ def describe(transforms: RecordedConfig) -> dict[str, Any]:
     Raises:
         InputError: The run's images were transformed in another way.
     """
-    if transforms.class_name != TRANSFORM:
+    if transforms.class_name != "ResizeAndCrop":
         raise InputError(
             f"the run's test images are transformed by {transforms.class_path or 'nothing'}; "
             "export describes eva.vision.data.transforms.common.ResizeAndCrop"

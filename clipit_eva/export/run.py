@@ -14,16 +14,17 @@ from clipit_eva.predictions import predictions_table
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run."""
+    """A finished run.
+
+    Attributes:
+        folder: The folder of its predictions table.
+        checkpoint: The checkpoint whose predictions the table holds.
+        provenance: How the table was made, with the configuration as run.
+    """
 
     folder: Path
-    """The folder of its predictions table."""
-
     checkpoint: Path
-    """The checkpoint whose predictions the table holds."""
-
     provenance: dict[str, Any]
-    """How the table was made, with the configuration as run."""
 
     @functools.cached_property
     def config(self) -> RecordedConfig:
@@ -34,6 +35,12 @@ class FinishedRun:
     def datasets(self) -> Mapping[str, Any]:
         """Class and arguments of each dataset of images by stage; None where there is none."""
         return self.config.part("data.datasets").arguments
+
+    @property
+    def transforms(self) -> RecordedConfig:
+        """What happens to an image before the model sees it in a test, or in validation."""
+        dataset = self.datasets.get("test") or self.datasets.get("val")
+        return RecordedConfig(dataset).innermost.part("transforms")
 
     @property
     def classes(self) -> list[str]:
@@ -67,20 +74,15 @@ def find_run(path: Path) -> FinishedRun:
         raise InputError(
             f"{tables[0]} does not tell the run's configuration; train it with `eva fit`"
         )
-    return FinishedRun(folder, _tested_checkpoint(folder, provenance.get("checkpoint")), provenance)
+    for checkpoint in _checkpoints(folder):
+        if files.sha256_file(checkpoint) == provenance.get("checkpoint"):
+            return FinishedRun(folder, checkpoint, provenance)
+    raise InputError(
+        f"RUN={folder} has no checkpoint that its predictions were made with; restore "
+        "best.ckpt, or train the run again"
+    )
 
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Returns the checkpoints below a folder."""
     return sorted(folder.rglob("*.ckpt"))
-
-
-def _tested_checkpoint(folder: Path, digest: str | None) -> Path:
-    """Returns the checkpoint of a digest; raises InputError if there is none."""
-    for file in _checkpoints(folder):
-        if files.sha256_file(file) == digest:
-            return file
-    raise InputError(
-        f"RUN={folder} has no checkpoint that its predictions were made with; restore "
-        "best.ckpt, or train the run again"
-    )

@@ -20,16 +20,17 @@ FIELD = "RUN"
 
 @dataclasses.dataclass
 class TrainedRun:
-    """A run's model, as it was trained."""
+    """A run's model, as it was trained.
+
+    Attributes:
+        backbone: Images [B, 3, H, W] -> embeddings [B, d], with LoRA if the run had it.
+        heads: CLIP-IT's heads, or the linear head of a unimodal run.
+        branch: What is exported of the heads: `fused` or `vision`; of a unimodal run, `vision`.
+    """
 
     backbone: nn.Module
-    """Images [B, 3, H, W] -> embeddings [B, d], with LoRA if the run had it."""
-
     heads: nn.Module
-    """CLIP-IT's heads, or the linear head of a unimodal run."""
-
     branch: str
-    """What is exported of CLIP-IT's heads: `fused` or `vision`; of a unimodal run, `vision`."""
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor) -> torch.Tensor:
@@ -51,9 +52,7 @@ class TrainedRun:
 def load_run(run: FinishedRun, branch: str) -> TrainedRun:
     """Returns a run's model with the weights of its checkpoint, in evaluation mode.
 
-    Args:
-        run: The run.
-        branch: `fused` or `vision`; a unimodal run has the latter alone, under either name.
+    A unimodal run has the `vision` branch alone, under either name.
 
     Raises:
         InputError: The run reads no images or has another head than those of this project's

@@ -21,13 +21,7 @@ _REGULARISERS = (nn.Dropout, nn.Identity, timm.layers.DropPath, timm.layers.Patc
 
 
 def unwrap(backbone: nn.Module) -> tuple[nn.Module, dict[str, Any]]:
-    """Returns the timm model in one of eva's backbones.
-
-    Args:
-        backbone: eva's wrapper, or the model itself; images [B, 3, H, W] -> embeddings [B, d].
-
-    Returns:
-        The model, and the arguments that say what eva's wrapper does with its output.
+    """Returns the timm model that a backbone is or wraps, and arguments that do the wrapper's work.
 
     Raises:
         InputError: The backbone is not by timm, or does more than a timm model can.
@@ -53,10 +47,7 @@ def unwrap(backbone: nn.Module) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def describe_backbone(model: nn.Module) -> dict[str, Any]:
-    """Returns arguments with which `timm.create_model` makes the same layers, untrained.
-
-    Args:
-        model: A timm model, without classifier.
+    """Returns arguments with which `timm.create_model` makes the layers of a model, untrained.
 
     Raises:
         InputError: No architecture that timm has by name makes these layers.

@@ -59,14 +59,8 @@ def chunk_reports(
     borders, else between words; inside a word only if it is longer than a chunk. Chunks hold the
     whole text in order; white space at their borders is removed.
 
-    Args:
-        corpus: The reports.
-        policy: One of `POLICIES`.
-        budget: Tokens that the text encoder reads, special tokens included.
-        count_tokens: Counts the tokens of texts before any truncation. Called with many texts.
-
-    Returns:
-        The texts, and the share of tokens that the policy drops, which is logged too.
+    The encoder reads `budget` tokens, special ones included; `count_tokens` counts those of many
+    texts, before any truncation. The share of tokens that the policy drops is logged.
 
     Raises:
         InputError: The policy is unknown, or the budget is too small for a single character.

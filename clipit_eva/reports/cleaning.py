@@ -128,10 +128,6 @@ def clean_report(text: str, words: CorpusWords | None = None) -> str:
     line's end are joined. With `words` those broken by a blank ("transvers e") and compounds
     with a loose hyphen ("tumor -free") are mended too, if the corpus knows the whole.
 
-    Args:
-        text: The report.
-        words: The corpus's words (`learn_words`), or `None` to leave broken words alone.
-
     Returns:
         The cleaned report, perhaps empty. Has every medical token of `text` in order, but
         for page counters and for repeated headers and footers.
@@ -144,11 +140,7 @@ def clean_report(text: str, words: CorpusWords | None = None) -> str:
 
 
 def clean_corpus(corpus: ReportCorpus) -> tuple[ReportCorpus, CleaningSummary]:
-    """Cleans every report of a corpus, by the corpus's own words.
-
-    Returns:
-        The corpus with clean texts, less the reports of which nothing was left, and what was done,
-        which is logged too.
+    """Cleans every report of a corpus by its own words; drops, and logs, those that come out empty.
 
     Raises:
         InputError: Nothing is left of any report.

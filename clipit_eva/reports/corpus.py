@@ -47,11 +47,7 @@ class ReportCorpus:
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, source: str) -> "ReportCorpus":
-        """Makes a corpus of a table, for instance of some rows of another corpus's.
-
-        Args:
-            table: Columns `report_id` and `text` and any others. Not changed.
-            source: Where the reports came from.
+        """Makes a corpus of a table with columns `report_id`, `text` and any others.
 
         Raises:
             InputError: There is no report, a column is missing, an id is missing or not unique,

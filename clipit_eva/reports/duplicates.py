@@ -37,17 +37,13 @@ def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> 
     has a Jaccard similarity of at least `threshold` with that of an earlier report that is itself
     no duplicate. Candidates come from a product of hashed features and are then compared exactly.
 
-    Args:
-        corpus: The reports.
-        threshold: Least similarity of near duplicates, in (0, 1].
-
     Returns:
         One row per duplicate, in corpus order: `report_id` (str), `duplicate_of` (str, the first
         such report, which is kept), `kind` (str, "exact" or "near") and `similarity` (float64,
         Jaccard; 1 for exact duplicates).
 
     Raises:
-        InputError: The threshold is out of range.
+        InputError: The threshold is not in (0, 1].
     """
     if not 0 < threshold <= 1:
         raise InputError(f"near-duplicate threshold {threshold} is not in (0, 1]; give 0.8, say")

@@ -1,7 +1,7 @@
 """Parts of a corpus: the reports of a column's values, of patients, TCGA projects or a tissue.
 
-Each filter returns the reports that match, in order, and raises InputError if there are none, or
-no such column.
+Each filter returns the reports that match, in order, and raises InputError if there are none, no
+such column, or an argument is unknown.
 """
 
 import logging
@@ -17,15 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 def by_column(corpus: ReportCorpus, column: str, values: str | Iterable[object]) -> ReportCorpus:
-    """Keeps the reports with one of the given values in a column.
+    """Keeps the reports with one of the given values, each in some report, in a column.
 
-    Args:
-        corpus: The reports.
-        column: A column of `corpus.table`.
-        values: A value, or several. They match as they are or as written, so that "3" finds 3.
-
-    Raises:
-        InputError: There is no such column, or a value in no report.
+    Values match as they are or as written, so that "3" finds 3.
     """
     require_column(corpus.source, column, corpus.table.columns.tolist())
     written = corpus.table[column].map(str)
@@ -43,16 +37,10 @@ def by_column(corpus: ReportCorpus, column: str, values: str | Iterable[object])
 def by_patients(
     corpus: ReportCorpus, patients: Iterable[str], column: str = REPORT_ID
 ) -> ReportCorpus:
-    """Keeps the reports of the given patients.
+    """Keeps the reports of the given patients; logs how many have none.
 
-    Args:
-        corpus: The reports.
-        patients: The patients' names. Of a TCGA barcode only the patient's part counts. Those
-            without a report are logged by number.
-        column: The column with the patient's name, or with a barcode that starts with it.
-
-    Raises:
-        InputError: There is no such column, or no report of any of these patients.
+    The column has the patient's name, or a barcode that starts with it; of a TCGA barcode, here or
+    among the patients, only the patient's part counts.
     """
     require_column(corpus.source, column, corpus.table.columns.tolist())
     wanted = {patient_of(name.strip()) or name.strip() for name in patients}
@@ -65,15 +53,9 @@ def by_patients(
 def by_projects(
     corpus: ReportCorpus, projects: str | Iterable[str], column: str = REPORT_ID
 ) -> ReportCorpus:
-    """Keeps the reports of TCGA projects, by the tissue source site in the barcode.
+    """Keeps the reports of TCGA projects ("COAD" or "TCGA-COAD").
 
-    Args:
-        corpus: The reports.
-        projects: One project or several: "COAD" or "TCGA-COAD".
-        column: The column whose values start with a TCGA barcode.
-
-    Raises:
-        InputError: There is no such column, a project is unknown, or none has a report.
+    A project is known by the tissue source site in the barcode that a column's values start with.
     """
     require_column(corpus.source, column, corpus.table.columns.tolist())
     given = [projects] if isinstance(projects, str) else list(projects)
@@ -94,16 +76,7 @@ def by_projects(
 
 
 def by_tissue(corpus: ReportCorpus, tissue: str, column: str = REPORT_ID) -> ReportCorpus:
-    """Keeps the reports of the TCGA projects of a tissue's tumours.
-
-    Args:
-        corpus: The reports.
-        tissue: A key of `TISSUES`: "breast", "colon".
-        column: The column whose values start with a TCGA barcode.
-
-    Raises:
-        InputError: There is no such column, the tissue is unknown, or it has no report.
-    """
+    """Keeps the reports of the TCGA projects of a tissue's tumours, a key of `TISSUES`."""
     projects = TISSUES.get(tissue.lower())
     if projects is None:
         raise InputError(

@@ -25,13 +25,9 @@ TEMPLATES = (
 
 
 def read_prompts(source: str) -> ReportCorpus:
-    """Returns a task's prompts as a corpus.
+    """Returns the prompts of a task: `PREFIX` and a shipped task's name, or the file of a card.
 
-    Args:
-        source: `PREFIX` and a shipped task, or the file of a card.
-
-    Returns:
-        One prompt per class, name and template, with columns `report_id`, `text` and `class`.
+    There is one per class, name and template, with columns `report_id`, `text` and `class`.
 
     Raises:
         InputError: The task is unknown, or its card is wrong or has no words.

@@ -1,8 +1,6 @@
 """CONCH from its released checkpoint."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,13 +9,12 @@ from open_clip import transform
 from PIL import Image
 from torch import nn
 
-from clipit_eva.clip import hub, weights
+from clipit_eva.clip import weights
 from clipit_eva.clip.conch.architecture import ConchConfig, ConchImageTower, ConchTextTower
 from clipit_eva.clip.conch.tokenizing import ConchTokenize, find_tokenizer
 from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.clip.registry import NamedModel
-from clipit_eva.errors import InputError
 
 REPOSITORY = "MahmoodLab/conch"
 """The gated repository of the released weights."""
@@ -39,17 +36,14 @@ def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
     config = ConchConfig()
     tokenize = ConchTokenize(find_tokenizer(tokenizer), config.context_length)
     check_vocabulary(tokenizer, tokenize.vocab_size, "conch", config.vocab_size)
-    path = Path(checkpoint) if checkpoint else hub.download(REPOSITORY, [WEIGHT_FILE])
-    if path is None:
-        raise InputError(f"repository {REPOSITORY} has no {WEIGHT_FILE}; give it as checkpoint")
+    path = Path(checkpoint) if checkpoint else weights.find_weights(REPOSITORY, [WEIGHT_FILE])
     towers = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
-    sizes = json.dumps(dataclasses.asdict(config), sort_keys=True)
     return assemble(
         "conch",
         towers,
         tokenize,
         conch_preprocess(checkpoint),
-        architecture=hashlib.sha256(sizes.encode()).hexdigest(),
+        architecture=weights.digest_json(dataclasses.asdict(config)),
         embed_dim=config.embed_dim,
     )
 

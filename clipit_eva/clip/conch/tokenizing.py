@@ -23,11 +23,7 @@ class ConchTokenize:
     """CONCH's tokenizer: start and end token, padding, and a last place for the class token."""
 
     def __init__(self, path: Path, context_length: int) -> None:
-        """Reads a file of the `tokenizers` library.
-
-        Args:
-            path: The file.
-            context_length: Number of token ids per text, the class token's place included.
+        """Reads a file of the `tokenizers` library; the context includes the class token's place.
 
         Raises:
             InputError: The file is no tokenizer file, or pads otherwise than CONCH.
@@ -61,11 +57,9 @@ class ConchTokenize:
 
 
 def find_tokenizer(given: str | None) -> Path:
-    """Finds CONCH's tokenizer file.
+    """Finds CONCH's tokenizer file: the given one, or that of the installed `conch` package.
 
-    Args:
-        given: The file, or `None` to take it from the installed `conch` package (which is not
-            imported: it does not import beside transformers 5).
+    The package is not imported: it does not import beside transformers 5.
 
     Raises:
         InputError: There is no such file.
