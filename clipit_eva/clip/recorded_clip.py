@@ -26,12 +26,9 @@ class RecordedCLIP:
         folder: Path,
         clip: "CLIPModel | None" = None,
     ) -> None:
-        """Initializes the model; nothing is read.
+        """Notes how the model is loaded and where its record is kept; reads nothing.
 
-        Args:
-            settings: Model, checkpoint and tokenizer, as for `clip.loading.load_clip`.
-            folder: Where the record is kept.
-            clip: The loaded model, if the caller has it.
+        Settings are model, checkpoint and tokenizer, as for `clip.loading.load_clip`.
         """
         self._settings = settings
         self._folder = folder

@@ -26,11 +26,9 @@ _ROWS, _COLUMNS = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class Tissue:
-    """What a field of view shows; every attribute lies in [0, 1]."""
+    """What a field of view of one of `KINDS` shows; every attribute lies in [0, 1]."""
 
     kind: str
-    """One of `KINDS`."""
-
     nuclear_size: float
     pleomorphism: float
     cellularity: float
@@ -54,7 +52,10 @@ _SPREAD = 0.15
 
 @dataclasses.dataclass(frozen=True)
 class _Outline:
-    """A closed curve around a centre: an ellipse with harmonics added to its radius."""
+    """A closed curve around a centre: an ellipse with harmonics added to its radius.
+
+    `waves` [n, 2] are amplitude (relative to the radius) and phase of the 2nd, 3rd, ... harmonic.
+    """
 
     row: float
     column: float
@@ -62,7 +63,6 @@ class _Outline:
     aspect: float
     angle: float
     waves: np.ndarray
-    """[n, 2]: amplitude (relative to the radius) and phase of the 2nd, 3rd, ... harmonic."""
 
     def depth(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Returns the distance from the centre over the outline's radius: 1 on the curve."""
@@ -78,14 +78,14 @@ class _Outline:
 
 @dataclasses.dataclass(frozen=True)
 class _Duct:
-    """An epithelial structure: cells between an outline and a (possibly closed) lumen."""
+    """An epithelial structure: cells between an outline and a (possibly closed) lumen.
+
+    `lumen` is the share of the radius that is open, `membrane` the border's strength, 0 for none.
+    """
 
     outline: _Outline
     lumen: float
-    """Share of the radius that is open, 0 for a structure filled with cells."""
-
     membrane: float
-    """Strength of the border around it, 0 for none."""
 
 
 def sample_tissue(kind: str, rng: np.random.Generator) -> Tissue:

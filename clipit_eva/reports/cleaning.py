@@ -71,13 +71,9 @@ _ENDS_SENTENCE = frozenset(".!?;:,")
 
 @dataclasses.dataclass(frozen=True)
 class CleaningSummary:
-    """What cleaning did to a corpus.
+    """What cleaning did: numbers of changed reports, and of characters in all and in those left.
 
-    Attributes:
-        changed: Reports whose text changed.
-        emptied: Ids of the reports of which only marks were left; they are not in the result.
-        characters_before: Characters of all reports.
-        characters_after: Characters of the reports in the result.
+    `emptied` are the ids of the reports of which only marks were left; they are not in the result.
     """
 
     changed: int

@@ -82,18 +82,14 @@ def read_corpus(
     mark. Newlines become `\n` and white space around a report or an id is removed, so that the
     same reports get the same fingerprint from any format.
 
-    Ids come from `id_column`; by default from `report_id`, else from `patient_filename`
-    (TCGA-Reports), else they number the rows (`row-000001` for the first). Reports in a `.txt` file
-    are named by their line (`line-000001`), those in a folder by their file's stem.
+    Ids, strings or integers, come from `id_column`; by default from `report_id`, else from
+    `patient_filename` (TCGA-Reports), else they number the rows (`row-000001` for the first).
+    Reports in a `.txt` file are named by their line (`line-000001`), those in a folder by their
+    file's stem; the only columns of these are `report_id` and `text`.
 
     In the corpus the two columns are called `report_id` and `text`. Other columns are kept, the id
     column under its own name too; another column of the file that was already called
     `report_id` or `text` gets the suffix `_in_file`.
-
-    Args:
-        path: The file or folder.
-        text_column: Column that holds the reports. Plain text has only `report_id` and `text`.
-        id_column: Column that holds the ids, strings or integers; `None` for the default above.
 
     Raises:
         InputError: The path is missing, of unknown format, unreadable, malformed, not UTF-8 or

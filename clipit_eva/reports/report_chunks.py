@@ -19,8 +19,7 @@ _log = logging.getLogger(__name__)
 class ReportChunks:
     """The texts that are embedded, and the rows that images are paired with.
 
-    A row is a chunk by the policies `truncate` and `chunk`, and a report with all of its chunks
-    by `mean`.
+    A row is a chunk by `truncate` and `chunk`, and a report with all of its chunks by `mean`.
 
     Attributes:
         corpus: The reports.
