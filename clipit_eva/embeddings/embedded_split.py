@@ -32,6 +32,7 @@ _WORDS = {
     "length": "number of images",
     "filenames": "file names",
     "content": "transform (RESIZE_DIM, NORMALIZE_MEAN, NORMALIZE_STD) or images",
+    "files": "content of the image files",
 }
 """What the facts are called in messages."""
 
@@ -121,7 +122,7 @@ def _missing(folder: Path, facts: Mapping[str, Any]) -> str:
         except ValueError:  # interrupted while it was written
             continue
         if (other["dataset"], other["split"]) == (facts["dataset"], facts["split"]):
-            keys = [key for key in _WORDS if other[key] != facts[key]]
+            keys = [key for key in _WORDS if other.get(key) != facts[key]]
             differences.append([_difference(key, other[key], facts[key]) for key in keys])
     if differences:
         nearest = min(differences, key=len)
@@ -132,7 +133,7 @@ def _missing(folder: Path, facts: Mapping[str, Any]) -> str:
 
 def _difference(key: str, found: Any, expected: Any) -> str:
     """Names a fact that differs, with both values where they are short."""
-    if key in ("weights", "filenames", "content"):
+    if key in ("weights", "filenames", "content", "files"):
         return _WORDS[key]
     return f"{_WORDS[key]}: {found}, not {expected}"
 

@@ -1,5 +1,6 @@
 """The embedding callback in eva's trainer."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,21 @@ def test_a_split_that_is_there_stays_while_another_is_embedded(
         expected = backbone.load()(changed.images)
     np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-5)
     assert embedded_split.read(backbone, tiles(10, 0), "train")[0].shape == (10, 96)
+
+
+def test_embeddings_of_other_files_are_told_from_unfinished_ones(
+    embed: Any, backbone: Any, tiles: Any
+) -> None:
+    embed({"train": tiles()})
+    (rows,) = (path for path in backbone.root.glob("*.npy") if ".targets" not in path.name)
+    facts = rows.with_suffix(".json")
+    content = json.loads(facts.read_text())
+    for path in backbone.root.glob(f"{rows.stem}.*"):
+        path.unlink()
+    older = facts.with_stem(rows.stem[:-4] + "0000")
+    older.write_text(json.dumps({**content, "files": "of another day"}))
+    with pytest.raises(InputError, match=r"there are some, of another content of the image files"):
+        embedded_split.read(backbone, tiles(), "train")
 
 
 @pytest.mark.parametrize("names", [{0: "train"}, {0: "train", 1: "val", 2: "test"}])
