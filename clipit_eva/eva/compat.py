@@ -26,6 +26,18 @@ def random_state_kept(class_type: type) -> contextlib.AbstractContextManager[Any
     return contextlib.nullcontext()
 
 
+def keep_frozen(instance: Any) -> None:
+    """Puts the frozen backbone of eva's HeadModule in evaluation mode, where eva does not.
+
+    In training mode a backbone without gradients still moves its BatchNorm statistics and drops
+    units and paths. Lightning trains in the mode that it finds, and gives it back after validation.
+    """
+    from eva.core.models.modules import HeadModule
+
+    if isinstance(instance, HeadModule) and instance.backbone is not None:
+        instance.backbone.eval()  # type: ignore[union-attr]
+
+
 def collate_functions() -> dict[Any, Callable[..., Any]]:
     """Returns torch's functions that collate samples by their type, open to further types.
 

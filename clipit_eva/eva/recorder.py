@@ -56,6 +56,7 @@ def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
         if explanation := mistakes.explain_construction(class_type, kwargs, error):
             exits.end(InputError(explanation))
         raise
+    compat.keep_frozen(instance)
     description = {
         "class_path": f"{class_type.__module__}.{class_type.__qualname__}",
         "init_args": {name: _describe(value, name) for name, value in kwargs.items()},

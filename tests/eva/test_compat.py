@@ -3,6 +3,7 @@
 import timm
 import torch
 from eva.core.metrics import AverageLoss
+from eva.core.models.modules import HeadModule
 from eva.core.models.wrappers import BaseModel
 from eva.vision.data.datasets import BACH
 from eva.vision.models import ModelFromRegistry
@@ -73,6 +74,18 @@ def test_a_module_without_trainer_has_none() -> None:
     assert compat.recorded_trainer(module) is None
     module.trainer = trainer = Trainer(logger=False, accelerator="cpu")
     assert compat.recorded_trainer(module) is trainer
+
+
+def test_frozen_backbones_are_kept_in_evaluation_mode() -> None:
+    """Frozen means frozen: eva's HeadModule trains its backbone's BatchNorm statistics."""
+    head, backbone = nn.Linear(3, 2), nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
+    module = HeadModule(head, nn.CrossEntropyLoss(), backbone)
+    compat.keep_frozen(module)
+    assert head.training
+    assert not any(part.training for part in backbone.modules())
+    compat.keep_frozen(HeadModule(head, nn.CrossEntropyLoss()))  # of embeddings
+    compat.keep_frozen(backbone.train())
+    assert backbone.training
 
 
 def test_backbones_leave_the_random_numbers_after_them_alone() -> None:
