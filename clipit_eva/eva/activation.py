@@ -7,8 +7,14 @@ does an import elsewhere (a notebook, our own commands) change anything.
 
 import functools
 import importlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from clipit_eva.errors import InputError
 from clipit_eva.eva import exits
 
 _BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
@@ -18,7 +24,29 @@ _BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
 def activate_in_eva() -> None:
     """Activates what is meant for `eva` processes, if this is one."""
     if exits.is_eva():
+        try:
+            check_variables(sys.argv[1:])
+        except InputError as error:
+            exits.end(error)
         activate()
+
+
+def check_variables(arguments: Sequence[str]) -> None:
+    """Checks the environment variables that config files read.
+
+    Args:
+        arguments: The command's, config files among them.
+
+    Raises:
+        InputError: One is set to nothing, which eva would take for a value.
+    """
+    given = [Path(argument.partition("=")[2] or argument) for argument in arguments]
+    configs = [path for path in given if path.suffix in (".yaml", ".yml")]
+    # jsonargparse may be in a config's folder while it reads it.
+    for path in filter(Path.is_file, [*configs, *(Path(path.name) for path in configs)]):
+        for name in re.findall(r"\$\{oc\.env:\s*(\w+)", path.read_text(encoding="utf-8")):
+            if not os.environ.get(name, "set").strip():
+                raise InputError(f"{name} is set to nothing; unset it or give it a value")
 
 
 @functools.cache
