@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import exits
+from clipit_eva.eva import compat, exits
+
+_CHECK_IMAGE = "clipit_eva.data.image_files:check_image"
+"""What refuses an image file that cannot be read as it is."""
 
 _BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
 """Backbones of ours, by MODEL_NAME: module and function, imported when one is made."""
@@ -51,7 +54,7 @@ def check_variables(arguments: Sequence[str]) -> None:
 
 @functools.cache
 def activate() -> None:
-    """Ends user's mistakes in one line, records what runs, knows our backbones; once a process.
+    """Ends mistakes in one line, records what runs, checks images, knows our backbones; once.
 
     Each is global for want of a narrower place. eva makes the parser and all objects itself, before
     it calls any callback: hence the instantiator, and the hook for errors raised there. Log
@@ -64,6 +67,7 @@ def activate() -> None:
     jsonargparse.add_instantiator(recorder.instantiate, object)
     exits.watch()
     logs.forward()
+    compat.check_images_of_eva(lambda path: _make(_CHECK_IMAGE, path=path))
     register_backbones()
 
 
@@ -77,6 +81,6 @@ def register_backbones() -> None:
 
 
 def _make(where: str, **arguments: Any) -> Any:
-    """Makes the backbone of `module:function`."""
+    """Calls the function `module:function`, imported by then."""
     module, _, function = where.partition(":")
     return getattr(importlib.import_module(module), function)(**arguments)

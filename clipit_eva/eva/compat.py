@@ -5,6 +5,7 @@ imported where they are used, so that importing this module costs nothing.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,27 @@ def keep_frozen(instance: Any) -> None:
 
     if isinstance(instance, HeadModule) and instance.backbone is not None:
         instance.backbone.eval()  # type: ignore[union-attr]
+
+
+def check_images_of_eva(check: Callable[[str], object]) -> None:
+    """Lets eva's datasets read an image file only after a check, once a file and process.
+
+    They all read by one function of eva's, which fills what is missing of a file with grey and cuts
+    16 bits to 8 without a word. What it returns stays as it is.
+    """
+    from eva.vision.utils import io
+
+    read = io.read_image_as_tensor
+
+    @functools.cache
+    def check_once(path: str) -> None:
+        check(path)
+
+    def read_checked(path: str) -> Any:
+        check_once(path)
+        return read(path)
+
+    io.read_image_as_tensor = read_checked
 
 
 def collate_functions() -> dict[Any, Callable[..., Any]]:

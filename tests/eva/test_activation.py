@@ -15,6 +15,7 @@ import hashlib, json, logging, sys
 import torch
 from jsonargparse import _instantiation
 from eva.vision.models import backbones
+from eva.vision.utils import io
 def state():
     return [
         sys.excepthook is sys.__excepthook__,
@@ -22,6 +23,7 @@ def state():
         hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest(),
         len(logging.getLogger("clipit_eva").handlers),
         "clipit_eva/demo_vit" in backbones.backbone_registry.entries(),
+        io.read_image_as_tensor.__module__,
     ]
 before = state()
 import clipit_eva
@@ -53,6 +55,7 @@ def test_importing_our_classes_changes_nothing_elsewhere() -> None:
         True,
         True,
         False,
+        True,
         True,
         True,
     ]

@@ -1,5 +1,6 @@
 """A user's mistakes, through the real command: one line, status 2, no traceback."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def test_reports_overridden_in_one_part_alone(part, paired_bach, run_eva, tmp_pa
     fields = "model.init_args.reports and data...train.init_args.reports"
     _assert_one_line(finished, fields if part == "model" else "other reports")
     assert not list(finished.folder.rglob("*.ckpt"))
+
+
+def test_training_on_a_truncated_image(cohort, bach, run_eva, tmp_path) -> None:
+    """OpenCV would fill the missing half with grey."""
+    shutil.copytree(cohort.bach, tmp_path / "bach")
+    (image,) = tmp_path.rglob("b037.tif")
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    changed = {**bach, "DATA_ROOT": str(tmp_path / "bach"), "MAX_STEPS": "20"}
+    _assert_one_line(run_eva("fit", "unimodal/bach", changed), "b037.tif cannot be read")
 
 
 @pytest.mark.parametrize(
