@@ -6,7 +6,8 @@ imported where they are used, so that importing this module costs nothing.
 
 import contextlib
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,20 @@ def is_eva_backbone(class_type: type) -> bool:
     from eva.core.models.wrappers import BaseModel
 
     return issubclass(class_type, BaseModel) and class_type.__module__.startswith("eva.")
+
+
+def untaken_arguments(name: str, arguments: Mapping[str, Any]) -> list[str]:
+    """Returns the arguments of a backbone of eva's registry that eva drops without a word.
+
+    It hands on those alone that the backbone's function names itself, whatever else that takes.
+    """
+    from eva.vision.models import backbones
+
+    registry = backbones.backbone_registry
+    if name not in registry.entries():
+        return []  # eva says so
+    taken = inspect.signature(registry.get(name)).parameters
+    return [argument for argument in arguments if argument not in taken]
 
 
 def sample_files(dataset: Any) -> list[Path] | None:
