@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
+from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 
 _DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
@@ -35,6 +36,22 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
         if frame.f_code.co_name == "forward" and compat.is_eva_backbone(type(owner)):
             return _of_backbone(frame.f_locals.get("tensor"), error)
     return None
+
+
+def check_construction(class_type: type, arguments: Mapping[str, Any]) -> None:
+    """Checks what one of eva's backbones is about to be made with.
+
+    Raises:
+        InputError: An argument would reach nothing.
+    """
+    if class_type.__name__ != "ModelFromRegistry" or not compat.is_eva_backbone(class_type):
+        return
+    name, own = arguments.get("model_name", ""), arguments.get("model_extra_kwargs") or {}
+    if untaken := compat.untaken_arguments(name, own):
+        raise InputError(
+            f"MODEL_EXTRA_KWARGS: MODEL_NAME={name} does not take {', '.join(untaken)}; leave it "
+            "out, or give model.init_args.backbone a class that takes it"
+        )
 
 
 def explain_construction(

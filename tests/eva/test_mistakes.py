@@ -11,6 +11,7 @@ from eva.vision.data.datasets import BACH, CRC, MHIST, PatchCamelyon
 from eva.vision.models import ModelFromRegistry
 from torch import nn
 
+from clipit_eva.errors import InputError
 from clipit_eva.eva import activation, mistakes
 
 
@@ -105,3 +106,14 @@ def test_a_backbone_that_cannot_be_made_is_named(error: Exception, advice: str) 
     assert advice in line
     assert "\n" not in line
     assert mistakes.explain_construction(nn.Linear, name, error) is None
+
+
+def test_arguments_that_eva_would_drop_are_named() -> None:
+    """eva hands `timm/...` only what its own function names."""
+    arguments = {"model_name": "timm/test_vit", "model_extra_kwargs": {"drop_path_rate": 0.1}}
+    with pytest.raises(InputError, match="timm/test_vit does not take drop_path_rate"):
+        mistakes.check_construction(ModelFromRegistry, arguments)
+    arguments["model_extra_kwargs"] = {"pretrained": False}
+    mistakes.check_construction(ModelFromRegistry, arguments)
+    mistakes.check_construction(ModelFromRegistry, {"model_name": "timm/test_vit"})
+    mistakes.check_construction(nn.Linear, arguments)

@@ -1,5 +1,6 @@
 """A user's mistakes, through the real command: one line, status 2, no traceback."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +66,8 @@ TRAINING: dict[str, tuple[Spoil, str]] = {
     "no_pairing_table": (lambda e, f: {"PAIRING_TABLE": str(f / "none.parquet")}, "none.parquet"),
     "wrong_in_features": (lambda e, f: {"IN_FEATURES": "7"}, "IN_FEATURES=96"),
     "wrong_text_features": (lambda e, f: {"TEXT_FEATURES": "7"}, "TEXT_FEATURES"),
+    "empty_number": (lambda e, f: {"MAX_STEPS": ""}, "MAX_STEPS is set to nothing"),
+    "empty_text": (lambda e, f: {"REPORT_COLUMN": ""}, "REPORT_COLUMN is set to nothing"),
     "negative_rank": (lambda e, f: {"LORA_RANK": "-1"}, "LORA_RANK=-1"),
     "target_matches_nothing": (lambda e, f: {"LORA_TARGETS": "[nothing]"}, "'nothing'"),
     "corrupt_head": (
@@ -99,6 +102,30 @@ def test_reports_overridden_in_one_part_alone(part, paired_bach, run_eva, tmp_pa
     fields = "model.init_args.reports and data...train.init_args.reports"
     _assert_one_line(finished, fields if part == "model" else "other reports")
     assert not list(finished.folder.rglob("*.ckpt"))
+
+
+def test_training_on_a_truncated_image(cohort, bach, run_eva, tmp_path) -> None:
+    """OpenCV would fill the missing half with grey."""
+    shutil.copytree(cohort.bach, tmp_path / "bach")
+    (image,) = tmp_path.rglob("b037.tif")
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    changed = {**bach, "DATA_ROOT": str(tmp_path / "bach"), "MAX_STEPS": "20"}
+    _assert_one_line(run_eva("fit", "unimodal/bach", changed), "b037.tif cannot be read")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--model.init_args.distil_weight=1",
+        "--data.init_args.datasets.train.init_args.topk=1",
+        "--trainer.init_args.callbacks.5.init_args.branches=vision",
+    ],
+)
+def test_an_argument_that_nothing_takes(option, paired_bach, run_eva) -> None:
+    finished = run_eva("fit", "clip_it/bach", paired_bach, option)
+    assert finished.status == 2, finished.output
+    assert option.partition("=")[0].rpartition(".")[2] in finished.output
+    assert "Traceback" not in finished.output
 
 
 @pytest.mark.parametrize(
