@@ -125,12 +125,7 @@ class ComplementarityOverSeeds(Result):
 def complementarity(
     targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
 ) -> Complementarity:
-    """Compares the errors of one text model and one vision model.
-
-    Args:
-        targets: True class of each sample, [samples].
-        text_predictions: The text model's classes, [samples].
-        vision_predictions: The vision model's classes, [samples].
+    """Compares the errors of one text model and one vision model: classes as [samples].
 
     Raises:
         InputError: Shapes that do not fit, or missing values.
@@ -144,12 +139,7 @@ def complementarity(
 def complementarity_by_seed(
     targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
 ) -> tuple[Complementarity, ...]:
-    """Returns `complementarity` of text seed s and vision seed s, for each s.
-
-    Args:
-        targets: True class of each sample, [samples].
-        text_predictions: The text models' classes, [seeds, samples].
-        vision_predictions: The vision models' classes, same shape.
+    """Returns `complementarity` of text seed s and vision seed s, for each s: [seeds, samples].
 
     Raises:
         InputError: Shapes that do not fit, or missing values.

@@ -9,27 +9,14 @@ from ..significance.arrays import correctness
 
 
 def accuracy(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:
-    """Returns the accuracy of each seed, [seeds], in [0, 1].
-
-    Args:
-        predictions: Predicted classes, [seeds, samples] or [samples].
-        targets: True classes, [samples].
-
-    Raises:
-        InputError: Shapes that do not fit, or missing values.
-    """
+    """Returns the accuracy of each seed, [seeds], in [0, 1]; arguments as of `correctness`."""
     return correctness(predictions, targets).mean(axis=1)
 
 
 def balanced_accuracy(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:
     """Returns the balanced accuracy (mean recall of the classes present) of each seed, [seeds].
 
-    Args:
-        predictions: Predicted classes, [seeds, samples] or [samples].
-        targets: True classes, [samples].
-
-    Raises:
-        InputError: Shapes that do not fit, or missing values.
+    Arguments and errors are those of `correctness`.
     """
     right, labels = correctness(predictions, targets), np.asarray(targets)
     recalls = [right[:, labels == name].mean(axis=1) for name in np.unique(labels)]

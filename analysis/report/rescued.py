@@ -25,7 +25,6 @@ class Sample:
         comparison: Position of the comparison.
         kind: `rescued` (CLIP-IT is right in more seeds) or `lost` (in fewer).
         index: Index in the eva dataset.
-        filename: Filename.
         target: True class.
         unimodal: Class that unimodal predicts in most seeds; clip_it, text: likewise (text is
             empty without text-only runs).
