@@ -42,6 +42,11 @@ _CANNOT_WRITE = {
 """What the user can do about the reasons why a file cannot be written."""
 
 
+def user_cache() -> Path:
+    """Returns the folder of what can be made again, below the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipit_eva"
+
+
 @contextlib.contextmanager
 def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns a full disk, missing permissions or a bad path into an InputError that names `path`."""

@@ -28,16 +28,20 @@ def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | 
     own = provenance.get("pairing")
     if isinstance(own, Mapping):
         return own
+    path = pairing_table_of(provenance, run)
+    return None if path is None else _read(path, path.stat().st_mtime_ns)[0]
+
+
+def pairing_table_of(provenance: Mapping[str, Any], run: Path) -> Path | None:
+    """Returns the pairing table that a run was trained with, unchanged; None without one."""
     digest = (provenance.get("inputs") or {}).get("pairing_table")
     path = RecordedConfig(provenance.get("config")).text("pairing_table")
     if digest is None or path is None:
         return None
     for folder in (Path(), *run.absolute().parents):
-        candidate = folder / path
-        if candidate.is_file():
-            facts, actual = _read(candidate.absolute(), candidate.stat().st_mtime_ns)
-            if actual == digest:
-                return facts
+        candidate = (folder / path).absolute()
+        if candidate.is_file() and _read(candidate, candidate.stat().st_mtime_ns)[1] == digest:
+            return candidate
     return None
 
 

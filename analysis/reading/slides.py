@@ -46,9 +46,9 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
     return pd.factorize(slides)[0].astype(np.int64)
 
 
-def meta_file(run: Run) -> Path | None:
-    """Returns the file that names a run's slides, or None."""
-    split = str(dataset_arguments(run).get("split"))
+def meta_file(run: Run, role: str = "test") -> Path | None:
+    """Returns the file that names the slides of a run's training, val or test data, or None."""
+    split = str(dataset_arguments(run, role).get("split"))
     pattern = f"*_split_{SPLIT_IN_FILE.get(split, split)}_meta.csv"
     folders = (folder for root in data_roots(run) for folder in (root, root.parent))
     return next((path for folder in folders for path in sorted(folder.glob(pattern))), None)
@@ -66,7 +66,7 @@ def data_roots(run: Run) -> list[Path]:
     return [folder / root for folder in folders if (folder / root).is_dir()]
 
 
-def dataset_arguments(run: Run) -> Mapping[str, Any]:
-    """Returns the arguments of the eva dataset that a run was tested on; empty if unknown."""
+def dataset_arguments(run: Run, role: str = "test") -> Mapping[str, Any]:
+    """Returns the arguments of the eva dataset of a run's role; empty if unknown."""
     name = run.provenance["datasets"][0]["class"].rpartition(".")[2]
-    return run.config.part("data.datasets.test").first(name).arguments
+    return run.config.part(f"data.datasets.{role}").first(name).arguments
