@@ -22,8 +22,7 @@ class Comparison:
     """All arms of one dataset and backbone, aligned.
 
     Attributes:
-        dataset: Name of the dataset in print.
-        backbone: Name of the backbone in print.
+        dataset: Name of the dataset in print; backbone: of the backbone.
         samples: The test set that all runs share.
         replicates: Seed and run number of each seed row, the same for every arm.
         runs: Runs of each arm, in the order of `replicates`.
