@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_eva.errors import InputError
 
+from .run_files import recorded
 from .runs import Run
 
 SLIDE_COLUMN = "wsi"  # of PatchCamelyon's `*_meta.csv`: names the slide
@@ -20,10 +21,7 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
     """Returns the slide of each test sample of a run, as integers [samples].
 
     Reads `*_split_<split>_meta.csv` in the data root that the run's configuration records, or in
-    the folder above; row i describes sample i.
-
-    Args:
-        run: Any run of the dataset.
+    the folder above; row i describes sample i. Any run of a dataset tells.
 
     Returns:
         None if there is no such file: intervals are then "patch-level, optimistic".
@@ -55,15 +53,9 @@ def meta_file(run: Run, role: str = "test") -> Path | None:
 
 
 def data_roots(run: Run) -> list[Path]:
-    """Returns the folders that a run's data root may mean now, those that exist.
-
-    A relative root is looked for from the working directory and from the folders above the run.
-    """
+    """Returns the folders that a run's data root may mean now, those that exist."""
     root = dataset_arguments(run).get("root")
-    if not isinstance(root, str):
-        return []
-    folders = (Path(), *run.path.absolute().parents)
-    return [folder / root for folder in folders if (folder / root).is_dir()]
+    return [path for path in recorded(root, run.path) if path.is_dir()]
 
 
 def dataset_arguments(run: Run, role: str = "test") -> Mapping[str, Any]:

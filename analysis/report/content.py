@@ -24,8 +24,6 @@ class Contents:
     """Results of a folder of runs.
 
     Attributes:
-        comparisons: The runs, gathered.
-        options: What was chosen.
         results: The frame of each section, by the section's name.
         tables: The tables, in the order of the report.
         warnings: What a reader must know before trusting the numbers.

@@ -50,13 +50,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Browser:
-    """The samples to browse.
-
-    Attributes:
-        samples: At most `CAP` of each kind and comparison.
-        comparisons: Name of each comparison.
-        totals: Number of samples of each comparison and kind before the cap.
-    """
+    """The samples to browse, the comparisons' names, and numbers by kind before the cap."""
 
     samples: tuple[Sample, ...]
     comparisons: tuple[str, ...]
@@ -66,9 +60,7 @@ class Browser:
 def browse(comparisons: Sequence[Comparison], cap: int = CAP) -> Browser:
     """Finds the samples that CLIP-IT rescues and loses, most seeds and surest first.
 
-    Args:
-        comparisons: The comparisons; those without both arms are left out.
-        cap: Most samples of each kind in each comparison.
+    At most `cap` of each kind in each comparison that has both arms.
     """
     both = paired(comparisons)
     samples, totals = [], []

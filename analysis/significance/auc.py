@@ -75,14 +75,8 @@ def pairs_right(
 ) -> FloatArray:
     """Counts (positive, negative) pairs with the positive scored higher; ties count half.
 
-    Args:
-        scores: [samples].
-        positive: Which samples are positive, [samples].
-        groups: Cluster of each sample, 0..n_clusters-1.
-        n_clusters: Number of clusters.
-
-    Returns:
-        Counts by cluster of the positive (rows) and of the negative (columns).
+    Of each sample it is told its score, whether it is positive, and its cluster from 0 on. Counts
+    are by cluster of the positive (rows) and of the negative (columns).
     """
     order = np.argsort(scores[~positive], kind="stable")
     negative_scores = scores[~positive][order]

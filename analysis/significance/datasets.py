@@ -108,8 +108,7 @@ def friedman_test(scores: ArrayLike) -> Friedman:
     Iman and Davenport (1980, Commun. Stat. A9:571) give F; the exact p permutes ranks within
     datasets (the first one's fixed) and counts sums of squared rank sums at least as large.
 
-    Args:
-        scores: [datasets, methods], higher is better, at least 2 x 3.
+    Scores are [datasets, methods], higher is better, at least 2 x 3.
 
     Raises:
         InputError: Another shape, or NaN.
@@ -140,9 +139,8 @@ def friedman_test(scores: ArrayLike) -> Friedman:
 def nemenyi_test(scores: ArrayLike, alpha: float = 0.05) -> Nemenyi:
     """Compares all methods by mean rank (Demsar 2006, JMLR 7:1); refuses below six datasets.
 
-    Args:
-        scores: [datasets, methods], higher is better, at least 2 x 2.
-        alpha: Level of the critical difference.
+    Scores are [datasets, methods], higher is better, at least 2 x 2; `alpha` is the level of the
+    critical difference.
 
     Raises:
         InputError: Another shape, or NaN.

@@ -99,11 +99,9 @@ def paired_t_test(first: ArrayLike, second: ArrayLike) -> PairedT:
 
 
 def zero_variance(differences: FloatArray, scale: float) -> str | None:
-    """Returns why differences that do not vary (beyond rounding noise) cannot be tested.
+    """Returns why differences over seeds that do not vary cannot be tested; None if they do.
 
-    Args:
-        differences: One per seed.
-        scale: Magnitude of the scores they come from, which sets the rounding noise.
+    `scale` is the magnitude of the scores that they come from, which sets the rounding noise.
     """
     if np.ptp(differences) <= 1e-12 * scale:
         return "zero variance: the difference is the same for every seed"

@@ -51,13 +51,8 @@ def run_job(folder: Path) -> int:
     """Runs a job, several times if it fails and its plan says so; does nothing if it is finished.
 
     Whatever an interrupted attempt left is removed first. The job's processes end with this one.
-    SIGTERM ends them, too, but what they had finished by then is still recorded.
-
-    Args:
-        folder: The job's folder.
-
-    Returns:
-        The exit status of the last attempt.
+    SIGTERM ends them, too, but what they had finished by then is still recorded. Returns the exit
+    status of the last attempt.
 
     Raises:
         LockedError: Another process runs the job.

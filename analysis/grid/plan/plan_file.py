@@ -54,9 +54,8 @@ class Plan:
 
     Attributes:
         seeds: Seeds of training, each at least 1.
-        tasks: Variables of each task; the name is that of its configs (`bach`).
-        backbones: Variables of each vision backbone.
-        methods: Variables of each method that is trained.
+        tasks: Variables of each task; the name is that of its configs (`bach`). backbones and
+            methods: variables of each vision backbone and of each method that is trained.
         factors: Arms besides the methods.
         environment: Variables of all jobs.
         cohorts: Seed of the synthetic cohort of tasks that are drawn instead of read.
