@@ -38,7 +38,7 @@ def _finished(output: Path) -> list[Path]:
     return [path for path in found if store.is_finished(path.parents[2])]
 
 
-TOKEN = "hf_CanaryOfTheDemo0123456789"  # noqa: S105
+TOKEN = "hf_CanaryOfTheDemo0123456789"
 
 
 @pytest.fixture(autouse=True)
