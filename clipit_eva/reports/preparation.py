@@ -52,7 +52,7 @@ def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpu
     if preparation.tissue is not None:
         corpus = filters.by_tissue(corpus, preparation.tissue)
     if preparation.cleaning:
-        corpus, _ = clean_corpus(corpus)
+        corpus = clean_corpus(corpus)
     return _without_duplicates(corpus, preparation.duplicates)
 
 
