@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,7 @@ def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Sour
         InputError: The configuration is not open_clip's.
     """
     name = f"hf-hub:{repository}"
-
-    def find_weights() -> Path:
-        return Path(checkpoint) if checkpoint else weights.find_weights(repository, WEIGHT_FILES)
-
+    find_weights = partial(weights.find_weights, repository, WEIGHT_FILES, checkpoint)
     return Source(name, *_read_config(config_file), find_weights, name)
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 from open_clip import transform
@@ -36,7 +35,7 @@ def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
     config = ConchConfig()
     tokenize = ConchTokenize(find_tokenizer(tokenizer), config.context_length)
     check_vocabulary(tokenizer, tokenize.vocab_size, "conch", config.vocab_size)
-    path = Path(checkpoint) if checkpoint else weights.find_weights(REPOSITORY, [WEIGHT_FILE])
+    path = weights.find_weights(REPOSITORY, [WEIGHT_FILE], checkpoint)
     towers = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
     return assemble(
         "conch",
