@@ -113,13 +113,10 @@ class _TokenCounter:
 
     def add(self, texts: Sequence[str]) -> Sequence[str]:
         """Counts the texts that were not yet, all in one call, and returns the texts."""
-        new = list(dict.fromkeys(text.strip() for text in texts))
-        new = [text for text in new if text not in self._counts]
-        if new:
-            counts = self._count_tokens(new)
-            self._counts.update(
-                (text, count - self._special) for text, count in zip(new, counts, strict=True)
-            )
+        distinct = dict.fromkeys(text.strip() for text in texts)
+        if new := [text for text in distinct if text not in self._counts]:
+            counts = (count - self._special for count in self._count_tokens(new))
+            self._counts.update(zip(new, counts, strict=True))
         return texts
 
     def __getitem__(self, text: str) -> int:
@@ -128,7 +125,6 @@ class _TokenCounter:
 
 
 def _split(texts: Sequence[str], counter: _TokenCounter) -> list[list[str]]:
-    """Returns each report's chunks."""
     chunks = [[text] for text in texts]
     long = [row for row, text in enumerate(texts) if counter[text] > counter.room]
     reports = [[split_sentences(part) for part in split_sections(texts[row])] for row in long]

@@ -154,7 +154,8 @@ def _clean_once(text: str, words: CorpusWords | None) -> str:
     text = _edit(_INVISIBLE, text, lambda _: ("", " "))
     text = _edit(_REDACTION, text, lambda _: (" ",))
     text = _edit(_BARCODE, text, lambda _: (" ",))
-    text = _edit(_REPEATED, text, _single_mark)
+    # A blank, after one mark if it can end a sentence.
+    text = _edit(_REPEATED, text, lambda m: (f"{m[1]} " if m[1] in _ENDS_SENTENCE else " ",))
     if words is not None:
         text = _mend_words(text, words)
     return _tidy_spaces(text)
@@ -210,11 +211,6 @@ def _dehyphenations(match: re.Match[str], words: CorpusWords | None) -> Sequence
     return "", "-"
 
 
-def _single_mark(match: re.Match[str]) -> Sequence[str]:
-    """Offers a blank, after one mark if it can end a sentence."""
-    return (f"{match[1]} " if match[1] in _ENDS_SENTENCE else " ",)
-
-
 def _compounds(match: re.Match[str], counts: Mapping[str, int]) -> Sequence[str]:
     """Offers a compound that the corpus knows."""
     compound = f"{match[1]}-{match[2]}"
@@ -243,11 +239,8 @@ def _without_page_furniture(text: str) -> str:
 
 def _without_repeated(lines: list[str], seen: set[str]) -> list[str]:
     """Drops the leading lines that an earlier page led with too, and remembers the others."""
-    first_own = 0
     edge = lines[:PAGE_EDGE_LINES]
-    for line in edge:
-        if line and line not in seen and not _COUNTER_LINE.fullmatch(line):
-            break
-        first_own += 1
+    own = (line and line not in seen and not _COUNTER_LINE.fullmatch(line) for line in edge)
+    first_own = next((place for place, is_own in enumerate(own) if is_own), len(edge))
     seen.update(line for line in edge if line)
     return lines[first_own:]

@@ -42,19 +42,12 @@ class ReportChunks:
         return [whole[report][start:end] for report, start, end in places]
 
     @property
-    def row_of_chunk(self) -> np.ndarray:
-        """The row that each chunk belongs to [chunks], int64, ascending."""
-        if self.policy == "mean":
-            return self.table["report"].to_numpy(np.int64)
-        return np.arange(len(self.table))
-
-    @property
     def row_texts(self) -> Sequence[str | list[str]]:
         """Each row's text, or its chunks' where it is a mean."""
         texts = self.texts
         if self.policy != "mean":
             return texts
-        starts = np.searchsorted(self.row_of_chunk, np.arange(len(self.corpus) + 1))
+        starts = [*np.flatnonzero(self.table["chunk"] == 0), len(texts)]
         return [texts[start:end] for start, end in itertools.pairwise(starts)]
 
     @property
@@ -95,7 +88,7 @@ class ReportChunks:
         """Returns the chunks' embeddings [chunks, d], float32, unit length, of the chunks'."""
         if self.policy != "mean":
             return embeddings
-        starts = np.searchsorted(self.row_of_chunk, np.arange(len(self.corpus)))
+        starts = np.flatnonzero(self.table["chunk"] == 0)
         sums = np.add.reduceat(embeddings, starts, axis=0, dtype=np.float64)
         chunks = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
         chunks.flags.writeable = False
