@@ -100,7 +100,13 @@ def _load(
     repository) are read instead of the model's.
     """
     config = _read_config(folder)
-    model = _load_model(config, weights.find_weights(source, WEIGHT_FILES, checkpoint))
+    path = weights.find_weights(source, WEIGHT_FILES, checkpoint)
+    state = weights.read_state_dict(path)
+    with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
+        model = transformers.CLIPModel(config)
+    names = ("vision_model", "visual_projection", "text_model", "text_projection")
+    towers = nn.ModuleDict({name: model.get_submodule(name) for name in names})
+    weights.load_strictly(towers, state, f"checkpoint {path}")
     tokenize = HFTokenize(tokenizer or str(folder), config.text_config.max_position_embeddings)
     known = config.text_config.vocab_size
     check_vocabulary(tokenizer or folder, len(tokenize.vocabulary), name, known)
@@ -150,19 +156,7 @@ def build_preprocess(folder: Path) -> Callable[[Image.Image], torch.Tensor]:
     return evaluation_transform(preprocessing)
 
 
-def _load_model(config: Any, path: Path) -> Any:
-    """Builds the model and fills it strictly."""
-    state = weights.read_state_dict(path)
-    with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
-        model = transformers.CLIPModel(config)
-    names = ("vision_model", "visual_projection", "text_model", "text_projection")
-    towers = nn.ModuleDict({name: model.get_submodule(name) for name in names})
-    weights.load_strictly(towers, state, f"checkpoint {path}")
-    return model
-
-
 def _read_config(folder: Path) -> Any:
-    """Reads transformers' config of a CLIP model."""
     config = weights.read_json(folder / CONFIG_FILE)
     if config.get("model_type") != "clip":
         raise InputError(

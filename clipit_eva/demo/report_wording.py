@@ -57,9 +57,7 @@ def _ocr(text: str, rng: np.random.Generator) -> str:
     rate = rng.beta(1.5, 12)  # of words; some scans are clean, some are bad
     words = []
     for word in text.split(" "):
-        if rng.random() < rate:
-            word = _misread(word, rng)
-        words.append(word)
+        words.append(_misread(word, rng) if rng.random() < rate else word)
         if rng.random() < 0.2 * rate:
             words.append(_choice(_WORDS["marks"], rng))
     return " ".join(words)

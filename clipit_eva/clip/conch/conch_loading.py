@@ -23,11 +23,10 @@ WEIGHT_FILE = "pytorch_model.bin"
 
 
 def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
-    """Loads CONCH: on the CPU, float32, evaluation mode, all weights frozen.
+    """Loads CONCH, as `clip.loading.load_clip` does.
 
-    Args:
-        checkpoint: CONCH's `pytorch_model.bin`, or `None` for the one of the gated repository.
-        tokenizer: CONCH's tokenizer file, or `None` for that of the installed `conch` package.
+    `None` stands for the weights of the gated repository, and for the tokenizer of the installed
+    `conch` package.
 
     Raises:
         InputError: The weights or the tokenizer cannot be had, or are not CONCH's.
