@@ -29,14 +29,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Runs the command line, of the given words or those of this process.
 
-    Args:
-        arguments: The words after the command's name; `None` means those of this process.
-
-    Returns:
-        The exit status: 0, 1 if a job of a grid failed, or 2 for a user's mistake, which is
-        printed in one line.
+    Returns the exit status: 0, 1 if a job of a grid failed, or 2 for a user's mistake, which is
+    printed in one line.
     """
     options = _parser().parse_args(arguments)
     try:

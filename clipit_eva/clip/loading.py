@@ -57,7 +57,6 @@ def load_preprocess(
 
 
 def _find(model: str) -> NamedModel:
-    """Finds out what a model name means."""
     model = _REGISTERED_REPOSITORIES.get(model.lower(), model)
     if model.startswith("hf-hub:"):
         return _from_hub(model.removeprefix("hf-hub:"))

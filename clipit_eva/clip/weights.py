@@ -139,7 +139,6 @@ def digest_weights(*modules: nn.Module) -> str:
 
 
 def _read(path: Path) -> Any:
-    """Returns a weight file's content, whatever it is."""
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)

@@ -64,7 +64,6 @@ def _ocr(text: str, rng: np.random.Generator) -> str:
 
 
 def _misread(word: str, rng: np.random.Generator) -> str:
-    """Returns a word with one OCR error."""
     kind = rng.random()
     if kind < 0.6:
         known = [pair for pair in _WORDS["confusions"] if pair[0] in word]
@@ -88,5 +87,4 @@ def _fit(text: str, rng: np.random.Generator) -> str:
 
 
 def _choice(options: list[str], rng: np.random.Generator) -> str:
-    """Returns one of the options."""
     return options[rng.integers(len(options))]

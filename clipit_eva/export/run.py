@@ -14,12 +14,9 @@ from clipit_eva.predictions import predictions_table
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run.
+    """A finished run: its predictions table's folder, checkpoint and provenance.
 
-    Attributes:
-        folder: The folder of its predictions table.
-        checkpoint: The checkpoint whose predictions the table holds.
-        provenance: How the table was made, with the configuration as run.
+    The provenance holds the configuration as run.
     """
 
     folder: Path

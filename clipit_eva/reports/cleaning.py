@@ -145,7 +145,6 @@ def clean_corpus(corpus: ReportCorpus) -> ReportCorpus:
 
 
 def _clean_once(text: str, words: CorpusWords | None) -> str:
-    """Applies every rule once."""
     text = _CONTROLS.sub(" ", _LINE_BREAKS.sub("\n", text)).translate(_LIGATURES)
     if "\f" in text:
         text = _without_page_furniture(text)

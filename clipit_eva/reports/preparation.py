@@ -57,7 +57,6 @@ def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpu
 
 
 def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
-    """Drops the duplicates that are not kept."""
     if duplicates == "keep":
         if repeated := int(corpus.table["text"].duplicated().sum()):
             _log.info(
@@ -76,7 +75,6 @@ def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
 
 
 def _patients(path: Path) -> list[str]:
-    """Reads a list of patients."""
     try:
         names = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeError) as error:
