@@ -107,14 +107,9 @@ def write_table(
     schema: pa.Schema | None = None,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Writes a parquet table with provenance, atomically.
+    """Writes a parquet table with provenance, JSON-serialisable facts of its making, atomically.
 
-    Args:
-        table: The rows.
-        path: The parquet file to write.
-        schema: Column names and types the table is cast to, in this order; `None` keeps the
-            table's own.
-        provenance: JSON-serialisable facts about how the table was made.
+    It is cast to the schema's column names and types, in this order; `None` keeps its own.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -133,14 +128,9 @@ def read_table(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Reads a parquet table and its provenance.
 
-    Args:
-        path: The parquet file.
-        columns: Columns that must be present, or a schema that they are cast to; others are read
-            too.
-        kind: What the table is, for messages ("pairing table").
-
-    Returns:
-        The rows, and the provenance (empty when the file has none).
+    Columns that must be present are named, or a schema that they are cast to is given; others are
+    read too. `kind` is what the table is, for messages ("pairing table"). Provenance is empty when
+    the file has none.
 
     Raises:
         InputError: The file is missing, is not a whole parquet file, lacks a column or has
@@ -198,7 +188,6 @@ def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
 
 
 def _fsync(path: Path) -> None:
-    """Flushes a file's or a folder's content to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

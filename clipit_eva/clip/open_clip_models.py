@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,7 @@ def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Sour
         InputError: The configuration is not open_clip's.
     """
     name = f"hf-hub:{repository}"
-
-    def find_weights() -> Path:
-        return Path(checkpoint) if checkpoint else weights.find_weights(repository, WEIGHT_FILES)
-
+    find_weights = partial(weights.find_weights, repository, WEIGHT_FILES, checkpoint)
     return Source(name, *_read_config(config_file), find_weights, name)
 
 
@@ -96,21 +94,20 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
             f"CLIP architecture {name} needs a checkpoint: a weight file, or one of open_clip's "
             f"pretrained tags ({', '.join(tags) or 'it has none'})"
         )
-    if checkpoint not in tags:
-        if not Path(checkpoint).is_file():
-            near = difflib.get_close_matches(checkpoint, tags)
-            raise InputError(
-                f"CLIP checkpoint {checkpoint!r} is neither a file nor a pretrained tag of {name}; "
-                f"{'did you mean' if near else 'its tags are'} {', '.join(near or tags) or 'none'}"
-            )
+    if checkpoint in tags:
+        tag, label = open_clip.get_pretrained_cfg(name, checkpoint), f"{name}/{checkpoint}"
+        if tag.get("quick_gelu"):
+            architecture["quick_gelu"] = True
+        given = _preprocessing(architecture, tag)
+        return Source(label, architecture, given, partial(_tagged_weights, tag, label), name)
+    if Path(checkpoint).is_file():
         given = _preprocessing(architecture, {})
         return Source(name, architecture, given, lambda: Path(checkpoint), name)
-    tag = open_clip.get_pretrained_cfg(name, checkpoint)
-    if tag.get("quick_gelu"):
-        architecture["quick_gelu"] = True
-    preprocessing = _preprocessing(architecture, tag)
-    label = f"{name}/{checkpoint}"
-    return Source(label, architecture, preprocessing, lambda: _tagged_weights(tag, label), name)
+    near = difflib.get_close_matches(checkpoint, tags)
+    raise InputError(
+        f"CLIP checkpoint {checkpoint!r} is neither a file nor a pretrained tag of {name}; "
+        f"{'did you mean' if near else 'its tags are'} {', '.join(near or tags) or 'none'}"
+    )
 
 
 def load(source: Source, tokenizer: str | None) -> CLIPModel:
@@ -204,7 +201,6 @@ def _load_towers(source: Source) -> Any:
 
 
 def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) -> Any:
-    """Returns the given tokenizer, or the model's own."""
     try:
         if tokenizer:
             return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
@@ -216,7 +212,6 @@ def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) 
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:
-    """Reads open_clip's config file."""
     config = weights.read_json(path)
     architecture = config.get("model_cfg")
     if not isinstance(architecture, dict):
@@ -237,7 +232,6 @@ def _preprocessing(
 
 
 def _weights_in(folder: Path) -> Path:
-    """Returns the one weight file of a local folder."""
     if known := [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]:
         return known[0]
     suffixes = (".safetensors", ".bin", ".pt", ".pth")
@@ -252,7 +246,6 @@ def _weights_in(folder: Path) -> Path:
 
 
 def _tagged_weights(tag: Mapping[str, Any], label: str) -> Path:
-    """Returns the weight file of a pretrained tag."""
     repository, _, name = tag.get("hf_hub", "").rpartition("/")
     if not repository:
         try:

@@ -3,10 +3,10 @@
 Run: python -m clipit_eva.demo.cohort FOLDER SEED
 """
 
-import argparse
 import dataclasses
 from pathlib import Path
 
+import jsonargparse
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -89,8 +89,4 @@ def _reports(rng: np.random.Generator) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("seed", type=int)
-    options = parser.parse_args()
-    make_cohort(options.folder, options.seed)
+    jsonargparse.CLI(make_cohort, description=__doc__)

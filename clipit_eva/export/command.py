@@ -24,14 +24,9 @@ BRANCHES = ("fused", "vision")
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What `export_run` wrote.
+    """What `export_run` wrote: a classifier, the eva config that evaluates it, its head's layers.
 
-    Attributes:
-        file: The classifier.
-        config: The eva config that evaluates it.
-        head: The head's layers.
-        difference: Largest difference of logits that the check found; None without a check.
-        images: What the check compared on.
+    `difference` is the largest of logits that the check found on `images`; None without a check.
     """
 
     file: Path

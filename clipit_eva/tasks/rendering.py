@@ -24,13 +24,10 @@ def templates() -> dict[str, Path]:
 
 
 def render(template: Path, name: str, card: Card) -> str:
-    """Returns the config of a method on a task, as YAML.
+    """Returns the config of a method on a task, whose name stands in paths, as YAML.
 
-    Args:
-        template: The method's template; its stem is the method's name. Those of the shipped
-            methods can be extended and included by name.
-        name: The task's name, in paths.
-        card: The task.
+    The template's stem is the method's name; templates of the shipped methods can be extended and
+    included by name.
 
     Raises:
         InputError: The template reads a key that the card lacks, or is no template.
