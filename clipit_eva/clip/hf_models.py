@@ -24,9 +24,6 @@ CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 """transformers' names of a model's weights, the preferred one first."""
 
-PLIP_REPOSITORY = "vinid/plip"
-"""PLIP (Huang et al., Nature Medicine 2023, doi:10.1038/s41591-023-02504-3)."""
-
 _PREPROCESSING_FILE = "preprocessor_config.json"
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers
 
@@ -74,7 +71,12 @@ def _load(
     The folder has the configuration and the tokenizer; `checkpoint` and `tokenizer` (a folder or
     repository) are read instead of the model's.
     """
-    config = _read_config(folder)
+    described = weights.read_json(folder / CONFIG_FILE)
+    if described.get("model_type") != "clip":
+        raise InputError(
+            f"{folder / CONFIG_FILE} describes a {described.get('model_type')!r} model, not 'clip'"
+        )
+    config: Any = transformers.CLIPConfig(**described)
     path = weights.find_weights(source, WEIGHT_FILES, checkpoint)
     state = weights.read_state_dict(path)
     with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
@@ -140,14 +142,5 @@ def _load_tokenize(source: str, context_length: int) -> Tokenize:
     return Tokenize(tokenizer, context_length)
 
 
-def _read_config(folder: Path) -> Any:
-    config = weights.read_json(folder / CONFIG_FILE)
-    if config.get("model_type") != "clip":
-        raise InputError(
-            f"{folder / CONFIG_FILE} describes a {config.get('model_type')!r} model, not 'clip'"
-        )
-    return transformers.CLIPConfig(**config)
-
-
-PLIP = from_hub(PLIP_REPOSITORY, "plip")
-"""What the registry knows as "plip"."""
+PLIP = from_hub("vinid/plip", "plip")
+"""PLIP (Huang et al., Nature Medicine 2023, doi:10.1038/s41591-023-02504-3)."""

@@ -143,6 +143,7 @@ class Tokenize:
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer = tokenizer
+        self._inner = getattr(tokenizer, "tokenizer", tokenizer)  # what open_clip wraps, or its own
         self.context_length = context_length
         # An empty text ends in padding, whatever the tokenizer's padding id is.
         self.pad_id = int(self([""])[0, -1])
@@ -152,11 +153,6 @@ class Tokenize:
         if not texts:
             return torch.empty(0, self.context_length, dtype=torch.int64)
         return self._tokenizer(list(texts), context_length=self.context_length)
-
-    @property
-    def _inner(self) -> Any:
-        """The tokenizer that open_clip wraps, or its own."""
-        return getattr(self._tokenizer, "tokenizer", self._tokenizer)
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
