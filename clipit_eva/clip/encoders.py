@@ -112,5 +112,5 @@ def check_vocabulary(tokenizer: object, size: int, model: str, known: int) -> No
         )
 
 
-evaluation_transform = functools.partial(transform.image_transform_v2, is_train=False)
+evaluation_transform: Any = functools.partial(transform.image_transform_v2, is_train=False)
 """Preprocessing settings -> open_clip's preprocessing: an RGB image -> [3, H, W], float32."""

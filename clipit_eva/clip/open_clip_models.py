@@ -120,7 +120,7 @@ def load(source: Source, tokenizer: str | None) -> CLIPModel:
     """
     towers = _load_towers(source)
     context_length = source.architecture["text_cfg"].get("context_length", 77)
-    tokenize = Tokenize(load_tokenizer(tokenizer, context_length, source), context_length)
+    tokenize = Tokenize(load_tokenizer(tokenizer or source, context_length), context_length)
     if tokenizer:
         check_vocabulary(tokenizer, len(tokenize.vocabulary), source.name, towers.vocab_size)
     return assemble(
@@ -192,18 +192,14 @@ def _load_towers(source: Source) -> Any:
     return towers
 
 
-def load_tokenizer(tokenizer: str | None, context_length: int, source: Source | None = None) -> Any:
-    """Returns open_clip's reading of a tokenizer's folder or hub repository, or a model's own.
-
-    Raises:
-        InputError: There is no such tokenizer.
-    """
+def load_tokenizer(tokenizer: str | Source, context_length: int) -> Any:
+    """Returns open_clip's reading of a tokenizer's folder or hub repository, or a model's own."""
     try:
-        if source is None or tokenizer:
-            return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
-        return open_clip.get_tokenizer(source.tokenizer)
+        if isinstance(tokenizer, Source):
+            return open_clip.get_tokenizer(tokenizer.tokenizer)
+        return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        named = tokenizer or f"of CLIP model {source and source.name}"
+        named = tokenizer if isinstance(tokenizer, str) else f"of CLIP model {tokenizer.name}"
         raise InputError(f"tokenizer {named} cannot be loaded: {error}") from error
 
 

@@ -81,9 +81,8 @@ def export_run(
         text.write_text(render_config(run, about, output))
         classifier_files.write_classifier(classifier, about, temporary)
         if checked:
-            difference = check.compare(
-                classifier_files.load_classifier(temporary)[0], batches, expected
-            )
+            again, _ = classifier_files.load_classifier(temporary)
+            difference = check.compare(again, batches, expected)
     return Exported(output, config, describe_head(head), difference, names)
 
 
