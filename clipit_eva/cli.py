@@ -178,9 +178,8 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _ablate_options(ablate: _Parser) -> None:
-    ablate.value(
-        "plan", "PLAN", "a plan's file, or a shipped one's name (ablations/demo)", type=str
-    )
+    plan = "a plan's file, or a shipped one's name (ablations/demo)"
+    ablate.value("plan", "PLAN", plan, type=str)
     ablate.value("--output", "DIR", "folder of all jobs", required=True)
     engines = ("local", "slurm")
     ablate.add_argument("--engine", choices=engines, default="local", help="where jobs run")

@@ -51,11 +51,10 @@ def class_path(instance: Any) -> str:
 def _answer(*command: str) -> str:
     """Returns what a command prints; nothing if it fails."""
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=20
-        ).stdout
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return ""
+    return answer.stdout
 
 
 def _processor() -> str:

@@ -120,7 +120,7 @@ def load(source: Source, tokenizer: str | None) -> CLIPModel:
     """
     towers = _load_towers(source)
     context_length = source.architecture["text_cfg"].get("context_length", 77)
-    tokenize = Tokenize(_load_tokenizer(source, tokenizer, context_length), context_length)
+    tokenize = Tokenize(load_tokenizer(tokenizer or source, context_length), context_length)
     if tokenizer:
         check_vocabulary(tokenizer, len(tokenize.vocabulary), source.name, towers.vocab_size)
     return assemble(
@@ -143,6 +143,7 @@ class Tokenize:
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer = tokenizer
+        self._inner = getattr(tokenizer, "tokenizer", tokenizer)  # what open_clip wraps, or its own
         self.context_length = context_length
         # An empty text ends in padding, whatever the tokenizer's padding id is.
         self.pad_id = int(self([""])[0, -1])
@@ -151,16 +152,7 @@ class Tokenize:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
         if not texts:
             return torch.empty(0, self.context_length, dtype=torch.int64)
-        return self._encode(list(texts))
-
-    def _encode(self, texts: list[str]) -> torch.Tensor:
-        """Returns the token ids of one or more texts."""
-        return self._tokenizer(texts, context_length=self.context_length)
-
-    @property
-    def _inner(self) -> Any:
-        """The tokenizer that open_clip wraps, or its own."""
-        return getattr(self._tokenizer, "tokenizer", self._tokenizer)
+        return self._tokenizer(list(texts), context_length=self.context_length)
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -200,15 +192,15 @@ def _load_towers(source: Source) -> Any:
     return towers
 
 
-def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) -> Any:
+def load_tokenizer(tokenizer: str | Source, context_length: int) -> Any:
+    """Returns open_clip's reading of a tokenizer's folder or hub repository, or a model's own."""
     try:
-        if tokenizer:
-            return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
-        return open_clip.get_tokenizer(source.tokenizer)
+        if isinstance(tokenizer, Source):
+            return open_clip.get_tokenizer(tokenizer.tokenizer)
+        return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"tokenizer {tokenizer or f'of CLIP model {source.name}'} cannot be loaded: {error}"
-        ) from error
+        named = tokenizer if isinstance(tokenizer, str) else f"of CLIP model {tokenizer.name}"
+        raise InputError(f"tokenizer {named} cannot be loaded: {error}") from error
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:

@@ -55,11 +55,8 @@ def make_cohort(folder: Path, seed: int) -> Cohort:
     cohort = Cohort(folder / "bach", folder / "reports.parquet", folder / "truth.csv", seed)
     _write_images(cohort.bach / "ICIAR2018_BACH_Challenge" / "Photos", images)
     reports = _reports(texts)
-    write_table(
-        reports[["report_id", "text"]],
-        cohort.reports,
-        provenance={"made_by": "clipit_eva.demo.cohort", "seed": seed},
-    )
+    made = {"made_by": "clipit_eva.demo.cohort", "seed": seed}
+    write_table(reports[["report_id", "text"]], cohort.reports, provenance=made)
     with atomic_path(cohort.truth) as temporary:
         reports.drop(columns="text").to_csv(temporary, index=False)
     return cohort

@@ -32,9 +32,8 @@ def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str
     trainer["callbacks"][-1]["init_args"]["branch"] = about["branch"]
     model.update(file=str(file.resolve()), **_metrics(run))
     datasets = data["datasets"]
-    datasets["predict"]["init_args"].update(
-        classes=about["classes"], transforms=run.transforms.value
-    )
+    known = {"classes": about["classes"], "transforms": run.transforms.value}
+    datasets["predict"]["init_args"].update(known)
     for stage in ("val", "test"):
         if run.datasets.get(stage) is not None:
             datasets[stage] = _portable(run.datasets[stage])

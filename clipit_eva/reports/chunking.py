@@ -73,19 +73,17 @@ def split_sections(text: str) -> list[str]:
 
     The sections join to the text.
     """
-    cuts = [m.end() for m in _SECTION.finditer(text) if not _inside_heading(text, m)]
+    cuts = []
+    for border in _SECTION.finditer(text):
+        before = text[max(0, border.start() - 40) : border.start()]
+        if border[0] or not _CAPITAL_WORD_BEFORE.search(before):  # else between a heading's words
+            cuts.append(border.end())
     return _cut(text, cuts)
 
 
 def split_sentences(text: str) -> list[str]:
     """Splits a text after sentences and lines, white space included: they join to the text."""
     return _cut(text, [match.end() for match in _SENTENCE.finditer(text)])
-
-
-def _inside_heading(text: str, match: re.Match[str]) -> bool:
-    """Says whether a border before a heading is in truth between two of its words."""
-    start = match.start()
-    return match[0] == "" and bool(_CAPITAL_WORD_BEFORE.search(text[max(0, start - 40) : start]))
 
 
 def _cut(text: str, cuts: Sequence[int]) -> list[str]:
@@ -157,22 +155,16 @@ def _pack(sections: Sequence[Sequence[str]], counter: _TokenCounter) -> list[lis
     return [chunk for chunk in chunks if chunk]
 
 
-def _pieces(sentence: str, counter: _TokenCounter) -> list[str]:
-    """Returns a sentence that fits, or else its words, or their parts if they do not fit."""
-    if counter[sentence] <= counter.room:
-        return [sentence]
-    words = counter.add(_cut(sentence, [m.end() for m in _BETWEEN_WORDS.finditer(sentence)]))
-    return [part for word in words for part in _parts(word, counter)]
-
-
-def _parts(word: str, counter: _TokenCounter) -> list[str]:
-    """Returns a word that fits, or else the halves of it that do."""
-    if counter[word] <= counter.room:
-        return [word]
-    if len(word.strip()) < 2:
-        raise InputError(f"budget leaves {counter.room} tokens, too few for one character")
-    middle = len(word) // 2
-    return [*_parts(word[:middle], counter), *_parts(word[middle:], counter)]
+def _pieces(text: str, counter: _TokenCounter) -> list[str]:
+    """Returns a text that fits, or else its words, or of one word the halves, that do."""
+    if counter[text] <= counter.room:
+        return [text]
+    parts = _cut(text, [match.end() for match in _BETWEEN_WORDS.finditer(text)])
+    if len(parts) == 1:
+        if len(text.strip()) < 2:
+            raise InputError(f"budget leaves {counter.room} tokens, too few for one character")
+        parts = _cut(text, [len(text) // 2])
+    return [piece for part in counter.add(parts) for piece in _pieces(part, counter)]
 
 
 def _fit(chunk: Sequence[str], counter: _TokenCounter) -> list[str]:

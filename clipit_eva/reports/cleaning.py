@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from clipit_eva.errors import InputError
@@ -65,8 +65,6 @@ _LAST_WORD = re.compile(r"[^\W\d_]+\Z")
 _LOOSE_HYPHEN = re.compile(r"(?<![\w-])([^\W\d_][a-z]+)(?: -|- )([a-z]{2,})(?![\w-])")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _PAIR = re.compile(r"(?<![\w-])([^\W\d_]+) (?=([^\W\d_]+)(?![\w-]))")
-
-_ENDS_SENTENCE = frozenset(".!?;:,")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +152,7 @@ def _clean_once(text: str, words: CorpusWords | None) -> str:
     text = _edit(_REDACTION, text, lambda _: (" ",))
     text = _edit(_BARCODE, text, lambda _: (" ",))
     # A blank, after one mark if it can end a sentence.
-    text = _edit(_REPEATED, text, lambda m: (f"{m[1]} " if m[1] in _ENDS_SENTENCE else " ",))
+    text = _edit(_REPEATED, text, lambda m: (f"{m[1]} " if m[1] in ".!?;:," else " ",))
     if words is not None:
         text = _mend_words(text, words)
     return _tidy_spaces(text)
@@ -162,11 +160,20 @@ def _clean_once(text: str, words: CorpusWords | None) -> str:
 
 def _mend_words(text: str, words: CorpusWords) -> str:
     """Joins known words that a blank breaks, and compounds with a blank beside the hyphen."""
-    text = _edit(_LOOSE_HYPHEN, text, lambda match: _compounds(match, words.counts))
-    found = _WORD.findall(text.lower())
-    if words.broken.isdisjoint(itertools.pairwise(found)):
+
+    def compound(match: re.Match[str]) -> Sequence[str]:
+        whole = f"{match[1]}-{match[2]}"
+        return (whole,) if words.counts.get(whole.lower(), 0) >= MIN_WORD_COUNT else ()
+
+    def joined(match: re.Match[str]) -> Sequence[str]:
+        left, right = match.groups()
+        fits = right.islower() or left.isupper()
+        return (left,) if fits and (left.lower(), right.lower()) in words.broken else ()
+
+    text = _edit(_LOOSE_HYPHEN, text, compound)
+    if words.broken.isdisjoint(itertools.pairwise(_WORD.findall(text.lower()))):
         return text
-    return _edit(_PAIR, text, lambda match: _joined_pair(match, words.broken))
+    return _edit(_PAIR, text, joined)
 
 
 def _tidy_spaces(text: str) -> str:
@@ -208,19 +215,6 @@ def _dehyphenations(match: re.Match[str], words: CorpusWords | None) -> Sequence
         if words.counts.get(compound, 0) > words.counts.get(whole, 0):
             return "-", ""
     return "", "-"
-
-
-def _compounds(match: re.Match[str], counts: Mapping[str, int]) -> Sequence[str]:
-    """Offers a compound that the corpus knows."""
-    compound = f"{match[1]}-{match[2]}"
-    return (compound,) if counts.get(compound.lower(), 0) >= MIN_WORD_COUNT else ()
-
-
-def _joined_pair(match: re.Match[str], broken: Set[tuple[str, str]]) -> Sequence[str]:
-    """Offers the first part without the blank if both make a known word broken in two."""
-    left, right = match.groups()
-    fits = right.islower() or left.isupper()
-    return (left,) if fits and (left.lower(), right.lower()) in broken else ()
 
 
 def _without_page_furniture(text: str) -> str:

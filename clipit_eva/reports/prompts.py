@@ -46,6 +46,5 @@ def read_prompts(source: str) -> ReportCorpus:
         for label, names in words.items()
         for number, (name, template) in enumerate(itertools.product(names, TEMPLATES), start=1)
     ]
-    return ReportCorpus.from_table(
-        pd.DataFrame(rows, columns=["report_id", "text", "class"]), source
-    )
+    table = pd.DataFrame(rows, columns=["report_id", "text", "class"])
+    return ReportCorpus.from_table(table, source)

@@ -18,9 +18,6 @@ from clipit_eva.clip.registry import NamedModel
 REPOSITORY = "MahmoodLab/conch"
 """The gated repository of the released weights."""
 
-WEIGHT_FILE = "pytorch_model.bin"
-"""The weights in that repository."""
-
 
 def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
     """Loads CONCH, as `clip.loading.load_clip` does.
@@ -34,7 +31,7 @@ def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
     config = ConchConfig()
     tokenize = ConchTokenize(find_tokenizer(tokenizer), config.context_length)
     check_vocabulary(tokenizer, tokenize.vocab_size, "conch", config.vocab_size)
-    path = weights.find_weights(REPOSITORY, [WEIGHT_FILE], checkpoint)
+    path = weights.find_weights(REPOSITORY, ["pytorch_model.bin"], checkpoint)
     towers = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
     return assemble(
         "conch",
