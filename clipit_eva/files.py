@@ -30,6 +30,7 @@ _CHUNK = 1 << 22
 _CANNOT_WRITE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
+    errno.EIO: "check the disk, or the connection to it",
     errno.EFBIG: "raise the limit on a file's size",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",

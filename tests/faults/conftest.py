@@ -2,7 +2,8 @@
 
 A stage is a command on small data. It runs once undisturbed, which lists its file operations and
 its tables; then each fault strikes one of these operations, and the same command once more has to
-end with the same bytes. `FAULTS` of a test file says how many. FAULTS_SEED draws others.
+end with the same bytes. A test's mark says how many: `faults(kill=20, cut=10)`. FAULTS_SEED draws
+others.
 """
 
 import dataclasses
@@ -66,7 +67,7 @@ class Run:
     @property
     def errors(self) -> list[str]:
         """The lines of a user's mistake, and those of a grid's failed jobs."""
-        return re.findall(r"^(?:clipit-eva: error|failed): .*$", self.output, re.MULTILINE)
+        return re.findall(r"^(?:clipit-eva: error: .*|failed: .* \(log: .*\))$", self.output, re.MULTILINE)
 
 
 class Server:
@@ -85,10 +86,21 @@ class Server:
         )
         assert self._answer() == "warm"
 
-    def begin(self, **command: Any) -> None:
+    def begin(
+        self, words: Sequence[str], environment: Mapping[str, str], **options: str
+    ) -> None:
         """Makes the server run one command, until `end`."""
         log = self._folder / "begin.log"
-        answer = self._ask({**command, "folder": str(self._folder), "log": str(log)})
+        clean = {n: value for n, value in os.environ.items() if n in ("PATH", "HOME", "LANG")}
+        command = {
+            "program": words[0],
+            "arguments": list(words[1:]),
+            "environment": {**clean, "LD_PRELOAD": str(self.shim), **environment},
+            "folder": str(self._folder),
+            "log": str(log),
+            **options,
+        }
+        answer = self._ask(command)
         assert answer == "ready", log.read_text()
 
     def end(self) -> None:
@@ -188,14 +200,12 @@ class Stage:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives tests their faults: FAULTS of the test file says how many of each kind."""
-    if "fault" not in metafunc.fixturenames:
-        return
-    faults = [(kind, n) for kind, count in metafunc.module.FAULTS.items() for n in range(count)]
-    marks = [pytest.mark.slow, pytest.mark.faults]
-    metafunc.parametrize(
-        "fault", [pytest.param(one, marks=marks, id=f"{one[0]}-{one[1]}") for one in faults]
-    )
+    """Gives tests their faults, as many of each kind as their mark says."""
+    if "fault" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("faults")
+        assert marker is not None
+        faults = [(kind, number) for kind, n in marker.kwargs.items() for number in range(n)]
+        metafunc.parametrize("fault", faults, ids=[f"{kind}-{number}" for kind, number in faults])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -259,7 +269,7 @@ def begin_stage(server: Server) -> Iterator[Callable[..., Stage]]:
 
     The command finds its folder, `server.root`, empty but for what `fill` puts there.
     """
-    begun = []
+    begun: list[str] = []
 
     def begin(
         name: str,
@@ -274,10 +284,9 @@ def begin_stage(server: Server) -> Iterator[Callable[..., Stage]]:
             server.root.mkdir()
             fill(server.root)
 
-        clean = {n: value for n, value in os.environ.items() if n in ("PATH", "HOME", "LANG")}
-        words = {"program": command[0], "arguments": list(command[1:])}
-        variables = {**clean, "LD_PRELOAD": str(server.shim), **(environment or {})}
-        server.begin(**words, environment=variables, **options)
+        if begun:
+            server.end()
+        server.begin(command, environment or {}, **options)
         begun.append(name)
         return Stage(server, name, tables, empty)
 
@@ -290,3 +299,17 @@ def begin_stage(server: Server) -> Iterator[Callable[..., Stage]]:
 def eva_words() -> Callable[[str, str], list[str]]:
     """Returns the words of an `eva` command by its verb and a shipped config."""
     return lambda verb, name: ["eva", verb, "--config", str(configs.path(name))]
+
+
+@pytest.fixture(scope="session")
+def trained(
+    server: Server, data: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A finished unimodal run. It needs the server: ask for it before a stage begins."""
+    folder = tmp_path_factory.mktemp("trained").resolve() / "runs"
+    command = ["eva", "fit", "--config", str(configs.path("unimodal/bach"))]
+    server.begin(command, {**data, "OUTPUT_ROOT": str(folder)})
+    finished = server.run()
+    server.end()
+    assert finished.status == 0, finished.output
+    return folder

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-FAULTS = {"kill": 20, "cut": 14}
-
 
 @pytest.fixture(scope="module")
 def stage(begin_stage, eva_words, data, server):
@@ -24,5 +22,7 @@ def _tables(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths if not path.name.startswith(".")}
 
 
+@pytest.mark.slow
+@pytest.mark.faults(kill=20, cut=14)
 def test_nothing_is_lost(stage, fault) -> None:
     stage.survives(fault)
