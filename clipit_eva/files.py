@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,17 +44,31 @@ _CANNOT_WRITE = {
 """What the user can do about the reasons why a file cannot be written."""
 
 
+def why_not_written(error: BaseException) -> str | None:
+    """Returns why a file could not be written and what to do; None if an error is of another kind.
+
+    Libraries in Rust, such as safetensors, tell the system's error by its number in their message.
+    """
+    number = getattr(error, "errno", None) if isinstance(error, OSError) else None
+    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(told[1])
+    if number not in _CANNOT_WRITE:
+        return None
+    return f"{os.strerror(number).lower()}; {_CANNOT_WRITE[number]}"
+
+
 @contextlib.contextmanager
 def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns a full disk, missing permissions or a bad path into an InputError that names `path`."""
     try:
         yield
-    except OSError as error:
-        remedy = _CANNOT_WRITE.get(error.errno or 0)
-        if remedy is None:
+    except InputError:
+        raise
+    except Exception as error:
+        reason = why_not_written(error)
+        if reason is None:
             raise
-        reason = os.strerror(error.errno or 0).lower()
-        raise InputError(f"{path} cannot be written: {reason}; {remedy}") from error
+        raise InputError(f"{path} cannot be written: {reason}") from error
 
 
 @contextlib.contextmanager
