@@ -39,6 +39,13 @@ def quick(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kills commands and cuts their writes at more than 150 points; needs a C compiler."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "faults", "tests/faults", *session.posargs)
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """Runs the quick tests with the lowest versions that pyproject.toml allows."""
     session.install("uv")

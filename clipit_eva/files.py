@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ _CHUNK = 1 << 22
 _CANNOT_WRITE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
+    errno.EIO: "check the disk, or the connection to it",
     errno.EFBIG: "raise the limit on a file's size",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
@@ -47,17 +49,31 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipit_eva"
 
 
+def why_not_written(error: BaseException) -> str | None:
+    """Returns why a file could not be written and what to do; None if an error is of another kind.
+
+    Libraries in Rust, such as safetensors, tell the system's error by its number in their message.
+    """
+    number = getattr(error, "errno", None) if isinstance(error, OSError) else None
+    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(told[1])
+    if number not in _CANNOT_WRITE:
+        return None
+    return f"{os.strerror(number).lower()}; {_CANNOT_WRITE[number]}"
+
+
 @contextlib.contextmanager
 def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns a full disk, missing permissions or a bad path into an InputError that names `path`."""
     try:
         yield
-    except OSError as error:
-        remedy = _CANNOT_WRITE.get(error.errno or 0)
-        if remedy is None:
+    except InputError:
+        raise
+    except Exception as error:
+        reason = why_not_written(error)
+        if reason is None:
             raise
-        reason = os.strerror(error.errno or 0).lower()
-        raise InputError(f"{path} cannot be written: {reason}; {remedy}") from error
+        raise InputError(f"{path} cannot be written: {reason}") from error
 
 
 @contextlib.contextmanager

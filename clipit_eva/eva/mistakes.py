@@ -1,10 +1,14 @@
 """A user's mistake in an error that eva or one of its libraries raised: told in one line."""
 
+import errno
+import io
+import os
 import re
 from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
+from clipit_eva import files
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 
@@ -17,6 +21,9 @@ _SIZES = re.compile(r"patch|input.*(height|width|size)|image size|size of tensor
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
 """How hubs complain of weights that want a licence to be accepted."""
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Errors of a disk that no mistake in a path explains."""
+
 
 def explain(error: BaseException, traceback: TracebackType | None) -> str | None:
     """Returns what a user has to mend, or None if the error may be one of the program.
@@ -27,6 +34,9 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
     """
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU's memory does not suffice ({_first_line(error)}); lower BATCH_SIZE"
+    if isinstance(error, OSError) and error.errno in _DISK:
+        name = error.filename or _open_file(traceback)
+        return f"{name} cannot be written: {files.why_not_written(error)}"
     for frame in reversed(_frames(traceback)):
         owner = frame.f_locals.get("self")
         if owner is None or not isinstance(error, Exception):
@@ -98,6 +108,15 @@ def _of_backbone(images: Any, error: Exception) -> str | None:
         f"RESIZE_DIM: the backbone takes no images of {size} pixels ({_first_line(error)}); set "
         "RESIZE_DIM to a size that it takes"
     )
+
+
+def _open_file(traceback: TracebackType | None) -> str:
+    """Returns the file that was being written where an error was raised, which may not name it."""
+    for frame in reversed(_frames(traceback)):
+        for value in frame.f_locals.values():
+            if isinstance(value, io.IOBase) and isinstance(getattr(value, "name", None), str):
+                return value.name  # type: ignore[attr-defined]
+    return f"a file of OUTPUT_ROOT={os.environ.get('OUTPUT_ROOT', 'logs')}"
 
 
 def _frames(traceback: TracebackType | None) -> list[FrameType]:
