@@ -29,6 +29,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kills every stage and cuts its writes, at some 200 file operations; needs `cc` and Linux."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "faults", "--durations=0", "tests/faults", *session.posargs)
+
+
+@nox.session
 def configs(session: nox.Session) -> None:
     """Renders the shipped configs anew, from benchmark_configs/methods and tasks."""
     session.install("-e", ".")

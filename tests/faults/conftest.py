@@ -67,7 +67,9 @@ class Run:
     @property
     def errors(self) -> list[str]:
         """The lines of a user's mistake, and those of a grid's failed jobs."""
-        return re.findall(r"^(?:clipit-eva: error: .*|failed: .* \(log: .*\))$", self.output, re.MULTILINE)
+        return re.findall(
+            r"^(?:clipit-eva: error: .*|failed: .* \(log: .*\))$", self.output, re.MULTILINE
+        )
 
 
 class Server:
@@ -86,9 +88,7 @@ class Server:
         )
         assert self._answer() == "warm"
 
-    def begin(
-        self, words: Sequence[str], environment: Mapping[str, str], **options: str
-    ) -> None:
+    def begin(self, words: Sequence[str], environment: Mapping[str, str], **options: str) -> None:
         """Makes the server run one command, until `end`."""
         log = self._folder / "begin.log"
         clean = {n: value for n, value in os.environ.items() if n in ("PATH", "HOME", "LANG")}

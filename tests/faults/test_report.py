@@ -14,7 +14,9 @@ def stage(begin_stage, server, tmp_path_factory):
     for method, seed in (("unimodal", 1), ("unimodal", 2), ("clip_it", 1), ("clip_it", 2)):
         _write_run(runs, method, seed)
     output = server.root / "report"
-    return begin_stage("report", ["clipit-eva", "report", str(runs), "--output", str(output)], _tables)
+    return begin_stage(
+        "report", ["clipit-eva", "report", str(runs), "--output", str(output)], _tables
+    )
 
 
 def _write_run(folder: Path, method: str, seed: int) -> None:
