@@ -113,7 +113,7 @@ def prepare(program: str, runs: Callable[[], None]) -> None:
 
 
 def end_of(main: Callable[[], int | None]) -> NoReturn:
-    """Ends as an interpreter does, but for C++'s static objects, which join the server's threads."""
+    """Ends as an interpreter does, but leaves C++'s static objects, which join others' threads."""
     try:
         try:
             sys.exit(main())
