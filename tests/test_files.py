@@ -1,5 +1,6 @@
 """Atomic files and parquet tables with provenance."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -203,3 +204,21 @@ def test_a_path_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
         check_writable(tmp_path / name)
     assert (tmp_path / "old.parquet").read_text() == "old"
     assert files_in(tmp_path / "new/folder") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "input/output error; check the disk"),
+        (OSError(errno.ENOSPC, "No space left on device"), "no space left on device; free some"),
+        (RuntimeError("I/O error: No space left (os error 28)"), "no space left on device; free"),
+    ],
+)
+def test_a_disk_that_fails_is_told_in_one_line(
+    tmp_path: Path, error: Exception, words: str
+) -> None:
+    target = tmp_path / "a.txt"
+    with pytest.raises(InputError) as caught, atomic_path(target):
+        raise error
+    assert str(caught.value).startswith(f"{target} cannot be written: {words}")
+    assert files_in(tmp_path) == []

@@ -77,6 +77,8 @@ def fill_frozen(
 def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
     """Returns the checkpoint that a path means: itself, or the only `best.ckpt` below a folder.
 
+    Of several, those of sessions that were interrupted do not count if others were finished.
+
     Args:
         path: A checkpoint file, or the folder of a run or of a session of runs.
         field: The setting that the path came from, for messages.
@@ -103,10 +105,17 @@ def find_checkpoint(path: str, field: str, run: str | None = None) -> Path:
                 "the folder of one run to start all of them from it"
             )
     if len(found) > 1:
+        found = [file for file in found if _is_finished(file)] or found
+    if len(found) > 1:
         raise InputError(
             f"{field}={path} holds {len(found)} runs; give one of them, such as {found[0]}"
         )
     return found[0]
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether a checkpoint's session ended: a killed one leaves none of eva's results."""
+    return (path.absolute().parents[2] / "results.json").is_file()
 
 
 def _run_folder(path: Path) -> str:

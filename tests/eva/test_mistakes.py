@@ -1,5 +1,6 @@
 """What is told of a user's mistake that eva or its libraries met."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,25 @@ def test_arguments_that_eva_would_drop_are_named() -> None:
     mistakes.check_construction(ModelFromRegistry, arguments)
     mistakes.check_construction(ModelFromRegistry, {"model_name": "timm/test_vit"})
     mistakes.check_construction(nn.Linear, arguments)
+
+
+def test_a_full_disk_names_the_file_that_was_open(tmp_path: Path) -> None:
+    def write() -> None:
+        with (tmp_path / "results.json").open("w") as file:
+            file.write("{")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert told(write) == (
+        f"{tmp_path / 'results.json'} cannot be written: no space left on device; free some space"
+    )
+
+
+def test_a_full_disk_without_an_open_file_names_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTPUT_ROOT", "runs")
+
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    line = told(write)
+    assert line is not None
+    assert line.startswith("a file of OUTPUT_ROOT=runs cannot be written")

@@ -2,8 +2,8 @@
 
 A stage is a command on small data. It runs once undisturbed, which lists its file operations and
 its tables; then each fault strikes one of these operations, and the same command once more has to
-end with the same bytes. A test's mark says how many: `faults(kill=20, cut=10)`. FAULTS_SEED draws
-others.
+end with the same bytes. A test's mark says how many: `faults(kill=20, cut=10)`, and with `sample=1`
+how many of each kind the default tests strike. FAULTS_SEED draws others.
 """
 
 import dataclasses
@@ -28,9 +28,6 @@ from PIL import Image
 from clipit_eva.tasks import configs, synthetic
 
 SEED = int(os.environ.get("FAULTS_SEED", "11"))
-
-SAMPLE = 1
-"""Faults of each kind of a stage that run by default; the others by `pytest -m faults`."""
 
 CANARY = "xanthogranulomatous"
 """A word of every report: it must be in no output."""
@@ -205,7 +202,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("faults")
         assert marker is not None
-        faults = [(kind, number) for kind, n in marker.kwargs.items() for number in range(n)]
+        faults = [(kind, number) for kind in MODES for number in range(marker.kwargs[kind])]
         metafunc.parametrize("fault", faults, ids=[f"{kind}-{number}" for kind, number in faults])
 
 
@@ -213,14 +210,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out all but a sample, unless the call asks for faults."""
     if "faults" in config.option.markexpr:
         return
-    left = [item for item in items if _number(item) >= SAMPLE]
+    left = [item for item in items if not _runs_by_default(item)]
     config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if _number(item) < SAMPLE]
+    items[:] = [item for item in items if _runs_by_default(item)]
 
 
-def _number(item: pytest.Item) -> int:
-    callspec = getattr(item, "callspec", None)
-    return callspec.params["fault"][1] if callspec and "fault" in callspec.params else 0
+def _runs_by_default(item: pytest.Item) -> bool:
+    """Whether a test is none of faults, or of the first ones: `sample` of each kind."""
+    marker = item.get_closest_marker("faults")
+    if marker is None:
+        return True
+    _, number = item.callspec.params["fault"]  # type: ignore[attr-defined]
+    return number < marker.kwargs.get("sample", 0)
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,6 @@ def _tables(root: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.faults(kill=16, cut=12)
+@pytest.mark.faults(kill=16, cut=12, sample=1)
 def test_nothing_is_lost(stage, fault) -> None:
     stage.survives(fault)

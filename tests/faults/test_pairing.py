@@ -23,6 +23,6 @@ def _tables(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.faults(kill=20, cut=14)
+@pytest.mark.faults(kill=20, cut=14, sample=2)
 def test_nothing_is_lost(stage, fault) -> None:
     stage.survives(fault)

@@ -110,3 +110,15 @@ def test_the_only_best_checkpoint_below_a_folder_is_found(tmp_path: Path) -> Non
     best.with_name("last.ckpt").touch()
     assert find_checkpoint(str(tmp_path), "CHECKPOINT") == best
     assert find_checkpoint(str(best), "CHECKPOINT") == best
+
+
+def test_a_session_that_was_interrupted_does_not_hide_the_finished_one(tmp_path: Path) -> None:
+    for session in ("1_interrupted", "2_finished", "3_interrupted"):
+        best = tmp_path / session / "run_0" / "checkpoints" / "best.ckpt"
+        best.parent.mkdir(parents=True)
+        best.touch()
+    with pytest.raises(InputError, match="holds 3 runs"):
+        find_checkpoint(str(tmp_path), "CHECKPOINT")
+    (tmp_path / "2_finished" / "results.json").touch()
+    found = find_checkpoint(str(tmp_path), "VISION_HEAD_CHECKPOINT", "run_0")
+    assert found.parents[2].name == "2_finished"
