@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -221,8 +222,8 @@ def test_tables_of_another_clip_model_are_refused(
     pairs, made = pairing_table.read_pairs(path)
     kept = tmp_path / "kept"
     source = ReportSource(str(tmp_path / "reports.csv"), clip_model="none", cache_dir=str(kept))
-    recorded = RecordedCLIP(("none", None, None), kept)
-    recorded._keep({"model": "none", "weights": "abc"}, 4)
+    loaded: Any = SimpleNamespace(identity={"model": "none", "weights": "abc"}, embed_dim=4)
+    RecordedCLIP(("none", None, None), kept, loaded).load()
     pairing_table.write_pairs(pairs, path, {**made, "clip": {"weights": "abc"}})
     pair(path, reports=source)
     pairing_table.write_pairs(pairs, path, {**made, "clip": {"weights": "def"}})
