@@ -26,6 +26,23 @@ def random_state_kept(class_type: type) -> contextlib.AbstractContextManager[Any
     return contextlib.nullcontext()
 
 
+def watch_parser_errors(report: Callable[[str], None]) -> None:
+    """Calls a function with the message of a mistake in the process's arguments, before it ends.
+
+    jsonargparse has no handler of errors for parsers that somebody else makes, as eva does.
+    """
+    import jsonargparse
+
+    original = jsonargparse.ArgumentParser.error
+
+    def error(parser: Any, message: str, *arguments: Any, **options: Any) -> Any:
+        if parser.exit_on_error:
+            report(message)
+        return original(parser, message, *arguments, **options)
+
+    jsonargparse.ArgumentParser.error = error  # type: ignore[method-assign]
+
+
 def collate_functions() -> dict[Any, Callable[..., Any]]:
     """Returns torch's functions that collate samples by their type, open to further types.
 
