@@ -149,7 +149,9 @@ def read_table(
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{kind} {path} is not a readable parquet file ({error})") from error
+        raise InputError(
+            f"{kind} {path} is not a readable parquet file ({error}); make it again"
+        ) from error
     names: Sequence[str] = getattr(columns, "names", columns)
     missing = [name for name in names if name not in table.column_names]
     if missing:

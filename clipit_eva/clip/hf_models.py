@@ -57,7 +57,9 @@ class HFTokenize(Tokenize):
         try:
             tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"tokenizer {source} cannot be loaded: {error}") from error
+            raise InputError(
+                f"tokenizer {source} cannot be loaded ({error}); mend its files"
+            ) from error
         if tokenizer.pad_token_id is None:
             raise InputError(f"tokenizer {source} has no padding token")
         super().__init__(tokenizer, context_length)

@@ -94,7 +94,7 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
     if not checkpoint:
         raise InputError(
             f"CLIP architecture {name} needs a checkpoint: a weight file, or one of open_clip's "
-            f"pretrained tags ({', '.join(tags) or 'it has none'})"
+            f"pretrained tags ({', '.join(tags) or 'it has none'}); set CLIP_CHECKPOINT"
         )
     if checkpoint not in tags:
         if not Path(checkpoint).is_file():
@@ -211,7 +211,8 @@ def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) 
         return open_clip.get_tokenizer(source.tokenizer)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"tokenizer {tokenizer or f'of CLIP model {source.name}'} cannot be loaded: {error}"
+            f"tokenizer {tokenizer or f'of CLIP model {source.name}'} cannot be loaded "
+            f"({error}); see CLIP_TOKENIZER"
         ) from error
 
 
