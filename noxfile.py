@@ -1,8 +1,11 @@
 """Checks of the project: `nox` runs all of them in environments of their own."""
 
+import pathlib
+
 import nox
 
 nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = False  # `quick` takes those that are there
 
 
 @nox.session
@@ -26,6 +29,34 @@ def tests(session: nox.Session) -> None:
     """Runs the tests, slow ones too; arguments behind `--` go to pytest."""
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def quick(session: nox.Session) -> None:
+    """Runs the quick tests on every Python that is installed."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kills commands and cuts their writes at more than 150 points; needs a C compiler."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "faults", "tests/faults", *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Runs the quick tests with the lowest versions that pyproject.toml allows."""
+    session.install("uv")
+    versions = str(pathlib.Path(session.create_tmp()) / "lowest.txt")
+    lowest = ("--resolution", "lowest-direct", "--extra", "test", "--output-file", versions)
+    session.run("uv", "pip", "compile", "--quiet", "--upgrade", *lowest, "pyproject.toml")
+    session.install("-r", versions)
+    session.install("--no-deps", "-e", ".")
+    # The golden numbers are those of the newest versions.
+    golden = "--ignore=tests/test_result_versions.py"
+    session.run("pytest", "-m", "not slow", golden, *session.posargs)
 
 
 @nox.session

@@ -3,7 +3,8 @@
 Run: python benchmarks/pairing.py
 
 Both read the same files with the same transform, batches and workers; the encoder is a ViT-B/32
-with random weights.
+with random weights. And what it costs to know 10,000 image files by their content: read and hashed
+before they are paired for the first time, looked at for changes later.
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ from torch import nn
 
 from clipit_eva.clip import CLIPPreprocess, load_clip
 from clipit_eva.data import ImageFolder
+from clipit_eva.embeddings.image_content import content_digest
 from clipit_eva.pairing import PairingWriter, ReportSource
 
 ARCHITECTURE: dict[str, Any] = {
@@ -62,7 +64,9 @@ def measure(options: _common.Options) -> Iterator[_common.Result]:
     """Compares both in turns, and unless quick for ever more reports."""
     for reports in [10_000] if options.quick else [100, 1000, 10_000]:
         setting = Setting(128 if options.quick else 384, reports, options.device)
-        yield compare(setting, rounds=3 if options.quick else 5)
+        result = compare(setting, rounds=3 if options.quick else 5)
+        yield result
+    yield from compare_content(result.details["pairing [s]"] / setting.images)
 
 
 def compare(setting: Setting, rounds: int) -> _common.Result:
@@ -83,6 +87,40 @@ def compare(setting: Setting, rounds: int) -> _common.Result:
         limit=1 / 0.9 if setting.reports == 10_000 else None,
         **dataclasses.asdict(setting),
     )
+
+
+def compare_content(pairing: float, count: int = 10_000) -> Iterator[_common.Result]:
+    """Compares knowing images by content with pairing them.
+
+    Args:
+        pairing: Seconds that pairing takes for an image.
+        count: Number of images.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(folder, Setting(images=1, reports=1, device="cpu"))
+        content = (folder / "images" / "00000.png").read_bytes()
+        for number in range(1, count):
+            (folder / "images" / f"{number:05d}.png").write_bytes(
+                content + number.to_bytes(4, "big")
+            )
+        dataset = images(folder)
+        dataset.setup()
+        for what in ("read", "looked at again"):
+            turns = []
+            for turn in range(3):
+                record = folder / (f"{turn}" if what == "read" else "0")
+                start = time.perf_counter()
+                content_digest(dataset, record)
+                turns.append((time.perf_counter() - start) / (count * pairing))
+            yield _common.median(
+                f"content of image files, {what} / pairing",
+                turns,
+                "ratio",
+                limit=0.02,
+                images=count,
+                **{"KiB/image": len(content) // 1024, "pairing [ms/image]": 1000 * pairing},
+            )
 
 
 def prepare(folder: Path, setting: Setting) -> None:

@@ -6,12 +6,7 @@ from typing import Any
 
 
 def attach(package: str, exports: Mapping[str, str]) -> Callable[[str], Any]:
-    """Returns a package's `__getattr__` that finds each name in the module given for it.
-
-    Args:
-        package: The package's name.
-        exports: Full name of the module that defines each exported name.
-    """
+    """Returns a package's `__getattr__` that finds each name in the module of the given name."""
 
     def find(name: str) -> Any:
         if name not in exports:

@@ -28,17 +28,12 @@ def start(
 ) -> subprocess.Popen:
     """Starts a command that ends with this process, or when its `stdin` is closed.
 
-    Args:
-        command: The command and its arguments.
-        environment: Its whole environment.
-        log: An open file for its output and errors.
-        pass_fds: File descriptors that stay open until the command and its children have ended,
-            such as that of a locked file.
-        grace: Seconds that the command gets to end by itself after a SIGTERM; its children get
-            none. 0 means that no SIGTERM is sent.
+    Its environment is the given one alone; output and errors go to the log, an open file. The
+    descriptors `pass_fds` stay open until the command and its children have ended, such as that of
+    a locked file. `grace` are the seconds that the command gets to end by itself after a SIGTERM;
+    its children get none, and 0 means that no SIGTERM is sent.
 
-    Returns:
-        The process to wait for; its status is the command's.
+    Returns the process to wait for; its status is the command's.
     """
     return subprocess.Popen(
         [sys.executable, "-m", "clipit_eva.child", str(grace), *command],

@@ -29,14 +29,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+    """Runs the command line, of the given words or those of this process.
 
-    Args:
-        arguments: The words after the command's name; `None` means those of this process.
-
-    Returns:
-        The exit status: 0, 1 if a job of a grid failed, or 2 for a user's mistake, which is
-        printed in one line.
+    Returns the exit status: 0, 1 if a job of a grid failed, or 2 for a user's mistake, which is
+    printed in one line.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -50,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Returns the parser of all commands."""
     parser = _Parser(
         prog="clipit-eva",
         description="CLIP-IT for kaiko-eva: text knowledge for histology image classifiers.",
@@ -185,9 +180,8 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _ablate_options(ablate: _Parser) -> None:
-    ablate.value(
-        "plan", "PLAN", "a plan's file, or a shipped one's name (ablations/demo)", type=str
-    )
+    plan = "a plan's file, or a shipped one's name (ablations/demo)"
+    ablate.value("plan", "PLAN", plan, type=str)
     ablate.value("--output", "DIR", "folder of all jobs", required=True)
     engines = ("local", "slurm")
     ablate.add_argument("--engine", choices=engines, default="local", help="where jobs run")
@@ -196,12 +190,10 @@ def _ablate_options(ablate: _Parser) -> None:
     only = "run a job and its dependencies"
     ablate.value("--only", "JOB", only, type=str, action="append", default=[])
     look = ablate.add_mutually_exclusive_group()
-    for name, help in (
-        ("--dry-run", "list jobs, commands and what is reused"),
-        ("--status", "show how far each job is"),
-        ("--cancel", "cancel the SLURM jobs"),
-    ):
-        look.add_argument(name, action="store_true", help=help)
+    reused = "list jobs, commands and what is reused"
+    look.add_argument("--dry-run", action="store_true", help=reused)
+    look.add_argument("--status", action="store_true", help="show how far each job is")
+    look.add_argument("--cancel", action="store_true", help="cancel the SLURM jobs")
     slurm = ablate.add_argument_group("SLURM", "settings that replace those of the plan")
     for name in ("partition", "account", "time", "memory"):
         slurm.add_argument(f"--{name}", metavar=name.upper())

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ _CHUNK = 1 << 22
 _CANNOT_WRITE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
+    errno.EIO: "check the disk, or the connection to it",
     errno.EFBIG: "raise the limit on a file's size",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
@@ -42,17 +44,36 @@ _CANNOT_WRITE = {
 """What the user can do about the reasons why a file cannot be written."""
 
 
+def user_cache() -> Path:
+    """Returns the folder of what can be made again, below the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipit_eva"
+
+
+def why_not_written(error: BaseException) -> str | None:
+    """Returns why a file could not be written and what to do; None if an error is of another kind.
+
+    Libraries in Rust, such as safetensors, tell the system's error by its number in their message.
+    """
+    number = getattr(error, "errno", None) if isinstance(error, OSError) else None
+    if number is None and (told := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(told[1])
+    if number not in _CANNOT_WRITE:
+        return None
+    return f"{os.strerror(number).lower()}; {_CANNOT_WRITE[number]}"
+
+
 @contextlib.contextmanager
 def one_line_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns a full disk, missing permissions or a bad path into an InputError that names `path`."""
     try:
         yield
-    except OSError as error:
-        remedy = _CANNOT_WRITE.get(error.errno or 0)
-        if remedy is None:
+    except InputError:
+        raise
+    except Exception as error:
+        reason = why_not_written(error)
+        if reason is None:
             raise
-        reason = os.strerror(error.errno or 0).lower()
-        raise InputError(f"{path} cannot be written: {reason}; {remedy}") from error
+        raise InputError(f"{path} cannot be written: {reason}") from error
 
 
 @contextlib.contextmanager
@@ -102,14 +123,9 @@ def write_table(
     schema: pa.Schema | None = None,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Writes a parquet table with provenance, atomically.
+    """Writes a parquet table with provenance, JSON-serialisable facts of its making, atomically.
 
-    Args:
-        table: The rows.
-        path: The parquet file to write.
-        schema: Column names and types the table is cast to, in this order; `None` keeps the
-            table's own.
-        provenance: JSON-serialisable facts about how the table was made.
+    It is cast to the schema's column names and types, in this order; `None` keeps its own.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -128,14 +144,9 @@ def read_table(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Reads a parquet table and its provenance.
 
-    Args:
-        path: The parquet file.
-        columns: Columns that must be present, or a schema that they are cast to; others are read
-            too.
-        kind: What the table is, for messages ("pairing table").
-
-    Returns:
-        The rows, and the provenance (empty when the file has none).
+    Columns that must be present are named, or a schema that they are cast to is given; others are
+    read too. `kind` is what the table is, for messages ("pairing table"). Provenance is empty when
+    the file has none.
 
     Raises:
         InputError: The file is missing, is not a whole parquet file, lacks a column or has
@@ -195,7 +206,6 @@ def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
 
 
 def _fsync(path: Path) -> None:
-    """Flushes a file's or a folder's content to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -28,25 +28,13 @@ def versions() -> dict[str, str]:
 
 def git_revision() -> str | None:
     """Returns the git commit of the working directory, or None outside a repository."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
+    return _answer("git", "rev-parse", "HEAD").strip() or None
 
 
 def hardware() -> dict[str, Any]:
     """Returns the machine's name, processor, cores and NVIDIA GPUs that this process may use."""
-    return {
-        "machine": platform.node(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "gpus": _gpus(),
-    }
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"machine": platform.node(), "processor": _processor(), "cores": cores, "gpus": _gpus()}
 
 
 def seed() -> int | None:
@@ -60,8 +48,16 @@ def class_path(instance: Any) -> str:
     return f"{type(instance).__module__}.{type(instance).__qualname__}"
 
 
+def _answer(*command: str) -> str:
+    """Returns what a command prints; nothing if it fails."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout
+
+
 def _processor() -> str:
-    """Returns the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -72,12 +68,8 @@ def _processor() -> str:
 
 def _gpus() -> list[str]:
     """Returns the names of the GPUs that nvidia-smi lists, those of CUDA_VISIBLE_DEVICES only."""
-    query = ["nvidia-smi", "--query-gpu=index,uuid,name", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    rows = [line.split(", ", 2) for line in answer.stdout.splitlines()]
+    query = ("nvidia-smi", "--query-gpu=index,uuid,name", "--format=csv,noheader")
+    rows = [line.split(", ", 2) for line in _answer(*query).splitlines()]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     allowed = None if visible is None else visible.split(",")
     return [row[2] for row in rows if allowed is None or row[0] in allowed or row[1] in allowed]

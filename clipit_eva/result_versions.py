@@ -14,7 +14,7 @@ RESULT_VERSIONS: Final = {
     "replacement": 1,
     "report": 1,
     "reports": 1,
-    "training": 1,
+    "training": 2,
 }
 """Version of each stage's results: of the synthetic cohort; of embeddings of images and texts; of
 pairs; of the predictions table; of the replacement of pairs; of the report; of reports as read,

@@ -9,7 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# Examples are counted, not timed: the other test process takes its share.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # One thread a process, before torch is imported: two test processes share two cores, and those
 # that they start read it too.

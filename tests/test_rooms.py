@@ -25,6 +25,7 @@ ORDER = (
     "clipit_eva.analysis.significance",
     "clipit_eva.analysis.reading",
     "clipit_eva.analysis.metrics",
+    "clipit_eva.analysis.leakage",
     "clipit_eva.analysis.frames",
     "clipit_eva.analysis.tables",
     "clipit_eva.analysis.figures",

@@ -1,4 +1,8 @@
-"""Figures of a paper. Every function takes `ax=None` and returns the axes that it drew on."""
+"""Figures of a paper.
+
+Every function draws on the axes `ax` (None: those of a new figure), under the title `title`, and
+returns the axes. A frame that it takes is one of `analysis.frames`, or has the columns named.
+"""
 
 from clipit_eva import _lazy
 

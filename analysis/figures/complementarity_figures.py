@@ -10,11 +10,8 @@ from .style import COLORS, axes, clean, short
 def plot_complementarity(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
     """Draws the count of each backbone as a bar, and its chance baseline as a line across it.
 
-    Args:
-        frame: One row a backbone, of one dataset: columns `backbone`, `count_mean`, `count_sd`
-            (NaN with one seed), `count_by_chance`, as of `complementarity_frame`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    `frame` is `complementarity_frame`'s, of one dataset, one row a backbone: columns `backbone`,
+    `count_mean`, `count_sd` (NaN with one seed), `count_by_chance`.
     """
     ax = axes(ax)
     place = np.arange(len(frame))

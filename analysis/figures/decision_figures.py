@@ -15,11 +15,7 @@ def plot_confusion(
 ) -> Axes:
     """Draws a confusion matrix, in percent of each true class, with the numbers in its squares.
 
-    Args:
-        matrix: Samples by true class (rows) and predicted class, see `scores.confusion`.
-        classes: Names of the classes.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    `matrix` is `scores.confusion`'s: samples by true class (rows) and predicted class.
     """
     ax = axes(ax, 3.6, 3.2)
     counts = np.asarray(matrix, dtype=float)
@@ -48,14 +44,7 @@ def plot_confusion(
 def plot_flips(
     flips: Flips, classes: Sequence[str], ax: Axes | None = None, title: str = ""
 ) -> Axes:
-    """Draws by true class how many samples CLIP-IT rescues (right) and loses (left).
-
-    Args:
-        flips: Of `scores.flips`.
-        classes: Names of the classes.
-        ax: Where to draw; None means a new figure.
-        title: Title.
-    """
+    """Draws by true class how many samples CLIP-IT rescues (right) and loses (left)."""
     ax = axes(ax, 3.6, 3.0)
     y = np.arange(len(classes))
     kinds = (("rescued", flips.rescued, 1, ""), ("lost", flips.lost, -1, "///"))
@@ -76,13 +65,7 @@ def plot_flips(
 def plot_calibration(
     curves: Mapping[str, Calibration], ax: Axes | None = None, title: str = ""
 ) -> Axes:
-    """Draws accuracy by confidence, with the expected calibration error in the legend.
-
-    Args:
-        curves: Calibration of each model, by its name in print; see `scores.calibration`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
-    """
+    """Draws accuracy by confidence of each model, by its name in print, with the expected error."""
     ax = axes(ax, 3.6, 3.4)
     ax.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="perfect")
     for number, (name, curve) in enumerate(curves.items()):

@@ -8,31 +8,16 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from ..reading import arms
-from .style import (
-    COLORS,
-    GREY,
-    LINES,
-    MARKERS,
-    PALETTE,
-    VERDICTS,
-    axes,
-    clean,
-    points,
-    short,
-    wrapped,
-)
+from . import style
+from .style import COLORS, GREY, LINES, MARKERS, PALETTE, axes, clean, points, short, wrapped
 
 
 def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
     """Draws the gain of each backbone with its 95% interval, datasets beside each other.
 
     A filled marker is significant after adjustment; an interval that is refused is not drawn.
-
-    Args:
-        frame: One row a dataset and backbone: columns `dataset`, `backbone`, `difference_points`,
-            `low_points`, `high_points`, `p_holm`; see `headline_frame.headline_frame`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    `frame` is `headline_frame`'s: columns `dataset`, `backbone`, `difference_points`, `low_points`,
+    `high_points`, `p_holm`.
     """
     ax = axes(ax)
     frame = frame.dropna(subset=["difference_points"])
@@ -65,12 +50,7 @@ def plot_slopes(
 ) -> Axes:
     """Draws one line a seed from unimodal to CLIP-IT; dashed where it falls.
 
-    Args:
-        unimodal: Score of each seed, in percent.
-        clip_it: Score of the same seeds, in percent.
-        seeds: Names of the seeds; None leaves the lines unnamed.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    Scores are in percent, [seeds]; without names of the `seeds` the lines have none.
     """
     ax = axes(ax, 2.6, 3.0)
     first, second = np.asarray(unimodal, dtype=float), np.asarray(clip_it, dtype=float)
@@ -94,11 +74,8 @@ def plot_slopes(
 def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
     """Draws each variant's difference from full CLIP-IT with its interval, margin and verdict.
 
-    Args:
-        frame: One row a variant: columns `label`, `difference_points`, `low_points`,
-            `high_points`, `verdict`, `margin_points`; see `ablation_frame.ablation_frame`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    `frame` is `ablation_frame`'s: columns `label`, `difference_points`, `low_points`,
+    `high_points`, `verdict`, `margin_points`.
     """
     ax = axes(ax, 6.0, 1.2 + 0.4 * len(frame))
     margin = float(frame["margin_points"].iloc[0])
@@ -106,12 +83,12 @@ def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") ->
     ax.axvline(0, color=GREY, linewidth=1)
     y = np.arange(len(frame))
     ax.hlines(y, frame["low_points"], frame["high_points"], color="black", linewidth=1.5)
-    for name, marker in VERDICTS.items():
+    for name, marker in style.VERDICTS.items():
         chosen = (frame["verdict"] == name).to_numpy()
         if chosen.any():
             x, filled = frame["difference_points"], name != "inconclusive"
-            style = {"marker": marker, "markersize": 7, "color": "black", "label": name}
-            points(ax, x, y, chosen, filled, **style)
+            look = {"marker": marker, "markersize": 7, "color": "black", "label": name}
+            points(ax, x, y, chosen, filled, **look)
     rows = zip(frame["label"], frame["verdict"], strict=True)
     ax.set_yticks(y, [wrapped(f"{label}: {verdict}") for label, verdict in rows])
     ax.set_ylim(len(frame) - 0.5, -0.5)
@@ -123,12 +100,8 @@ def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") 
     """Draws the gain over the no-text ablation against the share of replaced pairs.
 
     A filled marker has an interval that does not cover zero; one that is refused is not drawn.
-
-    Args:
-        frame: One row a share: columns `replaced_share`, `difference_points`, `low_points`,
-            `high_points`, `covers_zero`; see `planted_frame.planted_frame`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    `frame` is `planted_frame`'s: columns `replaced_share`, `difference_points`, `low_points`,
+    `high_points`, `covers_zero`.
     """
     ax = axes(ax, 4.0, 3.2)
     color = COLORS[arms.CLIP_IT]
@@ -138,18 +111,12 @@ def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") 
     ax.vlines(x, frame["low_points"].astype(float), frame["high_points"].astype(float), color=color)
     ax.plot(x, gain, color=color, linestyle=LINES[1], linewidth=1)
     clear = (frame["covers_zero"] == False).to_numpy()  # noqa: E712 (None: no interval)
-    for chosen, words in (
-        (clear, "95% interval without 0"),
-        (~clear, "interval covers 0, or is refused"),
-    ):
+    kinds = ((clear, "95% interval without 0"), (~clear, "interval covers 0, or is refused"))
+    for chosen, words in kinds:
         if chosen.any():
-            style = {"marker": "o", "markersize": 7, "color": color, "label": words}
-            points(ax, x, gain, chosen, chosen is clear, **style)
+            look = {"marker": "o", "markersize": 7, "color": color, "label": words}
+            points(ax, x, gain, chosen, chosen is clear, **look)
     ax.set_xlim(-5, 105)
     ax.legend(frameon=False, fontsize="small")
-    return clean(
-        ax,
-        xlabel="pairs replaced at random (%)",
-        ylabel="CLIP-IT - no text (points)",
-        title=title,
-    )
+    x_label, y_label = "pairs replaced at random (%)", "CLIP-IT - no text (points)"
+    return clean(ax, xlabel=x_label, ylabel=y_label, title=title)

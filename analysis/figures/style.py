@@ -47,13 +47,7 @@ def clean(ax: Axes, title: str = "", **labels: Any) -> Axes:
 def points(ax: Axes, x: Any, y: Any, chosen: Any, filled: bool = True, **style: Any) -> None:
     """Draws those of the points [n] that are chosen, boolean [n], as markers full or hollow.
 
-    Args:
-        ax: Where to draw.
-        x: Their x.
-        y: Their y.
-        chosen: Which are drawn.
-        filled: Whether a marker has its edge's colour inside, or white.
-        style: As for `Axes.plot`; `color` is the edge's.
+    `style` is as for `Axes.plot`; its `color` is the edge's, and inside where a marker is filled.
     """
     fill = style["color"] if filled else "white"
     ax.plot(x[chosen], y[chosen], linestyle="", markerfacecolor=fill, **style)

@@ -18,12 +18,8 @@ def plot_learning(
 ) -> Axes:
     """Draws one validation curve a run, coloured and dashed by arm.
 
-    Args:
-        frame: Columns `arm`, `label`, `replicate`, `quantity`, `step`, `value`, see
-            `learning_frame.learning_frame`.
-        quantity: `loss` or `balanced accuracy`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    `frame` is `learning_frame`'s: columns `arm`, `label`, `replicate`, `quantity`, `step`, `value`;
+    `quantity` is `loss` or `balanced accuracy`.
     """
     ax = axes(ax)
     chosen = frame.loc[frame["quantity"] == quantity]
@@ -52,13 +48,8 @@ def plot_alignment(
 ) -> Axes:
     """Draws how close images and their paired reports are before and after training.
 
-    Args:
-        before: Closeness of each image's projected embedding and its report's before training,
-            [samples]; see `alignment_frame.alignment_frame`.
-        after: The same after training, [samples].
-        measure: What is measured, in words: `cosine similarity` or `Euclidean distance`.
-        ax: Where to draw; None means a new figure.
-        title: Title.
+    Given is the closeness of each image's projected embedding and its report's, [samples], and in
+    words what is measured: `cosine similarity` or `Euclidean distance`.
 
     Raises:
         InputError: Not the same samples before and after.

@@ -23,9 +23,7 @@ def ablation_frame(
 ) -> pd.DataFrame:
     """Compares each variant of CLIP-IT with full CLIP-IT: verdicts, Benjamini-Hochberg.
 
-    Args:
-        comparisons: The comparisons.
-        margin_points: Largest difference that counts as none, in points; fixed before looking.
+    The margin is the largest difference that counts as none, in points; fixed before looking.
 
     Raises:
         InputError: A margin not above 0.

@@ -17,12 +17,8 @@ MEASURES = ["cosine_before", "cosine_after", "distance_before", "distance_after"
 def alignment_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Returns closeness of image and paired report, before and after training, of full CLIP-IT.
 
-    Args:
-        comparisons: The comparisons; runs whose folder holds no `alignment.parquet` are left out.
-
-    Returns:
-        One row a training sample and seed: columns `dataset`, `backbone`, `replicate`, `index`,
-        `cosine_before`, `cosine_after`, `distance_before`, `distance_after`.
+    One row a training sample and seed, with the columns `COLUMNS` and `MEASURES`; runs whose folder
+    holds no `alignment.parquet` are left out.
 
     Raises:
         InputError: A table is damaged.

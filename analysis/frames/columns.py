@@ -20,12 +20,14 @@ def paired(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return [one for one in comparisons if one.has(arms.UNIMODAL, arms.CLIP_IT)]
 
 
-def primary_test(comparison: Comparison, first: str, second: str) -> CrossedTest:
-    """Runs the primary test of two arms of a comparison."""
+def primary_test(
+    comparison: Comparison, first: str, second: str, balanced: bool = True
+) -> CrossedTest:
+    """Runs the primary test of two arms of a comparison: of balanced accuracy, or of accuracy."""
     return crossed_test(
         comparison.right(first),
         comparison.right(second),
-        classes=comparison.targets,
+        classes=comparison.targets if balanced else None,
         clusters=comparison.clusters,
     )
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..reading import arms
 from ..reading.study import Comparison
-from ..significance.crossed import CrossedTest, crossed_mean, crossed_test
+from ..significance.crossed import CrossedTest, crossed_mean
 from ..significance.datasets import Nemenyi, macro_difference, nemenyi_test
 from . import columns
 
@@ -39,11 +39,7 @@ def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             row.update(columns.untested(f"no runs of {arms.LABELS[missing[0]]}"))
         else:
             test = columns.primary_test(comparison, arms.CLIP_IT, arms.UNIMODAL)
-            plain = crossed_test(
-                comparison.right(arms.CLIP_IT),
-                comparison.right(arms.UNIMODAL),
-                clusters=comparison.clusters,
-            )
+            plain = columns.primary_test(comparison, arms.CLIP_IT, arms.UNIMODAL, balanced=False)
             row.update(columns.crossed(test), **columns.crossed(plain, "accuracy_"))
         rows.append(row)
         tests.append(test)

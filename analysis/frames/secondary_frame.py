@@ -21,11 +21,6 @@ def secondary_frame(
 ) -> pd.DataFrame:
     """Runs all secondary tests of CLIP-IT against unimodal, one row a comparison and test.
 
-    Args:
-        comparisons: The comparisons.
-        n_resamples: Resamples of each bootstrap.
-        seed: Seed of the bootstraps.
-
     Returns:
         Columns `dataset`, `backbone`, `test`, `answers` (the question), `estimate_points`,
         `low_points`, `high_points`, `p` (text: a range over seeds where seeds are not combined),
@@ -45,16 +40,13 @@ def _compared(comparison: Comparison, options: Mapping[str, int]) -> list[dict[s
     result = compare(one, two, comparison.targets, comparison.clusters, **options)
     unit = "samples" if comparison.clusters is None else "slides"
     models, seeds = f"these models, new {unit}", "new seeds, this test set"
+    bootstrap, both = f"bootstrap of {unit}, balanced accuracy", "new seeds and samples"
     rows = [
-        _row(
-            "crossed, accuracy", "new seeds and samples", result.accuracy, "ci95_floor", "p_floor"
-        ),
+        _row("crossed, accuracy", both, result.accuracy, "ci95_floor", "p_floor"),
         _row("samples only", models, result.samples_only, "ci95", "p"),
         _row("paired t over seeds", seeds, result.seeds_only, "ci95", "p"),
         _row("signed rank over seeds", seeds, result.signed_rank, p="p"),
-        _row(
-            f"bootstrap of {unit}, balanced accuracy", models, result.bootstrap, "percentile_ci95"
-        ),
+        _row(bootstrap, models, result.bootstrap, "percentile_ci95"),
     ]
     if result.clustered is not None:
         rows.append(_row("slide-clustered OLS", models, result.clustered, "ci95", "p"))

@@ -12,8 +12,7 @@ from ..reading.runs import Run
 def summarize(runs: list[Run]) -> pd.DataFrame:
     """Returns one row a seed: the balanced accuracy of each method, and complementarity.
 
-    Args:
-        runs: Runs of one dataset, one of each method and seed.
+    Runs are of one dataset, one of each method and seed.
 
     Returns:
         Indexed by seed; columns `unimodal`, `clip_it`, `text_only` (balanced accuracy in

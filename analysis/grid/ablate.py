@@ -47,16 +47,10 @@ class Options:
 
 
 def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
-    """Runs a plan, or goes on with one.
+    """Runs a plan, or goes on with one; finished jobs in the output folder are kept.
 
-    Args:
-        source: The plan's file, or the name of a shipped one (`ablations/demo`).
-        output: The grid's folder; finished jobs in it are kept.
-        options: What is asked for.
-        show: Prints a text.
-
-    Returns:
-        Whether no job has failed.
+    `source` is the plan's file, or the name of a shipped one (`ablations/demo`); `show` prints a
+    text. Returns whether no job has failed.
 
     Raises:
         InputError: The plan is wrong, the folder holds something else, inputs are missing, or the

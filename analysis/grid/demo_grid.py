@@ -19,12 +19,9 @@ SEEDS = (1, 2, 3)
 def run_demo(output: Path, replaced_share: float, parallel: int | None) -> dict[str, Path]:
     """Runs the shipped plan `ablations/demo` without its factors, or goes on with it.
 
-    Args:
-        output: The grid's folder.
-        replaced_share: Share of the images whose paired report is replaced by a random one, in
-            [0, 1]; 1 leaves no information in the pairs.
-        parallel: Processes at a time; None means two, or one on one core: each takes about 1.5 GB,
-            and the demo is to fit into 4.
+    Of a share of the images, in [0, 1], the paired report is replaced by a random one; 1 leaves no
+    information in the pairs. `parallel` processes run at a time; None means two, or one on one
+    core: each takes about 1.5 GB, and the demo is to fit into 4.
 
     Returns:
         What to look at, below `output`: pairs, reports, images, runs, log, and the truth.

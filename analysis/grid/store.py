@@ -44,8 +44,7 @@ class Record:
     Attributes:
         status: Exit status of its last attempt; 0 if it is finished.
         attempts: Number of attempts.
-        started: When the last attempt began, seconds since 1970.
-        ended: When it ended.
+        started: When the last attempt began, seconds since 1970; ended: when it ended.
         log: Name of its log in the job's folder.
         message: The line of the log that tells why it failed; empty if it did not.
         facts: Provenance: command, environment, versions, git revision, hardware, peak memory in

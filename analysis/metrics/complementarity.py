@@ -31,13 +31,9 @@ class Complementarity(OfSamples):
     divide by, or an empty cell of a 2x2 table).
 
     Attributes:
-        n: Number of samples.
-        both_right: Samples that both have right.
-        text_only_right: Samples with text right and vision wrong: the paper's measure.
-        vision_only_right: Its mirror.
-        both_wrong: Samples that both have wrong.
-        text_accuracy: Accuracy of the text model; vision_accuracy: of the vision model.
-        text_only_right_rate: text_only_right / n; vision_only_right_rate: its mirror.
+        both_right: Samples (of n) that both have right; both_wrong: that both have wrong.
+        text_only_right: Samples with text right and vision wrong: the paper's measure, of which
+            text_only_right_rate is the share. vision_only_right and its rate: the mirror.
         rescue_rate: P(text right | vision wrong); mirror_rescue_rate: its mirror.
         oracle_accuracy: Accuracy if the right one of the two were always chosen.
         oracle_gain_over_best: That minus the better model's accuracy.
@@ -89,19 +85,17 @@ class Complementarity(OfSamples):
 class ComplementarityOverSeeds(Result):
     """Complementarity over seeds, text seed s paired with vision seed s.
 
+    What begins with `mirror_` is the same of samples with vision right and text wrong.
+
     Attributes:
-        text_only_right_counts: Count of each seed; mirror_counts: of the mirror.
-        mean: Mean of the counts; mirror_mean: of the mirror's.
+        text_only_right_counts: Count of each seed.
+        mean: Mean of the counts; sd_ddof1: their standard deviation (None with one seed).
         expected_mean: Mean of the counts' chance baselines within class.
-        mirror_expected_mean: The same for the mirror.
-        sd_ddof1: Their standard deviation (None with one seed); mirror_sd_ddof1: the mirror's.
         grid_text_by_vision: Count of every text seed (rows) with every vision seed (columns).
         grid_mean: Mean of the grid, which does not depend on how seeds are paired.
-        mirror_grid_text_by_vision: The same for the mirror; mirror_grid_mean: its mean.
         text_only_right_any_seed: Samples counted for at least one seed.
         text_only_right_all_seeds: Samples counted for all seeds.
         rate_crossed: Rate of text right and vision wrong over new seeds and new samples.
-        mirror_rate_crossed: The same for the mirror.
     """
 
     text_only_right_counts: tuple[int, ...]
@@ -125,12 +119,7 @@ class ComplementarityOverSeeds(Result):
 def complementarity(
     targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
 ) -> Complementarity:
-    """Compares the errors of one text model and one vision model.
-
-    Args:
-        targets: True class of each sample, [samples].
-        text_predictions: The text model's classes, [samples].
-        vision_predictions: The vision model's classes, [samples].
+    """Compares the errors of one text model and one vision model: classes as [samples].
 
     Raises:
         InputError: Shapes that do not fit, or missing values.
@@ -144,12 +133,7 @@ def complementarity(
 def complementarity_by_seed(
     targets: ArrayLike, text_predictions: ArrayLike, vision_predictions: ArrayLike
 ) -> tuple[Complementarity, ...]:
-    """Returns `complementarity` of text seed s and vision seed s, for each s.
-
-    Args:
-        targets: True class of each sample, [samples].
-        text_predictions: The text models' classes, [seeds, samples].
-        vision_predictions: The vision models' classes, same shape.
+    """Returns `complementarity` of text seed s and vision seed s, for each s: [seeds, samples].
 
     Raises:
         InputError: Shapes that do not fit, or missing values.
@@ -166,45 +150,44 @@ def complementarity_over_seeds(
 ) -> ComplementarityOverSeeds:
     """Summarises complementarity over seeds, with a crossed interval of the rates.
 
-    Args:
-        targets: True class of each sample, [samples].
-        text_predictions: The text models' classes, [seeds, samples].
-        vision_predictions: The vision models' classes, same shape.
-        clusters: Slide or patient of each sample, if known.
+    Classes are [seeds, samples] of both models, and `clusters` the slide or patient of each sample.
 
     Raises:
         InputError: Shapes that do not fit, or missing values.
     """
     text, vision, labels = _runs(targets, text_predictions, vision_predictions)
-    rescued, lost = text & ~vision, vision & ~text
-    grid = text.astype(np.int64) @ (~vision).T.astype(np.int64)
-    mirror_grid = (~text).astype(np.int64) @ vision.T.astype(np.int64)
-    counts, mirror = rescued.sum(axis=1), lost.sum(axis=1)
-    pairs = list(zip(text, vision, strict=True))
-    expected = [_expected_within_class(t, v, labels) for t, v in pairs]
-    mirror_expected = [_expected_within_class(v, t, labels) for t, v in pairs]
-    several = len(text) > 1
-    crossed = crossed_mean(rescued, clusters=clusters)
+    counted, mirror = (
+        _counted(of_text, of_vision, labels, clusters)
+        for of_text, of_vision in ((text, ~vision), (~text, vision))
+    )
+    rescued = text & ~vision
     return ComplementarityOverSeeds(
-        text_only_right_counts=tuple(counts.tolist()),
-        mean=float(counts.mean()),
-        expected_mean=float(np.mean(expected)),
-        sd_ddof1=float(counts.std(ddof=1)) if several else None,
-        mirror_counts=tuple(mirror.tolist()),
-        mirror_mean=float(mirror.mean()),
-        mirror_expected_mean=float(np.mean(mirror_expected)),
-        mirror_sd_ddof1=float(mirror.std(ddof=1)) if several else None,
-        grid_text_by_vision=tuple(tuple(row) for row in grid.tolist()),
-        grid_mean=float(grid.mean()),
-        mirror_grid_text_by_vision=tuple(tuple(row) for row in mirror_grid.tolist()),
-        mirror_grid_mean=float(mirror_grid.mean()),
+        text_only_right_counts=counted.pop("counts"),
+        **counted,
+        **{f"mirror_{name}": value for name, value in mirror.items()},
         text_only_right_any_seed=int(rescued.any(axis=0).sum()),
         text_only_right_all_seeds=int(rescued.all(axis=0).sum()),
-        rate_crossed=crossed,
-        mirror_rate_crossed=crossed_mean(lost, clusters=clusters),
-        refused=crossed.refused,
-        warnings=crossed.warnings,
+        refused=counted["rate_crossed"].refused,
+        warnings=counted["rate_crossed"].warnings,
     )
+
+
+def _counted(
+    text: BoolArray, vision: BoolArray, labels: NDArray[np.int64], clusters: ArrayLike | None
+) -> dict[str, Any]:
+    """Returns what is said of samples that are as asked for in text and in vision, over seeds."""
+    both = text & vision
+    counts, grid = both.sum(axis=1), text.astype(np.int64) @ vision.T.astype(np.int64)
+    expected = [_expected_within_class(t, v, labels) for t, v in zip(text, vision, strict=True)]
+    return {
+        "counts": tuple(counts.tolist()),
+        "mean": float(counts.mean()),
+        "expected_mean": float(np.mean(expected)),
+        "sd_ddof1": float(counts.std(ddof=1)) if len(counts) > 1 else None,
+        "grid_text_by_vision": tuple(tuple(row) for row in grid.tolist()),
+        "grid_mean": float(grid.mean()),
+        "rate_crossed": crossed_mean(both, clusters=clusters),
+    }
 
 
 def _runs(
@@ -257,7 +240,7 @@ def _complementarity(
         expected_vision_only_right_if_independent=vision_right * (n - text_right) / n,
         observed_over_expected=text_only / expected if expected > 0 else None,
         expected_text_only_right_if_independent_within_class=_expected_within_class(
-            text, vision, labels
+            text, ~vision, labels
         ),
         **_odds(table),
         **_mantel_haenszel(text, vision, labels),
@@ -270,11 +253,9 @@ def _proportion(count: int, n: int) -> tuple[float | None, Interval | None]:
 
 
 def _expected_within_class(text: BoolArray, vision: BoolArray, labels: NDArray[np.int64]) -> float:
-    """Returns the expected count of text right, vision wrong if independent within classes."""
-    sizes = np.bincount(labels)
-    text_right = np.bincount(labels, weights=text)
-    vision_wrong = np.bincount(labels, weights=~vision)
-    return float((text_right * vision_wrong / sizes).sum())
+    """Returns how many samples are in both sets by chance, if independent within classes."""
+    in_text, in_vision = (np.bincount(labels, weights=of) for of in (text, vision))
+    return float((in_text * in_vision / np.bincount(labels)).sum())
 
 
 def _odds(table: NDArray[np.int64]) -> dict[str, Any]:

@@ -9,27 +9,14 @@ from ..significance.arrays import correctness
 
 
 def accuracy(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:
-    """Returns the accuracy of each seed, [seeds], in [0, 1].
-
-    Args:
-        predictions: Predicted classes, [seeds, samples] or [samples].
-        targets: True classes, [samples].
-
-    Raises:
-        InputError: Shapes that do not fit, or missing values.
-    """
+    """Returns the accuracy of each seed, [seeds], in [0, 1]; arguments as of `correctness`."""
     return correctness(predictions, targets).mean(axis=1)
 
 
 def balanced_accuracy(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.float64]:
     """Returns the balanced accuracy (mean recall of the classes present) of each seed, [seeds].
 
-    Args:
-        predictions: Predicted classes, [seeds, samples] or [samples].
-        targets: True classes, [samples].
-
-    Raises:
-        InputError: Shapes that do not fit, or missing values.
+    Arguments and errors are those of `correctness`.
     """
     right, labels = correctness(predictions, targets), np.asarray(targets)
     recalls = [right[:, labels == name].mean(axis=1) for name in np.unique(labels)]
@@ -39,10 +26,7 @@ def balanced_accuracy(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.
 def confusion(predictions: ArrayLike, targets: ArrayLike, n_classes: int) -> NDArray[np.float64]:
     """Returns the mean confusion matrix over seeds, [true class, predicted class], in samples.
 
-    Args:
-        predictions: Predicted classes, [seeds, samples] or [samples], 0 to n_classes - 1.
-        targets: True classes, [samples].
-        n_classes: Number of classes.
+    Classes are 0 to n_classes - 1, predicted ones [seeds, samples] or [samples], true [samples].
     """
     predicted = np.atleast_2d(np.asarray(predictions)).astype(np.int64)
     places = np.asarray(targets).astype(np.int64) * n_classes + predicted
@@ -107,11 +91,7 @@ class Flips:
 def flips(first: ArrayLike, second: ArrayLike, targets: ArrayLike, n_classes: int) -> Flips:
     """Counts the decisions that a second model (CLIP-IT) flips to right and to wrong.
 
-    Args:
-        first: Classes that the first model predicts, [seeds, samples] or [samples].
-        second: Classes that the second model predicts, same shape.
-        targets: True classes, [samples].
-        n_classes: Number of classes.
+    Classes are 0 to n_classes - 1, predicted ones [seeds, samples] or [samples], true [samples].
 
     Raises:
         InputError: Shapes that do not fit, or missing values.

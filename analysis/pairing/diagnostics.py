@@ -14,11 +14,9 @@ TOP_REPORTS = 10
 
 
 def occurrences(pairs: pd.DataFrame, report_ids: Sequence[str] | None = None) -> pd.Series:
-    """Counts how often each report is chosen, at any rank (k-occurrence).
+    """Counts how often each report is chosen, at any rank (k-occurrence), in a table or a split.
 
-    Args:
-        pairs: A pairing table, or a split of it.
-        report_ids: All reports, so that those never chosen count 0; `None`: the chosen ones alone.
+    With `report_ids`, all reports, those never chosen count 0.
 
     Returns:
         Counts by report id, int64, the largest first, ties in the order of the reports.
@@ -32,12 +30,9 @@ def occurrences(pairs: pd.DataFrame, report_ids: Sequence[str] | None = None) ->
 def summarize(
     pairs: pd.DataFrame, report_count: int, labels: Mapping[int, int] | None = None
 ) -> dict[str, float]:
-    """Describes the pairs of one split.
+    """Describes the pairs of one split, given the number of reports in the corpus.
 
-    Args:
-        pairs: The rows of one split of a pairing table.
-        report_count: Number of reports in the corpus.
-        labels: Class of each image by index, where known; used for purity alone.
+    Labels, the class of each image by index where known, are used for purity alone.
 
     Returns:
         - `images`, `reports`: how many there are.
@@ -78,9 +73,7 @@ def summarize(
 def purity(best: pd.DataFrame, labels: Mapping[int, int]) -> tuple[float, float]:
     """Says how well a report tells the classes of its images apart.
 
-    Args:
-        best: The rows of rank 0 of one split.
-        labels: Class of each image by index.
+    `best` are the rows of rank 0 of one split, `labels` the class of each image by index.
 
     Returns:
         The share of images in the class that most images of their report have, and the same
@@ -97,12 +90,8 @@ def purity(best: pd.DataFrame, labels: Mapping[int, int]) -> tuple[float, float]
 def purity_of_reports(best: pd.DataFrame, labels: Mapping[int, int]) -> pd.DataFrame:
     """Returns each report's number of images, most frequent class and that class's share.
 
-    Args:
-        best: The rows of rank 0 of one split.
-        labels: Class of each image by index.
-
-    Returns:
-        One row per chosen report, the most used first: `report_id`, `images`, `class`, `share`.
+    Given as for `purity`. One row per chosen report, the most used first: `report_id`, `images`,
+    `class`, `share`.
     """
     table = pd.crosstab(best["report_id"], best["index"].map(labels))
     images = table.sum(axis=1)
@@ -113,14 +102,9 @@ def purity_of_reports(best: pd.DataFrame, labels: Mapping[int, int]) -> pd.DataF
 
 
 def agreement(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    """Returns the share of images whose best report is the same in two tables.
+    """Returns the share, of images that two tables have, whose best report is the same.
 
-    Args:
-        one: A pairing table.
-        other: A table of the same images.
-
-    Returns:
-        A share in [0, 1] of the images that both have; NaN if there are none.
+    NaN if there are none.
     """
     keys = ["split", "index"]
     columns = [*keys, "report_id"]

@@ -39,14 +39,9 @@ def write_gallery(
     path: Path,
     seed: int = 0,
 ) -> None:
-    """Writes the page.
+    """Writes the page (.html) of a random sample of the rows of rank 0 of a pairing table.
 
-    Args:
-        best: The rows of rank 0 of a pairing table.
-        load: (split, index) -> the image [H, W, 3], uint8.
-        texts: The reports by id.
-        path: The page to write (.html).
-        seed: Of the sample.
+    `load` gives the image [H, W, 3], uint8, of a split and index; `texts` are the reports by id.
     """
     sample = best.sample(min(IMAGES, len(best)), random_state=seed).sort_values(["split", "index"])
     figures = [

@@ -13,12 +13,7 @@ _BINS = 50
 
 
 def plot_similarities(tables: Mapping[str, pd.DataFrame], ax: Axes) -> None:
-    """Draws the histogram of the best reports' cosines, one line a table.
-
-    Args:
-        tables: Pairing tables by name; those without similarities (controls) are left out.
-        ax: Where to draw.
-    """
+    """Draws the histogram of the best reports' cosines, one line a table (controls have none)."""
     values = {
         name: table.loc[table["rank"] == 0, "similarity"].dropna() for name, table in tables.items()
     }
@@ -33,12 +28,7 @@ def plot_similarities(tables: Mapping[str, pd.DataFrame], ax: Axes) -> None:
 
 
 def plot_occurrences(counts: Mapping[str, pd.Series], ax: Axes) -> None:
-    """Draws how often each report is chosen, the most used first, one line a table.
-
-    Args:
-        counts: What `diagnostics.occurrences` returned, by the table's name.
-        ax: Where to draw.
-    """
+    """Draws how often each report is chosen (`diagnostics.occurrences`), one line a table."""
     for position, (name, count) in enumerate(counts.items()):
         used, line = np.asarray(count[count > 0]), LINES[position % len(LINES)]
         ax.plot(np.arange(1, len(used) + 1), used, label=name, linestyle=line)
@@ -48,12 +38,7 @@ def plot_occurrences(counts: Mapping[str, pd.Series], ax: Axes) -> None:
 
 
 def plot_agreement(agreement: pd.DataFrame, ax: Axes) -> None:
-    """Draws the share of images with the same best report, for each two tables.
-
-    Args:
-        agreement: What `diagnostics.agreements` returned.
-        ax: Where to draw.
-    """
+    """Draws the share of images with the same best report (`diagnostics.agreements`)."""
     ax.imshow(agreement.to_numpy(float), vmin=0, vmax=1, cmap="Blues")
     names = agreement.index.tolist()
     ax.set_xticks(range(len(names)), names, rotation=30, ha="right")

@@ -11,8 +11,8 @@ from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.tasks import configs
 
 from .run_settings import (
+    BRANCH_OF_METHOD,
     CLIP_IT,
-    METHOD_OF_BRANCH,
     OF_TEXT,
     TEXT_ONLY,
     UNIMODAL,
@@ -241,8 +241,6 @@ def _shipped(method: str) -> Settings:
     """Returns a method's settings as shipped; CLIP-IT's vision head starts from a unimodal run."""
     if method not in LABELS:
         return {}
-    branch = next(branch for branch, name in METHOD_OF_BRANCH.items() if name == method)
     config = RecordedConfig(configs.resolved(configs.path(f"{method}/bach"), {}))
-    settings = {**settings_of(config, branch)}
-    settings["model.vision_head_checkpoint"] = method == CLIP_IT
-    return settings
+    settings = settings_of(config, BRANCH_OF_METHOD[method])
+    return {**settings, "model.vision_head_checkpoint": method == CLIP_IT}

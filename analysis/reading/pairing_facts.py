@@ -12,14 +12,13 @@ import pyarrow.parquet as pq
 from clipit_eva import files
 from clipit_eva.eva.recorded_config import RecordedConfig
 
+from .run_files import recorded
+
 
 def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | None:
     """Returns the provenance of the pairing table that a run was trained with.
 
-    Args:
-        provenance: Provenance of the run's predictions table.
-        run: The predictions table: a relative path is looked for from the working directory and
-            from the folders above the run.
+    `run` is its predictions table, of this provenance.
 
     Returns:
         None if the run names no pairing table, or the file is gone or has changed since: a
@@ -28,16 +27,18 @@ def pairing_of(provenance: Mapping[str, Any], run: Path) -> Mapping[str, Any] | 
     own = provenance.get("pairing")
     if isinstance(own, Mapping):
         return own
+    path = pairing_table_of(provenance, run)
+    return None if path is None else _read(path, path.stat().st_mtime_ns)[0]
+
+
+def pairing_table_of(provenance: Mapping[str, Any], run: Path) -> Path | None:
+    """Returns the pairing table that a run was trained with, unchanged; None without one."""
     digest = (provenance.get("inputs") or {}).get("pairing_table")
-    path = RecordedConfig(provenance.get("config")).text("pairing_table")
-    if digest is None or path is None:
+    if digest is None:
         return None
-    for folder in (Path(), *run.absolute().parents):
-        candidate = folder / path
-        if candidate.is_file():
-            facts, actual = _read(candidate.absolute(), candidate.stat().st_mtime_ns)
-            if actual == digest:
-                return facts
+    for path in recorded(RecordedConfig(provenance.get("config")).text("pairing_table"), run):
+        if _read(path.absolute(), path.stat().st_mtime_ns)[1] == digest:
+            return path.absolute()
     return None
 
 

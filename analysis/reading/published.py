@@ -68,23 +68,15 @@ _ABLATIONS = {
     "no_text": ("no text (same layers)", 94.31),
     "word_dropout_30": ("30% of report words removed in training", 95.39),
 }
-"""UNI on PCAM, by the name of the arm (`analysis.arms`): in words, and its accuracy."""
+"""UNI on PCAM, by the name of the arm (`reading.arms`): in words, and its accuracy."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """One printed accuracy.
+    """One printed balanced accuracy, with its SD over runs and their number where printed.
 
-    Attributes:
-        table: `table1` or `ablation`.
-        source: Where it is printed.
-        dataset: The paper's name of the dataset.
-        backbone: The paper's name of the backbone.
-        arm: Name of the arm, see `analysis.arms`.
-        method: The method in words.
-        accuracy_percent: Balanced accuracy in percent.
-        sd_percent: Standard deviation over runs, in points, if printed.
-        runs: Number of runs, if printed.
+    `table` is `table1` or `ablation`, `source` where it is printed; dataset and backbone have the
+    paper's names, `arm` the one of `reading.arms`, and `method` says that in words.
     """
 
     table: str

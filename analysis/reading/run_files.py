@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from clipit_eva.errors import InputError
 from clipit_eva.predictions.predictions_table import FILENAME
@@ -33,6 +34,16 @@ def missing_runs(folder: Path) -> list[Path]:
     if not (folder / GRID).is_file():
         return []
     return [run for run in _listed(folder) if next(_below(run), None) is None]
+
+
+def recorded(path: Any, table: Path) -> Iterator[Path]:
+    """Yields what there is at a path that the run of a predictions table recorded.
+
+    A relative one is looked for from the working directory, and from the folders above the run.
+    """
+    if isinstance(path, str):
+        places = (folder / path for folder in (Path(), *table.absolute().parents))
+        yield from (place for place in places if place.exists())
 
 
 def _below(folder: Path, plain: bool = False) -> Iterator[tuple[Path, bool]]:

@@ -12,6 +12,8 @@ UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"
 METHOD_OF_BRANCH = {"vision": UNIMODAL, "text": TEXT_ONLY, "fused": CLIP_IT}
 """Method of a run, by the branch that its prediction rests on."""
 
+BRANCH_OF_METHOD = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
+
 NO_EFFECT = frozenset(
     {
         # Places.

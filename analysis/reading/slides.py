@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_eva.errors import InputError
 
+from .run_files import recorded
 from .runs import Run
 
 SLIDE_COLUMN = "wsi"  # of PatchCamelyon's `*_meta.csv`: names the slide
@@ -20,10 +21,7 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
     """Returns the slide of each test sample of a run, as integers [samples].
 
     Reads `*_split_<split>_meta.csv` in the data root that the run's configuration records, or in
-    the folder above; row i describes sample i.
-
-    Args:
-        run: Any run of the dataset.
+    the folder above; row i describes sample i. Any run of a dataset tells.
 
     Returns:
         None if there is no such file: intervals are then "patch-level, optimistic".
@@ -50,27 +48,21 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
     return pd.factorize(slides)[0].astype(np.int64)
 
 
-def meta_file(run: Run) -> Path | None:
-    """Returns the file that names a run's slides, or None."""
-    split = str(dataset_arguments(run).get("split"))
+def meta_file(run: Run, role: str = "test") -> Path | None:
+    """Returns the file that names the slides of a run's training, val or test data, or None."""
+    split = str(dataset_arguments(run, role).get("split"))
     pattern = f"*_split_{SPLIT_IN_FILE.get(split, split)}_meta.csv"
     folders = (folder for root in data_roots(run) for folder in (root, root.parent))
     return next((path for folder in folders for path in sorted(folder.glob(pattern))), None)
 
 
 def data_roots(run: Run) -> list[Path]:
-    """Returns the folders that a run's data root may mean now, those that exist.
-
-    A relative root is looked for from the working directory and from the folders above the run.
-    """
+    """Returns the folders that a run's data root may mean now, those that exist."""
     root = dataset_arguments(run).get("root")
-    if not isinstance(root, str):
-        return []
-    folders = (Path(), *run.path.absolute().parents)
-    return [folder / root for folder in folders if (folder / root).is_dir()]
+    return [path for path in recorded(root, run.path) if path.is_dir()]
 
 
-def dataset_arguments(run: Run) -> Mapping[str, Any]:
-    """Returns the arguments of the eva dataset that a run was tested on; empty if unknown."""
+def dataset_arguments(run: Run, role: str = "test") -> Mapping[str, Any]:
+    """Returns the arguments of the eva dataset of a run's role; empty if unknown."""
     name = run.provenance["datasets"][0]["class"].rpartition(".")[2]
-    return run.config.part("data.datasets.test").first(name).arguments
+    return run.config.part(f"data.datasets.{role}").first(name).arguments

@@ -1,5 +1,6 @@
 """Runs gathered into comparisons: a dataset, a backbone, arms on the same seeds and samples."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,8 +23,7 @@ class Comparison:
     """All arms of one dataset and backbone, aligned.
 
     Attributes:
-        dataset: Name of the dataset in print.
-        backbone: Name of the backbone in print.
+        dataset: Name of the dataset in print; backbone: of the backbone.
         samples: The test set that all runs share.
         replicates: Seed and run number of each seed row, the same for every arm.
         runs: Runs of each arm, in the order of `replicates`.
@@ -131,7 +131,14 @@ def _cell(
                 f"{replicate_name(run.replicate, [run.replicate, (None, '')])}; remove one of them"
             )
     replicates = sorted({key for seen in by_arm.values() for key in seen}, key=_replicate_order)
-    _check_complete(by_arm, replicates, dataset, backbone)
+    for arm, replicate in itertools.product(by_arm, replicates):
+        if replicate not in by_arm[arm]:
+            other = next(other for other in by_arm if replicate in by_arm[other])
+            raise InputError(
+                f"{_words(arm, dataset, backbone)} lacks {replicate_name(replicate, replicates)}, "
+                f"which {other.label} has ({by_arm[other][replicate].path}); "
+                "finish that run, or report without the other"
+            )
     return Comparison(
         dataset=published.dataset_name(dataset),
         backbone=published.backbone_name(backbone),
@@ -143,23 +150,6 @@ def _cell(
         },
         clusters=clusters,
     )
-
-
-def _check_complete(
-    by_arm: Mapping[Arm, Mapping[Replicate, Run]],
-    replicates: Sequence[Replicate],
-    dataset: str,
-    backbone: str | None,
-) -> None:
-    for arm, seen in by_arm.items():
-        lacking = [replicate for replicate in replicates if replicate not in seen]
-        if lacking:
-            other = next(other for other in by_arm if lacking[0] in by_arm[other])
-            raise InputError(
-                f"{_words(arm, dataset, backbone)} lacks {replicate_name(lacking[0], replicates)}, "
-                f"which {other.label} has ({by_arm[other][lacking[0]].path}); "
-                "finish that run, or report without the other"
-            )
 
 
 def _words(arm: Arm, dataset: str, backbone: str | None) -> str:

@@ -24,8 +24,6 @@ class Contents:
     """Results of a folder of runs.
 
     Attributes:
-        comparisons: The runs, gathered.
-        options: What was chosen.
         results: The frame of each section, by the section's name.
         tables: The tables, in the order of the report.
         warnings: What a reader must know before trusting the numbers.
@@ -66,7 +64,11 @@ def make_contents(folder: Path, options: Options) -> Contents:
         options=options,
         results=results,
         tables=tuple(table for table in tables if table is not None),
-        warnings=(*_unfinished(folder), *_warnings(comparisons, results["headline"])),
+        warnings=(
+            *_unfinished(folder),
+            *_leakage(results["leakage"]),
+            *_warnings(comparisons, results["headline"]),
+        ),
     )
 
 
@@ -77,6 +79,12 @@ def _unfinished(folder: Path) -> tuple[str, ...]:
         return ()
     words = "1 run" if len(missing) == 1 else f"{len(missing)} runs"
     return (f"Not finished: {words} of the grid's plan ({few(missing)}).",)
+
+
+def _leakage(frame: pd.DataFrame) -> Iterator[str]:
+    """Yields what was found of leakage."""
+    for row in frame[frame["found"] == "yes"].itertuples():
+        yield f"Leakage on {row.dataset}: {row.check}: {row.detail}."
 
 
 def _warnings(comparisons: Sequence[Comparison], headline: pd.DataFrame) -> Iterator[str]:

@@ -26,12 +26,8 @@ def render(
 ) -> str:
     """Returns the page.
 
-    Args:
-        contents: The results.
-        pictures: The figures: `name`, `title` and `uri`.
-        browser: The rescued and lost samples.
-        extras: By comparison and sample index: `thumbnail` (a data URI) and `report` (text), as
-            far as they were asked for.
+    Pictures have a `name`, `title` and `uri`. Extras are by comparison and sample index:
+    `thumbnail` (a data URI) and `report` (text), as far as they were asked for.
     """
     folder = resources.files(__name__.rpartition(".")[0])
     environment = jinja2.Environment(

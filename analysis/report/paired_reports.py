@@ -9,6 +9,7 @@ from clipit_eva.pairing.pairing_table import read_pairs
 from clipit_eva.reports.corpus import read_corpus
 
 from ..reading import arms
+from ..reading.run_files import recorded
 from ..reading.runs import Run
 from ..reading.study import Comparison
 
@@ -16,12 +17,7 @@ from ..reading.study import Comparison
 def paired_texts(comparison: Comparison, indices: Sequence[int]) -> Mapping[int, str]:
     """Returns the best report of some test samples, as the comparison's text-only runs read it.
 
-    Args:
-        comparison: A comparison.
-        indices: The samples' indices in the eva dataset.
-
-    Returns:
-        Empty if the comparison has no text-only runs.
+    Samples are named by their indices in the eva dataset; without text-only runs there is none.
 
     Raises:
         InputError: The pairing table or the reports are not where the run's configuration has them.
@@ -44,11 +40,11 @@ def paired_texts(comparison: Comparison, indices: Sequence[int]) -> Mapping[int,
 
 
 def _existing(run: Run, path: Any, what: str) -> Path:
-    """Returns a recorded path as it is found from here, or from the folders above the run."""
-    for folder in (Path(), *run.path.absolute().parents):
-        if isinstance(path, str) and (folder / path).exists():
-            return folder / path
-    raise InputError(
-        f"--report-text: the {what} of {run.path} ({path}) is not found from here; run the command "
-        "where the run was started"
-    )
+    """Returns what there is at a path that a run recorded."""
+    found = next(recorded(path, run.path), None)
+    if found is None:
+        raise InputError(
+            f"--report-text: the {what} of {run.path} ({path}) is not found from here; run the "
+            "command where the run was started"
+        )
+    return found

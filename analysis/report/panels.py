@@ -29,12 +29,9 @@ Comparisons = Sequence[Comparison]
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure of the report.
+    """A figure of the report: its name in files, and what it shows.
 
-    Attributes:
-        name: Name in files.
-        title: What it shows; also read to those who do not see it.
-        figure: The figure.
+    The title is also read to those who do not see the figure.
     """
 
     name: str

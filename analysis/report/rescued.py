@@ -25,7 +25,6 @@ class Sample:
         comparison: Position of the comparison.
         kind: `rescued` (CLIP-IT is right in more seeds) or `lost` (in fewer).
         index: Index in the eva dataset.
-        filename: Filename.
         target: True class.
         unimodal: Class that unimodal predicts in most seeds; clip_it, text: likewise (text is
             empty without text-only runs).
@@ -51,13 +50,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Browser:
-    """The samples to browse.
-
-    Attributes:
-        samples: At most `CAP` of each kind and comparison.
-        comparisons: Name of each comparison.
-        totals: Number of samples of each comparison and kind before the cap.
-    """
+    """The samples to browse, the comparisons' names, and numbers by kind before the cap."""
 
     samples: tuple[Sample, ...]
     comparisons: tuple[str, ...]
@@ -67,9 +60,7 @@ class Browser:
 def browse(comparisons: Sequence[Comparison], cap: int = CAP) -> Browser:
     """Finds the samples that CLIP-IT rescues and loses, most seeds and surest first.
 
-    Args:
-        comparisons: The comparisons; those without both arms are left out.
-        cap: Most samples of each kind in each comparison.
+    At most `cap` of each kind in each comparison that has both arms.
     """
     both = paired(comparisons)
     samples, totals = [], []

@@ -13,6 +13,7 @@ from ..frames.ablation_frame import MARGIN_POINTS, ablation_frame
 from ..frames.alignment_frame import alignment_frame
 from ..frames.complementarity_frames import complementarity_by_class_frame, complementarity_frame
 from ..frames.headline_frame import headline_frame, mean_gain_frame
+from ..frames.leakage_frame import leakage_frame
 from ..frames.learning_frame import learning_frame
 from ..frames.planted_frame import planted_frame
 from ..frames.scores_frame import scores_frame
@@ -22,6 +23,7 @@ from ..significance.bootstrap import N_RESAMPLES, check_resamples
 from ..tables.ablation_table import ablations
 from ..tables.complementarity_tables import complementarity, complementarity_by_class
 from ..tables.gain_tables import gains, mean_gains, table1
+from ..tables.leakage_table import leakage
 from ..tables.planted_table import planted
 from ..tables.runs_table import runs
 from ..tables.secondary_table import secondary
@@ -94,5 +96,6 @@ def sections(options: Options) -> tuple[Section, ...]:
         Section("learning", learning_frame, None, panels.learning),
         Section("alignment", alignment_frame, None, panels.alignment),
         Section("secondary", resampled, partial(secondary, n_resamples=n)),
+        Section("leakage", leakage_frame, leakage),
         Section("runs", scores_frame, runs),
     )

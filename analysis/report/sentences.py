@@ -7,7 +7,7 @@ import pandas as pd
 from ..frames.columns import paired
 from ..frames.headline_frame import ALL_DATASETS
 from ..tables.planted_table import sentences as sentences_on_replaced
-from ..tables.table import difference, records
+from ..tables.table import difference_of, records
 from .content import Contents
 
 PACKAGES = ("clipit-eva", "kaiko-eva", "scipy", "statsmodels", "scikit-learn")
@@ -42,7 +42,7 @@ def headline(contents: Contents) -> tuple[str, ...]:
 
 def _mean_gain(row: dict) -> str:
     """Returns one sentence on the mean gain of one dataset, or over datasets."""
-    gain = difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
+    gain = difference_of(row)
     if row["dataset"] == ALL_DATASETS:
         return f"Mean over these datasets: {gain} points."
     many = f" (mean over {row['n_backbones']:.0f} backbones)" if row["n_backbones"] > 1 else ""

@@ -32,14 +32,9 @@ _H5_NAME = re.compile(r"camelyonpatch_level_2_split_\w+_x_(\d+)")
 
 
 class Thumbnails:
-    """Finds a dataset's images, and makes data URIs of them."""
+    """Finds a dataset's images by any run of it, and makes data URIs of them."""
 
     def __init__(self, run: Run) -> None:
-        """Initializes the finder.
-
-        Args:
-            run: Any run of the dataset.
-        """
         self._roots = data_roots(run)
         split = str(dataset_arguments(run).get("split"))
         self._h5 = f"*_split_{SPLIT_IN_FILE.get(split, split)}_x.h5"

@@ -1,8 +1,16 @@
 """Significance of a difference between two arms (procedures), for new seeds and new samples.
 
-Arms are correctness arrays [seeds, samples] (`correctness` makes them from predictions); a
-difference is always first - second, as a fraction. The primary test is `crossed_test`; `compare`
-runs it with all secondary ones. Names are resolved on first use.
+The primary test is `crossed_test`; `compare` runs it with all secondary ones. Names are resolved on
+first use. What functions of two arms take is the same everywhere:
+
+- `first`, `second`: correctness (0 or 1) of the arms, [seeds, samples], or [samples] of one seed,
+  the same samples in the same order (`correctness` makes them from predictions). Functions over
+  seeds take one score a seed instead. A difference is always first - second, as a fraction.
+- `classes`: true class of each sample. Given, it is balanced accuracy that is compared.
+- `clusters`: slide or patient of each sample. Given, whole slides count as drawn.
+
+They raise InputError where shapes do not fit, values are NaN or infinite, or labels are missing.
+What the fields of results are called is described in `results.Result`.
 
 `clipit-eva report` rests on the names in `REPORTED`; those in `NOTEBOOK` are for notebooks alone,
 no command reaches them.

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from .arrays import pair_of_arms
-from .bootstrap import (
-    N_RESAMPLES,
-    BootstrapDifference,
-    cluster_bootstrap,
-    stratified_bootstrap,
-)
+from .bootstrap import N_RESAMPLES, BootstrapDifference, cluster_bootstrap, stratified_bootstrap
 from .clustered import ClusteredDifference, clustered_difference
 from .crossed import CrossedTest, SamplesOnlyTest, crossed_test, samples_only_test
 from .effect_size import Outperforming, probability_of_outperforming
@@ -58,15 +53,7 @@ def compare(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> AllTests:
-    """Compares two arms that share seeds and samples.
-
-    Args:
-        first: Correctness (0 or 1) of the first arm, [seeds, samples] or [samples].
-        second: Correctness of the second arm, same shape and order.
-        classes: True class of each sample.
-        clusters: Slide or patient of each sample, if known.
-        n_resamples: Number of bootstrap resamples.
-        seed: Seed of the bootstrap.
+    """Compares two arms that share seeds and samples; `seed` is the bootstrap's.
 
     Raises:
         InputError: Shapes that do not fit, values other than 0 and 1, or missing labels.

@@ -1,40 +1,23 @@
 """AUC difference with whole slides resampled."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import FloatArray, codes, pair_of_arms
-from .bootstrap import N_RESAMPLES, check_resamples, cluster_draws, incomplete_warnings, spread_of
+from .bootstrap import N_RESAMPLES, Resampled, check_resamples, resample_clusters
 from .delong import two_classes
-from .results import Interval, Result
-from .rules import cluster_refusal, cluster_warnings
 
 _BLOCK_POSITIVES = 4_096
 
 
 @dataclass(frozen=True, kw_only=True)
-class AucDifference(Result):
-    """Seed-averaged AUC difference of these very models, for new slides.
-
-    Attributes:
-        auc_a: AUC of the first arm, averaged over seeds; auc_b: of the second.
-        estimate: auc_a - auc_b.
-        n_clusters: Number of slides.
-        n_resamples: Number of resamples that entered the interval.
-        percentile_ci95: 95% percentile interval of the difference.
-        bootstrap_se: Standard deviation of the resampled differences.
-    """
+class AucDifference(Resampled):
+    """AUC difference, for new slides; `auc_a` and `auc_b` are the arms', averaged over seeds."""
 
     auc_a: float
     auc_b: float
-    estimate: float
-    n_clusters: int
-    n_resamples: int
-    percentile_ci95: Interval | None = None
-    bootstrap_se: float | None = None
 
 
 def auc_cluster_bootstrap(
@@ -69,42 +52,22 @@ def auc_cluster_bootstrap(
     groups, n_clusters = codes(clusters, one.shape[1], "clusters")
     right_a = np.mean([pairs_right(s, positive, groups, n_clusters) for s in one], axis=0)
     right_b = np.mean([pairs_right(s, positive, groups, n_clusters) for s in two], axis=0)
-    pairs = int(positive.sum()) * int((~positive).sum())
-    common: dict[str, Any] = {
-        "auc_a": float(right_a.sum() / pairs),
-        "auc_b": float(right_b.sum() / pairs),
-        "estimate": float((right_a.sum() - right_b.sum()) / pairs),
-        "n_clusters": n_clusters,
-    }
-    refused = cluster_refusal(n_clusters)
-    if refused is not None:
-        return AucDifference(**common, n_resamples=0, refused=refused)
-    rng = np.random.default_rng(seed)
-    draws = _draws(rng, right_a - right_b, positive, groups, n_resamples)
-    warnings = cluster_warnings(n_clusters) + incomplete_warnings(n_resamples, len(draws))
-    return AucDifference(**common, **spread_of(draws), warnings=warnings)
-
-
-def _draws(
-    rng: np.random.Generator,
-    right: FloatArray,
-    positive: NDArray[np.bool_],
-    groups: NDArray[np.int64],
-    n_resamples: int,
-) -> FloatArray:
-    """Returns the AUC difference of each resample that has both classes.
-
-    `right` is the difference of the arms' `pairs_right`, [clusters, clusters].
-    """
-    n_clusters, blocks = len(right), []
+    pairs, right = int(positive.sum()) * int((~positive).sum()), right_a - right_b
     positives = np.bincount(groups[positive], minlength=n_clusters).astype(np.float64)
     negatives = np.bincount(groups[~positive], minlength=n_clusters).astype(np.float64)
-    for drawn in cluster_draws(rng, n_clusters, n_resamples):
+
+    def differences(drawn: FloatArray) -> FloatArray:
         pairs = (drawn @ positives) * (drawn @ negatives)
         complete = pairs > 0
         ranked = ((drawn @ right) * drawn).sum(axis=1)
-        blocks.append(ranked[complete] / pairs[complete])
-    return np.concatenate(blocks)
+        return ranked[complete] / pairs[complete]
+
+    return AucDifference(
+        auc_a=float(right_a.sum() / pairs),
+        auc_b=float(right_b.sum() / pairs),
+        estimate=float((right_a.sum() - right_b.sum()) / pairs),
+        **resample_clusters(differences, n_clusters, n_resamples, seed),
+    )
 
 
 def pairs_right(
@@ -112,14 +75,8 @@ def pairs_right(
 ) -> FloatArray:
     """Counts (positive, negative) pairs with the positive scored higher; ties count half.
 
-    Args:
-        scores: [samples].
-        positive: Which samples are positive, [samples].
-        groups: Cluster of each sample, 0..n_clusters-1.
-        n_clusters: Number of clusters.
-
-    Returns:
-        Counts by cluster of the positive (rows) and of the negative (columns).
+    Of each sample it is told its score, whether it is positive, and its cluster from 0 on. Counts
+    are by cluster of the positive (rows) and of the negative (columns).
     """
     order = np.argsort(scores[~positive], kind="stable")
     negative_scores = scores[~positive][order]

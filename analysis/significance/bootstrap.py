@@ -1,6 +1,6 @@
 """Paired bootstrap of accuracy differences: within classes, or of whole slides."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,22 +21,30 @@ _BLOCK_ENTRIES = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class BootstrapDifference(OfSamples):
-    """Bootstrap of a seed-averaged difference: these very models, new samples (or slides).
+class Resampled(OfSamples):
+    """A seed-averaged difference of these very models, on resamples of samples or slides.
 
     Attributes:
-        estimate: Difference first - second.
         n_resamples: Number of resamples that entered the interval.
         percentile_ci95: 95% percentile interval.
         bootstrap_se: Standard deviation of the resampled differences.
-        exact_plugin_se: What `bootstrap_se` tends to with more resamples; None for slides.
-        analytic_se_ddof1: The same with ddof 1 variances; None for slides or a class of one.
     """
 
     estimate: float
     n_resamples: int
     percentile_ci95: Interval | None = None
     bootstrap_se: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapDifference(Resampled):
+    """Bootstrap of a difference of accuracy or balanced accuracy.
+
+    Attributes:
+        exact_plugin_se: What `bootstrap_se` tends to with more resamples; None for slides.
+        analytic_se_ddof1: The same with ddof 1 variances; None for slides or a class of one.
+    """
+
     exact_plugin_se: float | None = None
     analytic_se_ddof1: float | None = None
 
@@ -56,17 +64,11 @@ def stratified_bootstrap(
     (Efron and Tibshirani 1993, chapter 6: the bootstrap draws from the empirical distribution), so
     that no index matrix is needed.
 
-    Args:
-        first: Correctness of the first arm, [seeds, samples] or [samples]; seeds are averaged.
-        second: Correctness of the second arm, same shape and order.
-        classes: True class of each sample.
-        metric: "balanced_accuracy" weighs classes equally, "accuracy" by their size.
-        n_resamples: Number of resamples.
-        seed: Seed of the random generator.
+    The arms' seeds are averaged. The metric "balanced_accuracy" weighs classes equally, "accuracy"
+    by their size; `seed` is the random generator's.
 
     Raises:
-        InputError: Shapes that do not fit, NaN, missing labels, an unknown metric, or fewer than
-            1,000 resamples.
+        InputError: As `crossed_test`; an unknown metric, or fewer than 1,000 resamples.
     """
     check_resamples(n_resamples)
     one, two = pair_of_arms(first, second)
@@ -85,7 +87,7 @@ def stratified_bootstrap(
     draws = _draws_within_class(np.random.default_rng(seed), by_class, weights, n_resamples)
     return BootstrapDifference(
         estimate=estimate,
-        **spread_of(draws),
+        **_spread(draws),
         exact_plugin_se=float(np.sqrt(plugin)),
         analytic_se_ddof1=_analytic_se(by_class, weights),
     )
@@ -103,18 +105,11 @@ def cluster_bootstrap(
     """Resamples whole slides (or patients), both arms on the same resample.
 
     Only the highest level is resampled (Davison and Hinkley 1997, section 3.8). Resamples that
-    lack a class are left out and counted in a warning.
-
-    Args:
-        first: Correctness of the first arm, [seeds, samples] or [samples]; seeds are averaged.
-        second: Correctness of the second arm, same shape and order.
-        clusters: Slide or patient of each sample.
-        classes: True class of each sample: given, the difference is of balanced accuracy.
-        n_resamples: Number of resamples.
-        seed: Seed of the random generator.
+    lack a class are left out and counted in a warning. The arms' seeds are averaged; `seed` is the
+    random generator's.
 
     Raises:
-        InputError: Shapes that do not fit, NaN, missing labels, or fewer than 1,000 resamples.
+        InputError: As `crossed_test`; fewer than 1,000 resamples.
     """
     check_resamples(n_resamples)
     one, two = pair_of_arms(first, second)
@@ -123,32 +118,39 @@ def cluster_bootstrap(
     labels = np.zeros_like(groups) if classes is None else codes(classes, len(groups), "classes")[0]
     sums, sizes = _by_cluster_and_class(difference, groups, labels, n_clusters)
     estimate = float((sums.sum(axis=0) / sizes.sum(axis=0)).mean())
-    common: dict[str, Any] = {"estimate": estimate, "n_clusters": n_clusters}
-    refused = cluster_refusal(n_clusters)
-    if refused is not None:
-        return BootstrapDifference(**common, n_resamples=0, refused=refused)
-    rng, blocks = np.random.default_rng(seed), []
-    for drawn in cluster_draws(rng, n_clusters, n_resamples):
+
+    def differences(drawn: FloatArray) -> FloatArray:
         totals = drawn @ sizes
         complete = (totals > 0).all(axis=1)
-        blocks.append(((drawn[complete] @ sums) / totals[complete]).mean(axis=1))
-    draws = np.concatenate(blocks)
-    warnings = cluster_warnings(n_clusters) + incomplete_warnings(n_resamples, len(draws))
-    return BootstrapDifference(**common, **spread_of(draws), warnings=warnings)
+        return ((drawn[complete] @ sums) / totals[complete]).mean(axis=1)
+
+    fields = resample_clusters(differences, n_clusters, n_resamples, seed)
+    return BootstrapDifference(estimate=estimate, **fields)
 
 
-def cluster_draws(
-    rng: np.random.Generator, n_clusters: int, n_resamples: int
-) -> Iterator[FloatArray]:
-    """Yields blocks [resamples, clusters] of how often each cluster is drawn with replacement."""
-    block = max(1, _BLOCK_ENTRIES // n_clusters)
+def resample_clusters(
+    statistic: Callable[[FloatArray], FloatArray], n_clusters: int, n_resamples: int, seed: int
+) -> dict[str, Any]:
+    """Returns a `Resampled`'s fields but the estimate, from whole clusters drawn with replacement.
+
+    `statistic` takes how often each cluster is drawn, [resamples, clusters], in blocks, and returns
+    the difference of each resample that has all classes.
+    """
+    refused = cluster_refusal(n_clusters)
+    if refused is not None:
+        return {"n_clusters": n_clusters, "n_resamples": 0, "refused": refused}
+    rng, block = np.random.default_rng(seed), max(1, _BLOCK_ENTRIES // n_clusters)
     share = np.full(n_clusters, 1 / n_clusters)
-    for start in range(0, n_resamples, block):
-        size = min(block, n_resamples - start)
-        yield rng.multinomial(n_clusters, share, size=size).astype(np.float64)
+    sizes = [min(block, n_resamples - start) for start in range(0, n_resamples, block)]
+    blocks = (rng.multinomial(n_clusters, share, size).astype(np.float64) for size in sizes)
+    draws = np.concatenate([statistic(drawn) for drawn in blocks])
+    warnings, lacking = cluster_warnings(n_clusters), n_resamples - len(draws)
+    if lacking:
+        warnings += (f"{lacking} resamples lacked a class",)
+    return {"n_clusters": n_clusters, **_spread(draws), "warnings": warnings}
 
 
-def spread_of(draws: FloatArray) -> dict[str, Any]:
+def _spread(draws: FloatArray) -> dict[str, Any]:
     """Returns a bootstrap result's fields from its draws: 95% percentile interval and SE."""
     if len(draws) < 2 or np.ptp(draws) <= 1e-12:
         reason = "zero variance: resampling does not change the difference"
@@ -159,12 +161,6 @@ def spread_of(draws: FloatArray) -> dict[str, Any]:
         "percentile_ci95": (float(low), float(high)),
         "bootstrap_se": float(draws.std(ddof=1)),
     }
-
-
-def incomplete_warnings(n_resamples: int, n_complete: int) -> tuple[str, ...]:
-    """Returns the warning that some resamples lacked a class, if one is due."""
-    lacking = n_resamples - n_complete
-    return (f"{lacking} resamples lacked a class",) if lacking else ()
 
 
 def check_resamples(n_resamples: int) -> None:

@@ -8,23 +8,17 @@ from numpy.typing import ArrayLike
 from statsmodels.regression.linear_model import OLS
 
 from .arrays import codes, pair_of_arms
-from .results import Interval, Result
+from .results import TTest
 from .rules import cluster_refusal, cluster_warnings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusteredDifference(Result):
+class ClusteredDifference(TTest):
     """Seed-averaged accuracy difference of these very models, for new slides.
 
     Attributes:
-        estimate: Difference first - second.
-        n_clusters: Number of slides.
         naive_se: Standard error if samples were independent.
-        se: Slide-clustered standard error.
-        t: estimate / se.
-        df: Slides - 1.
-        p: Two-sided p.
-        ci95: 95% interval.
+        se: Slide-clustered standard error; `df` is slides - 1.
         design_effect: (se / naive_se)^2.
         effective_n: Samples / design effect.
     """
@@ -33,10 +27,6 @@ class ClusteredDifference(Result):
     n_clusters: int
     naive_se: float
     se: float | None = None
-    t: float | None = None
-    df: int | None = None
-    p: float | None = None
-    ci95: Interval | None = None
     design_effect: float | None = None
     effective_n: float | None = None
 
@@ -46,13 +36,7 @@ def clustered_difference(
 ) -> ClusteredDifference:
     """Regresses per-sample differences on a constant with slide-clustered standard errors.
 
-    Args:
-        first: Correctness of the first arm, [seeds, samples] or [samples]; seeds are averaged.
-        second: Correctness of the second arm, same shape and order.
-        clusters: Slide or patient of each sample.
-
-    Raises:
-        InputError: Shapes that do not fit, NaN, or missing labels.
+    Arguments and errors are those of `crossed_test`; seeds are averaged.
     """
     one, two = pair_of_arms(first, second)
     difference = (one - two).mean(axis=0)

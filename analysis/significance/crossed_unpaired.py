@@ -43,14 +43,7 @@ def crossed_test_unpaired(
     package MRMCaov; with unequal numbers of seeds the seed variances are pooled by their degrees
     of freedom. The samples' term of `df` and the floor are additions, as in `crossed_mean`.
 
-    Args:
-        first: Correctness (0 or 1) of the first arm, [seeds, samples].
-        second: Correctness of the second arm, [its seeds, same samples].
-        classes: True class of each sample: given, the test is of balanced accuracy.
-        clusters: Slide or patient of each sample: given, slides are what is drawn.
-
-    Raises:
-        InputError: Shapes that do not fit, NaN, or missing labels.
+    Arguments and errors are those of `crossed_test`, but each arm has its own seeds.
     """
     one, two = pair_of_arms(first, second, paired_seeds=False)
     cases = case_covariance(np.vstack([one, two]), classes, clusters)

@@ -24,14 +24,7 @@ ENUMERATED = 5_000_000
 class MacroDifference(Result):
     """Mean difference over these very datasets, with independent test sets.
 
-    Attributes:
-        n_datasets: Number of datasets.
-        estimate: Mean of the datasets' differences.
-        wins: Datasets with a positive difference, as "k/n".
-        se: Its standard error.
-        z: estimate / se.
-        p: Two-sided p.
-        ci95: 95% interval.
+    `wins` are the datasets with a positive difference, as "k/n".
     """
 
     n_datasets: int
@@ -67,10 +60,7 @@ class Friedman(Result):
 class Nemenyi(Result):
     """Nemenyi's comparison of all methods, for a critical-difference diagram.
 
-    Attributes:
-        mean_ranks: Mean rank of each method, 1 for the highest score.
-        critical_difference: Difference of mean ranks that is significant; None when refused.
-        p: Matrix of p-values; None when refused.
+    Rank 1 is the highest score's; the critical difference is one of mean ranks, `p` a matrix.
     """
 
     mean_ranks: tuple[float, ...]
@@ -118,8 +108,7 @@ def friedman_test(scores: ArrayLike) -> Friedman:
     Iman and Davenport (1980, Commun. Stat. A9:571) give F; the exact p permutes ranks within
     datasets (the first one's fixed) and counts sums of squared rank sums at least as large.
 
-    Args:
-        scores: [datasets, methods], higher is better, at least 2 x 3.
+    Scores are [datasets, methods], higher is better, at least 2 x 3.
 
     Raises:
         InputError: Another shape, or NaN.
@@ -150,9 +139,8 @@ def friedman_test(scores: ArrayLike) -> Friedman:
 def nemenyi_test(scores: ArrayLike, alpha: float = 0.05) -> Nemenyi:
     """Compares all methods by mean rank (Demsar 2006, JMLR 7:1); refuses below six datasets.
 
-    Args:
-        scores: [datasets, methods], higher is better, at least 2 x 2.
-        alpha: Level of the critical difference.
+    Scores are [datasets, methods], higher is better, at least 2 x 2; `alpha` is the level of the
+    critical difference.
 
     Raises:
         InputError: Another shape, or NaN.

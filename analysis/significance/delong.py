@@ -21,11 +21,8 @@ class DeLong(OfSamples):
 
     Attributes:
         auc_a: AUC of the first model; auc_b: of the second.
-        estimate: auc_a - auc_b.
         var_a: Variance of auc_a; var_b: of auc_b; cov: their covariance.
         auc_a_ci95: 95% interval of auc_a, within [0, 1]; auc_b_ci95: of auc_b.
-        z: estimate / its standard error.
-        p: Two-sided p.
         diff_ci95: 95% interval of the difference.
     """
 

@@ -21,9 +21,7 @@ class Outperforming(Result):
     """How often the first procedure's score is above the second's. Descriptive with few seeds.
 
     Attributes:
-        n: Number of paired runs.
-        wins: Pairs in which the first is above.
-        ties: Pairs with equal scores.
+        wins: Pairs (of n) in which the first is above; ties: with equal scores.
         paired: P(first > second) within pairs, ties counted half.
         unpaired_mann_whitney: P(first > second) over all pairs of runs, ties counted half.
         paired_ci95: Wilson interval of `paired`.
@@ -42,10 +40,6 @@ def probability_of_outperforming(first: ArrayLike, second: ArrayLike) -> Outperf
 
     `paired` is P(A > B) of Bouthillier et al. (2021, arXiv 2103.03098); `unpaired_mann_whitney` is
     the probability of improvement of Agarwal et al. (2021, arXiv 2108.13264), U / (n m).
-
-    Args:
-        first: Scores of the first procedure, one per seed.
-        second: Scores of the second procedure, same seeds.
 
     Raises:
         InputError: Vectors that do not fit, or NaN.

@@ -24,12 +24,8 @@ class Equivalence(Result):
     """Two one-sided tests (TOST) at 5% each, against a margin fixed before looking.
 
     Attributes:
-        margin: The margin, in the units of the difference.
-        estimate: The difference.
         p: The larger of the two one-sided p-values.
-        p_lower: One-sided p against a difference of -margin or less.
-        p_upper: One-sided p against a difference of +margin or more.
-        ci90: 90% interval of the difference.
+        p_lower: One-sided p against a difference of -margin or less; p_upper: of +margin or more.
         equivalent: Whether p is below 5%; None when refused.
         ci_inside_margin: Whether `ci90` lies within -+margin (the same question).
     """
@@ -46,12 +42,7 @@ class Equivalence(Result):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be written about a difference.
-
-    Attributes:
-        label: "better", "worse", "equivalent" or "inconclusive" (first arm against second).
-        reason: The ground for it, one clause.
-    """
+    """What may be written about a difference, first arm against second, and the ground for it."""
 
     label: Label
     reason: str
@@ -60,10 +51,7 @@ class Verdict:
 def tost_paired(first: ArrayLike, second: ArrayLike, margin: float) -> Equivalence:
     """Tests equivalence of two arms over seeds, on this test set.
 
-    Args:
-        first: Scores of the first arm, one per seed.
-        second: Scores of the second arm, same seeds.
-        margin: Largest difference that counts as none, in the scores' units, above 0.
+    `margin` is the largest difference that counts as none, in the scores' units.
 
     Raises:
         InputError: Vectors that do not fit, NaN, or a margin not above 0.
@@ -86,9 +74,7 @@ def tost_paired(first: ArrayLike, second: ArrayLike, margin: float) -> Equivalen
 def tost_crossed(test: CrossedTest, margin: float) -> Equivalence:
     """Tests equivalence for new seeds and new samples, from a crossed test with its floor.
 
-    Args:
-        test: Result of `crossed_test`.
-        margin: Largest difference that counts as none, as a fraction (0.005 is half a point).
+    `margin` is the largest difference that counts as none, as a fraction (0.005 is half a point).
 
     Raises:
         InputError: A margin not above 0.
@@ -109,10 +95,7 @@ def verdict(test: CrossedTest, margin: float, p_adjusted: float | None) -> Verdi
 
     Equivalence is asked first: a difference within the margin is none that matters, however sure.
 
-    Args:
-        test: Result of `crossed_test`.
-        margin: Largest difference that counts as none, as a fraction.
-        p_adjusted: The test's p after adjustment in its family; None if it had none.
+    `margin` is as for `tost_crossed`; `p_adjusted` is the test's p in its family, if it had one.
 
     Raises:
         InputError: A margin not above 0.

@@ -17,13 +17,9 @@ from .rules import cluster_refusal, cluster_warnings
 
 @dataclass(frozen=True, kw_only=True)
 class LogitDifference(Result):
-    """Marginal log-odds ratio of a right answer, these very models, new clusters.
+    """Marginal log-odds ratio of a right answer, first arm over second, for new clusters.
 
-    Attributes:
-        n_clusters: Number of clusters (samples or slides).
-        est: Log-odds ratio, first arm over second.
-        se: Robust standard error.
-        p: Two-sided Wald p.
+    The models are these very ones, clusters are samples or slides, `se` is robust, `p` Wald's.
     """
 
     n_clusters: int
@@ -40,10 +36,7 @@ def gee_logit(
     Liang and Zeger (1986, Biometrika 73:13). A mixed logit with random intercepts alone ignores
     that samples differ in how much they favour an arm and is far too sure; it is not offered.
 
-    Args:
-        first: Correctness (0 or 1) of the first arm, [seeds, samples].
-        second: Correctness of the second arm, same samples.
-        clusters: Slide or patient of each sample; None takes each sample as its own cluster.
+    Without clusters each sample is its own.
 
     Raises:
         InputError: Shapes that do not fit, values other than 0 and 1, or missing labels.

@@ -22,10 +22,9 @@ class McNemar(Result):
         b: Samples that only the first model has right.
         c: Samples that only the second model has right.
         risk_difference: Difference of accuracies, first - second.
-        exact: Exact conditional p.
-        midp: Mid-p.
-        asymptotic: Chi-square p without continuity correction; None without discordant pairs.
-        asymptotic_cc: Chi-square p with continuity correction; None without discordant pairs.
+        exact: Exact conditional p; midp: mid-p.
+        asymptotic: Chi-square p, None without discordant pairs; asymptotic_cc: the same with
+            continuity correction.
         note: "identical correctness" if no pair is discordant, else None.
     """
 
@@ -41,12 +40,9 @@ class McNemar(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class McNemarRange(Result):
-    """McNemar's test of each seed. The p-values share test samples and must not be combined.
+    """McNemar's test of each seed, with the smallest and largest p over seeds.
 
-    Attributes:
-        per_seed: One test per seed.
-        exact_range: Smallest and largest exact p over seeds.
-        midp_range: Smallest and largest mid-p over seeds.
+    The p-values share test samples and must not be combined.
     """
 
     per_seed: tuple[McNemar, ...]
@@ -91,10 +87,6 @@ def mcnemar_test(table: ArrayLike) -> McNemar:
 def mcnemar_per_seed(first: ArrayLike, second: ArrayLike) -> McNemarRange:
     """Tests each seed's pair of models on the shared samples.
 
-    Args:
-        first: Correctness (0 or 1) of the first arm, [seeds, samples] or [samples].
-        second: Correctness of the second arm, same shape and order.
-
     Raises:
         InputError: Shapes that do not fit, or values other than 0 and 1.
     """
@@ -110,14 +102,10 @@ def mcnemar_per_seed(first: ArrayLike, second: ArrayLike) -> McNemarRange:
 def paired_table(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Returns [[both right, only first right], [only second right, both wrong]] as int64.
 
-    Args:
-        first: Correctness of the first model, boolean [samples].
-        second: Correctness of the second model, boolean [samples].
+    Given is the correctness of two models, boolean [samples].
     """
     one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    only_first, only_second = int((one & ~two).sum()), int((two & ~one).sum())
-    both = int((one & two).sum())
-    return np.array([[both, only_first], [only_second, one.size - both - only_first - only_second]])
+    return np.array([[(a & b).sum() for b in (two, ~two)] for a in (one, ~one)])
 
 
 def _p(counts: np.ndarray, **options: bool) -> float:

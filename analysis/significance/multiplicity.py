@@ -20,8 +20,7 @@ class AdjustedFamily(Result):
     """A family of p-values after adjustment, in the order given.
 
     Attributes:
-        method: Name of the adjustment.
-        alpha: Level of `reject`.
+        method: Name of the adjustment; alpha: the level of `reject`.
         size: Number of p-values adjusted for: print it.
         adjusted: Adjusted p of each test; None where it had none.
         reject: Whether the adjusted p is at most alpha; None where it had none.

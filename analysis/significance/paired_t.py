@@ -9,21 +9,13 @@ from scipy import stats
 
 from .arrays import FloatArray, pair_of_vectors, vector
 from .effect_size import cohen_d_z, hedges_g_z
-from .results import Interval, Result
+from .results import Result, TTest
 from .rules import MIN_SEEDS, seed_refusal, seed_warnings
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSummary(Result):
-    """Scores over seeds.
-
-    Attributes:
-        n: Number of seeds.
-        mean: Mean over seeds.
-        sd: Standard deviation over seeds (ddof 1); None below three seeds.
-        minimum: Smallest score.
-        maximum: Largest score.
-    """
+    """Scores over n seeds; `sd` is their standard deviation (ddof 1), None below three seeds."""
 
     n: int
     mean: float
@@ -33,19 +25,12 @@ class SeedSummary(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedT(Result):
-    """Paired t-test over seeds: would the mean difference on this test set hold for new seeds?
+class PairedT(TTest):
+    """Paired t-test over n seeds: would the mean difference on this test set hold for new seeds?
 
     Attributes:
-        n: Number of seeds.
-        mean_diff: Mean difference, first - second.
-        minimum: Smallest difference.
-        maximum: Largest difference.
+        minimum: Smallest difference; maximum: the largest.
         sd_diff: Standard deviation of the differences (ddof 1); None below three seeds.
-        t: Test statistic.
-        df: n - 1.
-        p: Two-sided p.
-        ci95: 95% interval of the mean difference.
         cohen_d_z: Mean / SD of the differences.
         hedges_g_z: The same, corrected for small samples.
     """
@@ -55,10 +40,6 @@ class PairedT(Result):
     minimum: float
     maximum: float
     sd_diff: float | None = None
-    t: float | None = None
-    df: int | None = None
-    p: float | None = None
-    ci95: Interval | None = None
     cohen_d_z: float | None = None
     hedges_g_z: float | None = None
 
@@ -83,11 +64,7 @@ def seed_summary(scores: ArrayLike) -> SeedSummary:
 
 
 def paired_t_test(first: ArrayLike, second: ArrayLike) -> PairedT:
-    """Tests the mean of first - second over seeds, on this test set.
-
-    Args:
-        first: Scores of the first arm, one per seed.
-        second: Scores of the second arm, same seeds in the same order.
+    """Tests the mean of first - second over seeds, on this test set: one score a seed of each arm.
 
     Raises:
         InputError: Vectors that do not fit, or NaN.
@@ -122,11 +99,9 @@ def paired_t_test(first: ArrayLike, second: ArrayLike) -> PairedT:
 
 
 def zero_variance(differences: FloatArray, scale: float) -> str | None:
-    """Returns why differences that do not vary (beyond rounding noise) cannot be tested.
+    """Returns why differences over seeds that do not vary cannot be tested; None if they do.
 
-    Args:
-        differences: One per seed.
-        scale: Magnitude of the scores they come from, which sets the rounding noise.
+    `scale` is the magnitude of the scores that they come from, which sets the rounding noise.
     """
     if np.ptp(differences) <= 1e-12 * scale:
         return "zero variance: the difference is the same for every seed"

@@ -15,11 +15,9 @@ from clipit_eva.errors import InputError
 
 @dataclass(frozen=True)
 class Attainable:
-    """What n paired seeds can show.
+    """What n paired seeds can show at a two-sided level.
 
     Attributes:
-        n: Number of seeds.
-        alpha: Two-sided level.
         wilcoxon_or_signflip_min_two_sided_p: Smallest p of a signed-rank or sign-flip test.
         sign_test_min_two_sided_p: Smallest p of a sign test.
         t_critical_two_sided: Critical t with n - 1 degrees of freedom.

@@ -12,6 +12,10 @@ OPTIMISTIC = "patch-level, optimistic"
 class Result:
     """What is common to all results.
 
+    Fields are called the same in all of them: `n` or `n_...` are numbers, `estimate` (or a mean) is
+    the difference first - second, as a fraction, `se` its standard error, `t` or `z` estimate / se,
+    `df` the degrees of freedom, `p` two-sided, `ci95` the 95% interval.
+
     Attributes:
         refused: Why no p-value or interval is given, in words for a table's footnote; None if
             they are given. Fields that the refusal concerns are None.
@@ -20,6 +24,16 @@ class Result:
 
     refused: str | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TTest(Result):
+    """A result of a t test: None where it is refused."""
+
+    t: float | None = None
+    df: float | None = None
+    p: float | None = None
+    ci95: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,14 +41,9 @@ class SignedRank:
 
 @dataclass(frozen=True, kw_only=True)
 class WilcoxonTest(Result):
-    """Wilcoxon's signed-rank test.
+    """Wilcoxon's signed-rank test; its fields are those of `SignedRank`.
 
-    Attributes:
-        n: Number of differences that are not 0.
-        min_attainable_two_sided_p: The smallest p that n differences can give; 1 if n is 0.
-        rank_biserial: Effect size in [-1, 1]; None if n is 0.
-        p: Two-sided p; None when refused.
-        t_plus: Sum of the ranks of positive differences; None when refused.
+    With n = 0 the smallest p is 1 and `rank_biserial` None; `p` and `t_plus` are None when refused.
     """
 
     n: int
@@ -98,12 +93,7 @@ def signed_rank(differences: ArrayLike, *, decimals: int = 10) -> SignedRank | N
 def wilcoxon_test(differences: ArrayLike, *, decimals: int = 10) -> WilcoxonTest:
     """Tests paired differences (over seeds or datasets); refuses below six that are not 0.
 
-    Args:
-        differences: Paired differences.
-        decimals: Rounding that removes the float noise which breaks ties.
-
-    Raises:
-        InputError: NaN, or not a vector.
+    Arguments and errors are those of `signed_rank`.
     """
     ranks = signed_rank(differences, decimals=decimals)
     if ranks is None:

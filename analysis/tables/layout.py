@@ -29,7 +29,6 @@ class Column:
     """A column as printed.
 
     Attributes:
-        title: Its heading.
         text: What is printed of a row of the frame; may add to the table's footnotes.
         key: Column of the frame that it is sorted by; None sorts it as text.
     """
@@ -49,16 +48,10 @@ def lay_out(
     before: Sequence[str],
     after: Sequence[str] = (),
 ) -> Table:
-    """Makes a table of one row a row of the frame.
+    """Makes a table of one row a row of the frame, which has at least one.
 
-    Args:
-        name: Name in files.
-        title: Heading.
-        frame: The numbers, with at least one row.
-        columns: What is printed.
-        comparisons: The comparisons that the frame was computed from, for the line on sizes.
-        before: Footer lines before the footnotes, the dagger's meaning and the sizes.
-        after: Footer lines behind them.
+    The footer has the lines `before`, the footnotes, the dagger's meaning, the sizes of the
+    comparisons that the frame was computed from, and the lines `after`.
     """
     footnotes = Footnotes()
     rows = [

@@ -8,7 +8,7 @@ import pandas as pd
 from ..reading.study import Comparison
 from . import layout, notes
 from .layout import Column, lay_out
-from .table import NONE, Table, difference, records
+from .table import NONE, Table, difference_of, records
 
 COVERS = {None: NONE, True: "yes", False: "no"}
 """Whether an interval covers zero, in print."""
@@ -39,20 +39,15 @@ def planted(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
 
 
 def sentences(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Says of each dataset and backbone whether the gain is gone when all pairs are replaced.
-
-    Args:
-        frame: `planted_frame.planted_frame`; may be empty.
-    """
+    """Says of each dataset and backbone whether the gain is gone when all pairs are replaced."""
     return tuple(_sentence(row) for row in records(frame) if row["replaced_share"] == 1)
 
 
 def _sentence(row: dict[str, Any]) -> str:
     """Returns the sentence on one comparison at share 1."""
-    gain = difference(*(row[f"{name}_points"] for name in ("difference", "low", "high")))
     words = (
         f"{row['backbone']} on {row['dataset']}: with all pairs replaced at random, the gain over "
-        f"the no-text ablation is {gain} points"
+        f"the no-text ablation is {difference_of(row)} points"
     )
     if row["refused"]:
         return f"{words}; not tested ({row['refused']})."

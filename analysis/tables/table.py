@@ -76,15 +76,17 @@ def difference(estimate: float | None, low: float | None, high: float | None) ->
     return f"{estimate:+.2f} [{low:.2f}, {high:.2f}]"
 
 
+def difference_of(row: Mapping[str, Any]) -> str:
+    """Returns the `difference` of a row's `difference_points`, `low_points`, `high_points`."""
+    return difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
+
+
 def marked_difference(row: Mapping[str, Any], footnotes: Footnotes) -> str:
     """Returns a row's difference with its interval, or with the reason why it has none.
 
-    Args:
-        row: `difference_points`, and where there are any `low_points`, `high_points`, `refused`
-            and `mark`.
-        footnotes: Where the reason is put.
+    The row has `difference_points`, and if any `low_points`, `high_points`, `refused` and `mark`.
     """
-    text = difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
+    text = difference_of(row)
     if isinstance(row.get("refused"), str) and row["refused"]:
         return f"{text} {footnotes.mark(row['refused'])}"
     return text + DAGGER if row.get("mark") else text

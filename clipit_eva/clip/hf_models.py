@@ -1,7 +1,6 @@
 """Models of the Hugging Face CLIP layout (transformers' `CLIPModel`), such as PLIP."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import nn
 from clipit_eva.clip import hub, weights
 from clipit_eva.clip.encoders import assemble, check_vocabulary, evaluation_transform
 from clipit_eva.clip.model import CLIPModel
-from clipit_eva.clip.open_clip_models import Tokenize
+from clipit_eva.clip.open_clip_models import Tokenize, load_tokenizer
 from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
 from clipit_eva.files import sha256_file
@@ -24,9 +23,6 @@ CONFIG_FILE = "config.json"
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 """transformers' names of a model's weights, the preferred one first."""
-
-PLIP_REPOSITORY = "vinid/plip"
-"""PLIP (Huang et al., Nature Medicine 2023, doi:10.1038/s41591-023-02504-3)."""
 
 _PREPROCESSING_FILE = "preprocessor_config.json"
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers
@@ -45,83 +41,52 @@ class HFTower(nn.Module):
         return self.projection(self.model(inputs).pooler_output)
 
 
-class HFTokenize(Tokenize):
-    """A transformers tokenizer with a fixed context length."""
-
-    def __init__(self, source: str, context_length: int) -> None:
-        """Reads the tokenizer of a folder or a hub repository.
-
-        Raises:
-            InputError: There is no tokenizer, or it has no padding token.
-        """
-        try:
-            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(source)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"tokenizer {source} cannot be loaded ({error}); mend its files"
-            ) from error
-        if tokenizer.pad_token_id is None:
-            raise InputError(f"tokenizer {source} has no padding token")
-        super().__init__(tokenizer, context_length)
-        self.pad_id = tokenizer.pad_token_id
-
-    def __len__(self) -> int:
-        return len(self._tokenizer)
-
-    def _encode(self, texts: list[str]) -> torch.Tensor:
-        """Returns the token ids of one or more texts."""
-        options: dict[str, Any] = {"padding": "max_length", "truncation": True}
-        encoded = self._tokenizer(texts, max_length=self.context_length, **options)
-        return torch.tensor(encoded["input_ids"], dtype=torch.int64)
-
-
 def from_hub(repository: str, name: str) -> NamedModel:
     """Returns a model of a hub repository, of which nothing is downloaded yet."""
 
     def folder() -> Path:  # with the configuration and the tokenizer
         return hub.download_folder(repository, ["*.json", "*.txt"], needed=_PREPROCESSING_FILE)
 
-    return NamedModel(
-        load=lambda checkpoint, tokenizer: load(
-            name, folder(), checkpoint, tokenizer, repository=repository
-        ),
-        preprocess=lambda _: build_preprocess(folder()),
-    )
+    return _named(name, folder, repository)
 
 
 def from_folder(folder: Path) -> NamedModel:
     """Returns a model of a local folder, of which nothing is read yet."""
+    return _named(folder.resolve().name, lambda: folder, folder)
+
+
+def _named(name: str, folder: Callable[[], Path], source: str | Path) -> NamedModel:
+    """Returns a model whose folder is had when it is needed; its weights come from the source."""
     return NamedModel(
-        load=partial(load, folder.resolve().name, folder),
-        preprocess=lambda _: build_preprocess(folder),
+        load=lambda *given: _load(name, folder(), source, *given),
+        preprocess=lambda _: build_preprocess(folder()),
     )
 
 
-def load(
-    name: str,
-    folder: Path,
-    checkpoint: str | None,
-    tokenizer: str | None,
-    *,
-    repository: str | None = None,
+def _load(
+    name: str, folder: Path, source: str | Path, checkpoint: str | None, tokenizer: str | None
 ) -> CLIPModel:
     """Loads both towers of a model: CPU, float32, evaluation mode, frozen.
 
-    The folder has the configuration and the tokenizer, and the weights where no repository is
-    given; `checkpoint` and `tokenizer` (a folder or repository) are read instead of the model's.
-
-    Raises:
-        InputError: The files cannot be had or do not fit together.
+    The folder has the configuration and the tokenizer; `checkpoint` and `tokenizer` (a folder or
+    repository) are read instead of the model's.
     """
-    config = _read_config(folder)
-    if checkpoint is None:
-        path = weights.find_weights(repository or folder, WEIGHT_FILES)
-    else:
-        path = Path(checkpoint)
-    model = _load_model(config, path)
-    tokenize = HFTokenize(tokenizer or str(folder), config.text_config.max_position_embeddings)
+    described = weights.read_json(folder / CONFIG_FILE)
+    if described.get("model_type") != "clip":
+        raise InputError(
+            f"{folder / CONFIG_FILE} describes a {described.get('model_type')!r} model, not 'clip'"
+        )
+    config: Any = transformers.CLIPConfig(**described)
+    path = weights.find_weights(source, WEIGHT_FILES, checkpoint)
+    state = weights.read_state_dict(path)
+    with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
+        model = transformers.CLIPModel(config)
+    names = ("vision_model", "visual_projection", "text_model", "text_projection")
+    towers = nn.ModuleDict({name: model.get_submodule(name) for name in names})
+    weights.load_strictly(towers, state, f"checkpoint {path}")
+    tokenize = _load_tokenize(tokenizer or str(folder), config.text_config.max_position_embeddings)
     known = config.text_config.vocab_size
-    check_vocabulary(tokenizer or folder, len(tokenize), name, known)
+    check_vocabulary(tokenizer or folder, len(tokenize.vocabulary), name, known)
     visual = HFTower(model.vision_model, model.visual_projection)
     text = HFTower(model.text_model, model.text_projection)
     return assemble(
@@ -168,26 +133,14 @@ def build_preprocess(folder: Path) -> Callable[[Image.Image], torch.Tensor]:
     return evaluation_transform(preprocessing)
 
 
-def _load_model(config: Any, path: Path) -> Any:
-    """Builds the model and fills it strictly."""
-    state = weights.read_state_dict(path)
-    with torch.random.fork_rng(devices=[]):  # initial weights that are overwritten below
-        model = transformers.CLIPModel(config)
-    names = ("vision_model", "visual_projection", "text_model", "text_projection")
-    towers = nn.ModuleDict({name: model.get_submodule(name) for name in names})
-    weights.load_strictly(towers, state, f"checkpoint {path}")
-    return model
+def _load_tokenize(source: str, context_length: int) -> Tokenize:
+    """Reads the tokenizer of a folder or a hub repository, which takes texts as they are."""
+    tokenizer = load_tokenizer(source, context_length)
+    tokenizer.clean_fn = str
+    if tokenizer.tokenizer.pad_token_id is None:
+        raise InputError(f"tokenizer {source} has no padding token")
+    return Tokenize(tokenizer, context_length)
 
 
-def _read_config(folder: Path) -> Any:
-    """Reads transformers' config of a CLIP model."""
-    config = weights.read_json(folder / CONFIG_FILE)
-    if config.get("model_type") != "clip":
-        raise InputError(
-            f"{folder / CONFIG_FILE} describes a {config.get('model_type')!r} model, not 'clip'"
-        )
-    return transformers.CLIPConfig(**config)
-
-
-PLIP = from_hub(PLIP_REPOSITORY, "plip")
-"""What the registry knows as "plip"."""
+PLIP = from_hub("vinid/plip", "plip")
+"""PLIP (Huang et al., Nature Medicine 2023, doi:10.1038/s41591-023-02504-3)."""

@@ -28,10 +28,8 @@ def download(repository: str, names: Sequence[str]) -> Path | None:
             if isinstance(cached, str):
                 return Path(cached)
         for name in names:
-            try:
+            with contextlib.suppress(errors.RemoteEntryNotFoundError):
                 return Path(huggingface_hub.hf_hub_download(repository, name))
-            except errors.RemoteEntryNotFoundError:
-                continue
     return None
 
 

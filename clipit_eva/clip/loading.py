@@ -14,7 +14,7 @@ from clipit_eva.clip.model import CLIPModel
 from clipit_eva.clip.registry import NamedModel
 from clipit_eva.errors import InputError
 
-_REGISTERED_REPOSITORIES = {"mahmoodlab/conch": "conch"}
+_REGISTERED_REPOSITORIES = {"hf-hub:mahmoodlab/conch": "conch"}
 """Repositories of a layout of their own, and the registered name that loads them."""
 
 
@@ -57,16 +57,12 @@ def load_preprocess(
 
 
 def _find(model: str) -> NamedModel:
-    """Finds out what a model name means."""
-    name = model
+    model = _REGISTERED_REPOSITORIES.get(model.lower(), model)
     if model.startswith("hf-hub:"):
-        repository = model.removeprefix("hf-hub:")
-        name = _REGISTERED_REPOSITORIES.get(repository.lower(), model)
-        if name == model:
-            return _from_hub(repository)
+        return _from_hub(model.removeprefix("hf-hub:"))
     if model.startswith("local-dir:"):
         return _from_folder(Path(model.removeprefix("local-dir:")))
-    registered = registry.find_model(name)
+    registered = registry.find_model(model)
     if registered is not None:
         return registered
     if model in open_clip.list_models():

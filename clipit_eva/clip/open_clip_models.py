@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,7 @@ def from_hub(repository: str, config_file: Path, checkpoint: str | None) -> Sour
         InputError: The configuration is not open_clip's.
     """
     name = f"hf-hub:{repository}"
-
-    def find_weights() -> Path:
-        return Path(checkpoint) if checkpoint else weights.find_weights(repository, WEIGHT_FILES)
-
+    find_weights = partial(weights.find_weights, repository, WEIGHT_FILES, checkpoint)
     return Source(name, *_read_config(config_file), find_weights, name)
 
 
@@ -96,21 +94,20 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
             f"CLIP architecture {name} needs a checkpoint: a weight file, or one of open_clip's "
             f"pretrained tags ({', '.join(tags) or 'it has none'}); set CLIP_CHECKPOINT"
         )
-    if checkpoint not in tags:
-        if not Path(checkpoint).is_file():
-            near = difflib.get_close_matches(checkpoint, tags)
-            raise InputError(
-                f"CLIP checkpoint {checkpoint!r} is neither a file nor a pretrained tag of {name}; "
-                f"{'did you mean' if near else 'its tags are'} {', '.join(near or tags) or 'none'}"
-            )
+    if checkpoint in tags:
+        tag, label = open_clip.get_pretrained_cfg(name, checkpoint), f"{name}/{checkpoint}"
+        if tag.get("quick_gelu"):
+            architecture["quick_gelu"] = True
+        given = _preprocessing(architecture, tag)
+        return Source(label, architecture, given, partial(_tagged_weights, tag, label), name)
+    if Path(checkpoint).is_file():
         given = _preprocessing(architecture, {})
         return Source(name, architecture, given, lambda: Path(checkpoint), name)
-    tag = open_clip.get_pretrained_cfg(name, checkpoint)
-    if tag.get("quick_gelu"):
-        architecture["quick_gelu"] = True
-    preprocessing = _preprocessing(architecture, tag)
-    label = f"{name}/{checkpoint}"
-    return Source(label, architecture, preprocessing, lambda: _tagged_weights(tag, label), name)
+    near = difflib.get_close_matches(checkpoint, tags)
+    raise InputError(
+        f"CLIP checkpoint {checkpoint!r} is neither a file nor a pretrained tag of {name}; "
+        f"{'did you mean' if near else 'its tags are'} {', '.join(near or tags) or 'none'}"
+    )
 
 
 def load(source: Source, tokenizer: str | None) -> CLIPModel:
@@ -123,7 +120,7 @@ def load(source: Source, tokenizer: str | None) -> CLIPModel:
     """
     towers = _load_towers(source)
     context_length = source.architecture["text_cfg"].get("context_length", 77)
-    tokenize = Tokenize(_load_tokenizer(source, tokenizer, context_length), context_length)
+    tokenize = Tokenize(load_tokenizer(tokenizer or source, context_length), context_length)
     if tokenizer:
         check_vocabulary(tokenizer, len(tokenize.vocabulary), source.name, towers.vocab_size)
     return assemble(
@@ -146,6 +143,7 @@ class Tokenize:
 
     def __init__(self, tokenizer: Any, context_length: int) -> None:
         self._tokenizer = tokenizer
+        self._inner = getattr(tokenizer, "tokenizer", tokenizer)  # what open_clip wraps, or its own
         self.context_length = context_length
         # An empty text ends in padding, whatever the tokenizer's padding id is.
         self.pad_id = int(self([""])[0, -1])
@@ -154,16 +152,7 @@ class Tokenize:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""
         if not texts:
             return torch.empty(0, self.context_length, dtype=torch.int64)
-        return self._encode(list(texts))
-
-    def _encode(self, texts: list[str]) -> torch.Tensor:
-        """Returns the token ids of one or more texts."""
-        return self._tokenizer(texts, context_length=self.context_length)
-
-    @property
-    def _inner(self) -> Any:
-        """The tokenizer that open_clip wraps, or its own."""
-        return getattr(self._tokenizer, "tokenizer", self._tokenizer)
+        return self._tokenizer(list(texts), context_length=self.context_length)
 
     @property
     def vocabulary(self) -> Mapping[str, int]:
@@ -203,21 +192,18 @@ def _load_towers(source: Source) -> Any:
     return towers
 
 
-def _load_tokenizer(source: Source, tokenizer: str | None, context_length: int) -> Any:
-    """Returns the given tokenizer, or the model's own."""
+def load_tokenizer(tokenizer: str | Source, context_length: int) -> Any:
+    """Returns open_clip's reading of a tokenizer's folder or hub repository, or a model's own."""
     try:
-        if tokenizer:
-            return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
-        return open_clip.get_tokenizer(source.tokenizer)
+        if isinstance(tokenizer, Source):
+            return open_clip.get_tokenizer(tokenizer.tokenizer)
+        return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"tokenizer {tokenizer or f'of CLIP model {source.name}'} cannot be loaded "
-            f"({error}); see CLIP_TOKENIZER"
-        ) from error
+        named = tokenizer if isinstance(tokenizer, str) else f"of CLIP model {tokenizer.name}"
+        raise InputError(f"tokenizer {named} cannot be loaded ({error}); mend it") from error
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:
-    """Reads open_clip's config file."""
     config = weights.read_json(path)
     architecture = config.get("model_cfg")
     if not isinstance(architecture, dict):
@@ -238,7 +224,6 @@ def _preprocessing(
 
 
 def _weights_in(folder: Path) -> Path:
-    """Returns the one weight file of a local folder."""
     if known := [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]:
         return known[0]
     suffixes = (".safetensors", ".bin", ".pt", ".pth")
@@ -253,7 +238,6 @@ def _weights_in(folder: Path) -> Path:
 
 
 def _tagged_weights(tag: Mapping[str, Any], label: str) -> Path:
-    """Returns the weight file of a pretrained tag."""
     repository, _, name = tag.get("hf_hub", "").rpartition("/")
     if not repository:
         try:

@@ -33,7 +33,7 @@ class RecordedCLIP:
         self._settings = settings
         self._folder = folder
         self._clip = clip
-        self._recorded: tuple[Mapping[str, str], int] | None = None
+        self._recorded: Mapping[str, Any] = {}
 
     @property
     def loaded(self) -> bool:
@@ -43,12 +43,12 @@ class RecordedCLIP:
     @property
     def identity(self) -> Mapping[str, str]:
         """What fixes the embeddings, see `CLIPModel.identity`."""
-        return self._facts()[0]
+        return self._facts()["identity"]
 
     @property
     def embed_dim(self) -> int:
         """Width of the embedding space."""
-        return self._facts()[1]
+        return self._facts()["embed_dim"]
 
     def load(self) -> "CLIPModel":
         """Loads the model, once, and records its identity.
@@ -60,33 +60,29 @@ class RecordedCLIP:
             from clipit_eva.clip.loading import load_clip
 
             self._clip = load_clip(*self._settings)
-        self._keep(dict(self._clip.identity), self._clip.embed_dim)
+        record = {"identity": dict(self._clip.identity), "embed_dim": self._clip.embed_dim}
+        if self._read() != record:
+            with files.atomic_path(self._file) as path:
+                path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        self._recorded = record
         return self._clip
 
-    def _facts(self) -> tuple[Mapping[str, str], int]:
-        """Returns identity and width: the loaded model's, else the recorded."""
-        if self._clip is None:
-            self._recorded = self._recorded or self._read()
-            if self._recorded is not None:
-                return self._recorded
-        clip = self.load()
-        return clip.identity, clip.embed_dim
+    def _facts(self) -> Mapping[str, Any]:
+        """Returns `identity` and `embed_dim`: the loaded model's, else the recorded."""
+        if not self._recorded and self._clip is None:
+            self._recorded = self._read()
+        if not self._recorded:
+            self.load()
+        return self._recorded
 
-    def _read(self) -> tuple[Mapping[str, str], int] | None:
-        """Returns what is recorded; None if nothing is, or it is damaged."""
+    def _read(self) -> Mapping[str, Any]:
+        """Returns what is recorded; nothing if nothing is, or it is damaged."""
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            return found["identity"], found["embed_dim"]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return None
-
-    def _keep(self, identity: dict[str, str], embed_dim: int) -> None:
-        """Records the loaded model."""
-        if self._read() == (identity, embed_dim):
-            return
-        with files.atomic_path(self._file) as path:
-            record = {"identity": identity, "embed_dim": embed_dim}
-            path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        except (FileNotFoundError, ValueError):
+            return {}
+        whole = isinstance(found, dict) and found.keys() == {"identity", "embed_dim"}
+        return found if whole else {}
 
     @property
     def _file(self) -> Path:

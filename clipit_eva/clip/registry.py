@@ -8,7 +8,6 @@ A package registers a model by an entry point whose name is the model's and whos
 """
 
 import dataclasses
-import importlib
 from collections.abc import Callable
 from importlib import metadata
 
@@ -21,11 +20,10 @@ from clipit_eva.errors import InputError
 ENTRY_POINTS = "clipit_eva.clip_models"
 """The entry point group in which other packages register models."""
 
-_OWN_PACKAGE = "clipit_eva"
-_OWN = {
-    "conch": "clipit_eva.clip.conch.conch_loading:CONCH",
-    "plip": "clipit_eva.clip.hf_models:PLIP",
-}
+_OWN = (
+    metadata.EntryPoint("conch", "clipit_eva.clip.conch.conch_loading:CONCH", ENTRY_POINTS),
+    metadata.EntryPoint("plip", "clipit_eva.clip.hf_models:PLIP", ENTRY_POINTS),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +39,7 @@ class NamedModel:
 
 def list_models() -> dict[str, str]:
     """Returns the registered names and the package each comes from, without importing any."""
-    names = dict.fromkeys(_OWN, _OWN_PACKAGE)
-    for entry_point in metadata.entry_points(group=ENTRY_POINTS):
-        names.setdefault(entry_point.name, _package(entry_point))
+    names = {model.name: _package(model) for model in reversed(_registered())}
     return dict(sorted(names.items()))
 
 
@@ -53,17 +49,14 @@ def find_model(name: str) -> NamedModel | None:
     Raises:
         InputError: Two packages register the name, or the one that does is broken.
     """
-    found = [e for e in metadata.entry_points(group=ENTRY_POINTS) if e.name == name]
-    packages = [_OWN_PACKAGE] * (name in _OWN) + sorted(_package(e) for e in found)
+    found = [model for model in _registered() if model.name == name]
+    if not found:
+        return None
+    packages = [_package(model) for model in found]
     if len(packages) > 1:
         raise InputError(
             f"CLIP model {name!r} is registered by {' and '.join(packages)}; uninstall one"
         )
-    if name in _OWN:
-        module, _, attribute = _OWN[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
-    if not found:
-        return None
     theirs = f"CLIP model {name!r} of package {packages[0]}"
     try:
         model = found[0].load()
@@ -75,6 +68,10 @@ def find_model(name: str) -> NamedModel | None:
     return model
 
 
-def _package(entry_point: metadata.EntryPoint) -> str:
-    """Returns the name of the distribution that declares an entry point."""
-    return entry_point.dist.name if entry_point.dist else entry_point.value
+def _registered() -> list[metadata.EntryPoint]:
+    """Returns our own models, and those of other packages by the package's name."""
+    return [*_OWN, *sorted(metadata.entry_points(group=ENTRY_POINTS), key=_package)]
+
+
+def _package(model: metadata.EntryPoint) -> str:
+    return model.dist.name if model.dist else "clipit_eva"

@@ -33,10 +33,7 @@ class ShortTextEncoder(nn.Module):
 
         Of token ids [B, context_length], int64; all of them for towers that depend on the length.
         """
-        needed = _needed_tokens(self.tower, token_ids)
-        if needed is None:
-            return torch.full(token_ids.shape[:1], token_ids.shape[1])
-        return needed.clamp(1, token_ids.shape[1])
+        return _needed_tokens(self.tower, token_ids).clamp(1, token_ids.shape[1])
 
     def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
         """Returns unit-length embeddings [B, embed_dim] of token ids [B, L], int64.
@@ -46,8 +43,8 @@ class ShortTextEncoder(nn.Module):
         return functional.normalize(first_output(_run(self.tower, token_ids)), dim=-1)
 
 
-def _needed_tokens(tower: nn.Module, token_ids: torch.Tensor) -> torch.Tensor | None:
-    """Returns how many of its first tokens each row needs [B], or `None` if all of them."""
+def _needed_tokens(tower: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:
+    """Returns how many of its first tokens each row needs [B], which may be more than it has."""
     if isinstance(tower, ConchTextTower):
         # The class token also sees the first padding token; then comes its own place.
         return _last(token_ids != PAD_ID) + 3
@@ -60,7 +57,7 @@ def _needed_tokens(tower: nn.Module, token_ids: torch.Tensor) -> torch.Tensor | 
         return _pooled("argmax" if eos == 2 else "eos", token_ids, eos)
     if _is_causal(tower):
         return _pooled(tower.pool_type, token_ids, tower.eos_id)
-    return None
+    return torch.full(token_ids.shape[:1], token_ids.shape[1])
 
 
 def _run(tower: nn.Module, token_ids: torch.Tensor) -> torch.Tensor:

@@ -36,8 +36,7 @@ class TokenCounter:
         lengths = self._lengths(parts)
         counts = [length - self._special for length in lengths]
         long = [place for place, length in enumerate(lengths) if length >= self.budget]
-        halves = {place: _halves(parts[place]) for place in long}
-        halves = {place: pair for place, pair in halves.items() if pair}
+        halves = {place: pair for place in long if (pair := _halves(parts[place]))}
         if halves:
             inner = iter(self._count([half for pair in halves.values() for half in pair]))
             for place in halves:

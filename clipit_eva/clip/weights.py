@@ -49,12 +49,16 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return dict(content)
 
 
-def find_weights(source: str | Path, names: Sequence[str]) -> Path:
+def find_weights(source: str | Path, names: Sequence[str], checkpoint: str | None = None) -> Path:
     """Returns the first of some weight files that a hub repository (str) or a folder (Path) has.
+
+    A checkpoint is taken in place of them.
 
     Raises:
         InputError: It has none of them, or the repository is not accessible.
     """
+    if checkpoint:
+        return Path(checkpoint)
     if isinstance(source, str):
         found = hub.download(source, names)
     else:
@@ -135,7 +139,6 @@ def digest_weights(*modules: nn.Module) -> str:
 
 
 def _read(path: Path) -> Any:
-    """Returns a weight file's content, whatever it is."""
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)

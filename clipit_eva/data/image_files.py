@@ -29,6 +29,16 @@ def find_images(root: Path) -> list[Path]:
     return sorted(_walk(root, seen=set()))
 
 
+def check_image(path: str) -> None:
+    """Checks an image file that another reader is going to read.
+
+    Raises:
+        InputError: `read_image` would refuse it, or its name is not UTF-8.
+    """
+    _check_name(Path(path))
+    read_image(Path(path))
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Reads an image as eva does: RGB [height, width, 3], turned as its EXIF orientation says.
 
@@ -52,7 +62,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     content = np.fromfile(path, dtype=np.uint8)
     image = cv2.imdecode(content, flags) if len(content) else None
     if image is None:
-        raise InputError(f"image {path} is none that can be read; replace or remove the file")
+        raise InputError(f"image {path} cannot be read (no known format); replace or remove it")
     if image.dtype != np.uint8:
         raise InputError(
             f"image {path} has {image.dtype.name} values; save it with 8 bits a channel, scaled "
@@ -73,10 +83,13 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
         if entry.is_dir():
             yield from _walk(path, seen | {real})
         elif path.suffix.lower() in SUFFIXES and entry.is_file():
-            try:
-                str(path).encode()
-            except UnicodeEncodeError:
-                raise InputError(
-                    f"image {str(path)!a} has a name that is not UTF-8; rename it"
-                ) from None
+            _check_name(path)
             yield path
+
+
+def _check_name(path: Path) -> None:
+    """Raises InputError if a file's name is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"image {str(path)!a} has a name that is not UTF-8; rename it") from None

@@ -13,6 +13,7 @@ from typing_extensions import override
 from clipit_eva import provenance
 from clipit_eva.data.batches import WholeBatch
 from clipit_eva.data.wrapper import DatasetWrapper, eva_dataset, eva_index
+from clipit_eva.embeddings.image_content import content_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.pairing import pairing_table
@@ -72,8 +73,8 @@ class PairedDataset(DatasetWrapper):
 
     @override
     def configure(self) -> None:
-        if not self._active:
-            return
+        if not self._active or self._ids:
+            return  # each stage of each run asks
         if self._pairing_table is None:
             raise InputError("PAIRING_TABLE is not set; run a pairing config first")
         chunks = self._reports.chunks()
@@ -90,6 +91,7 @@ class PairedDataset(DatasetWrapper):
             top_k=self._top_k,
             chunk_counts=collections.Counter(chunks.ids),
             clip=self._reports.clip_identity,
+            contents=lambda: content_digest(inner, self._reports.cache_dir),
         )
         # Pairs that nobody compared (a control's random ones) have no similarity: they weigh alike.
         logits = np.nan_to_num(similarities) / TEMPERATURE

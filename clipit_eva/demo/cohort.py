@@ -3,10 +3,10 @@
 Run: python -m clipit_eva.demo.cohort FOLDER SEED
 """
 
-import argparse
 import dataclasses
 from pathlib import Path
 
+import jsonargparse
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -55,11 +55,8 @@ def make_cohort(folder: Path, seed: int) -> Cohort:
     cohort = Cohort(folder / "bach", folder / "reports.parquet", folder / "truth.csv", seed)
     _write_images(cohort.bach / "ICIAR2018_BACH_Challenge" / "Photos", images)
     reports = _reports(texts)
-    write_table(
-        reports[["report_id", "text"]],
-        cohort.reports,
-        provenance={"made_by": "clipit_eva.demo.cohort", "seed": seed},
-    )
+    made = {"made_by": "clipit_eva.demo.cohort", "seed": seed}
+    write_table(reports[["report_id", "text"]], cohort.reports, provenance=made)
     with atomic_path(cohort.truth) as temporary:
         reports.drop(columns="text").to_csv(temporary, index=False)
     return cohort
@@ -89,8 +86,4 @@ def _reports(rng: np.random.Generator) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("seed", type=int)
-    options = parser.parse_args()
-    make_cohort(options.folder, options.seed)
+    jsonargparse.CLI(make_cohort, description=__doc__)

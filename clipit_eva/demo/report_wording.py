@@ -57,16 +57,13 @@ def _ocr(text: str, rng: np.random.Generator) -> str:
     rate = rng.beta(1.5, 12)  # of words; some scans are clean, some are bad
     words = []
     for word in text.split(" "):
-        if rng.random() < rate:
-            word = _misread(word, rng)
-        words.append(word)
+        words.append(_misread(word, rng) if rng.random() < rate else word)
         if rng.random() < 0.2 * rate:
             words.append(_choice(_WORDS["marks"], rng))
     return " ".join(words)
 
 
 def _misread(word: str, rng: np.random.Generator) -> str:
-    """Returns a word with one OCR error."""
     kind = rng.random()
     if kind < 0.6:
         known = [pair for pair in _WORDS["confusions"] if pair[0] in word]
@@ -90,5 +87,4 @@ def _fit(text: str, rng: np.random.Generator) -> str:
 
 
 def _choice(options: list[str], rng: np.random.Generator) -> str:
-    """Returns one of the options."""
     return options[rng.integers(len(options))]

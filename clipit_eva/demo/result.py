@@ -19,9 +19,6 @@ NAMES = {
 }
 """Column titles."""
 
-_SEED = 1
-"""Seed by which pairs are shuffled."""
-
 
 def render(files: Mapping[str, Path], table: pd.DataFrame) -> str:
     """Returns the demo's closing text: pairing quality, the table, and what to open.
@@ -30,10 +27,13 @@ def render(files: Mapping[str, Path], table: pd.DataFrame) -> str:
     one row a seed, by `clipit_eva.analysis.frames.summary.summarize`.
     """
     shown = ("pairs", "reports", "images", "runs", "log")
+    summary = pd.DataFrame({"mean": table.mean(), "sd": table.std()}).T  # over seeds
+    rows = pd.concat([table, summary]).rename(columns=NAMES)
+    scores = rows.to_string(float_format=lambda value: f"{value:.1f}", index_names=False)
     return "\n\n".join(
         [
             _pairing(files["pairs"], files["truth"]),
-            "Balanced accuracy (%) on the synthetic test set, 132 images:\n" + _format(table),
+            "Balanced accuracy (%) on the synthetic test set, 132 images:\n" + scores,
             "Synthetic data: these numbers say that the method runs, nothing about real tissue.\n"
             "CLIP-IT's difference is LoRA's and the text's together; the no-text ablation\n"
             "(DISTILL_WEIGHT=0) tells them apart.",
@@ -47,17 +47,10 @@ def render(files: Mapping[str, Path], table: pd.DataFrame) -> str:
 def _pairing(pairs_file: Path, truth: Path) -> str:
     """Says how often the paired report describes the image's class."""
     pairs, _ = read_pairs(pairs_file)
-    order = np.random.default_rng(_SEED).permutation(len(pairs))
+    order = np.random.default_rng(1).permutation(len(pairs))
     shuffled = pairs.assign(report_id=pairs["report_id"].to_numpy()[order])
     return (
         "Share of images whose paired report describes their class: "
         f"{agreement(pairs, truth):.1%} "
         f"(the same pairs shuffled: {agreement(shuffled, truth):.1%}; chance: 25.0%)"
     )
-
-
-def _format(table: pd.DataFrame) -> str:
-    """Formats the rows, with mean and standard deviation over seeds below."""
-    summary = pd.DataFrame({"mean": table.mean(), "sd": table.std()}).T
-    rows = pd.concat([table, summary]).rename(columns=NAMES)
-    return rows.to_string(float_format=lambda value: f"{value:.1f}", index_names=False)

@@ -80,10 +80,12 @@ class _Outline:
 class _Duct:
     """An epithelial structure: cells between an outline and a (possibly closed) lumen.
 
-    `lumen` is the share of the radius that is open, `membrane` the border's strength, 0 for none.
+    `depth` [SIZE, SIZE] is its outline's at each pixel, `lumen` the share of the radius that is
+    open, `membrane` the border's strength, 0 for none.
     """
 
-    outline: _Outline
+    radius: float
+    depth: np.ndarray
     lumen: float
     membrane: float
 
@@ -98,10 +100,9 @@ def draw(tissue: Tissue, rng: np.random.Generator) -> np.ndarray:
     """Draws an RGB image [SIZE, SIZE, 3], uint8; where things lie and the stain are by chance."""
     haematoxylin, eosin = _stroma(tissue, rng)
     ducts = list(_ducts(tissue, rng))
-    depths = [duct.outline.depth(_ROWS, _COLUMNS) for duct in ducts]
-    for duct, depth in zip(ducts, depths, strict=True):
-        _paint_duct(haematoxylin, eosin, duct, depth)
-    for outline, darkness in _nuclei(tissue, ducts, depths, rng):
+    for duct in ducts:
+        _paint_duct(haematoxylin, eosin, duct)
+    for outline, darkness in _nuclei(tissue, ducts, rng):
         _paint_nucleus(haematoxylin, eosin, outline, darkness)
     return _stain(haematoxylin, eosin, rng)
 
@@ -151,7 +152,8 @@ def _ducts(tissue: Tissue, rng: np.random.Generator) -> Iterator[_Duct]:
             if np.all(apart > placed[:, 2] + radius + 1):
                 placed = np.vstack([placed, (row, column, radius)])
                 outline = _outline(rng, (row, column), radius, roughness)
-                yield _Duct(outline, *_duct_filling(tissue, rng))
+                depth = outline.depth(_ROWS, _COLUMNS)
+                yield _Duct(radius, depth, *_duct_filling(tissue, rng))
                 break
 
 
@@ -166,14 +168,13 @@ def _duct_filling(tissue: Tissue, rng: np.random.Generator) -> tuple[float, floa
     return 0.25 + 0.5 * tissue.lumen, 0.4
 
 
-def _paint_duct(
-    haematoxylin: np.ndarray, eosin: np.ndarray, duct: _Duct, depth: np.ndarray
-) -> None:
+def _paint_duct(haematoxylin: np.ndarray, eosin: np.ndarray, duct: _Duct) -> None:
     """Paints cytoplasm, border and lumen in place."""
+    depth = duct.depth
     inside = depth < 1
     eosin[inside] = 0.42 + 0.06 * np.sin(9 * depth[inside])
     haematoxylin[inside] += 0.12
-    border = np.exp(-(((depth - 1) * duct.outline.radius / 1.2) ** 2))
+    border = np.exp(-(((depth - 1) * duct.radius / 1.2) ** 2))
     eosin += duct.membrane * 0.5 * border
     lumen = depth < duct.lumen
     eosin[lumen], haematoxylin[lumen] = 0.03, 0.01
@@ -202,12 +203,12 @@ def _scatter(
 
 
 def _nuclei(
-    tissue: Tissue, ducts: list[_Duct], depths: list[np.ndarray], rng: np.random.Generator
+    tissue: Tissue, ducts: list[_Duct], rng: np.random.Generator
 ) -> Iterator[tuple[_Outline, float]]:
     """Yields every nucleus as its outline and its darkness, stroma first."""
     stroma = np.ones((SIZE, SIZE), bool)
-    for depth in depths:
-        stroma &= depth > 1.1
+    for duct in ducts:
+        stroma &= duct.depth > 1.1
     for point in _scatter(rng, stroma, 4 + int(12 * tissue.fibrosis), 6):  # spindle cells
         spindle = _outline(rng, (point[0], point[1]), rng.uniform(1.8, 2.6), 0.1)
         yield dataclasses.replace(spindle, aspect=rng.uniform(2.5, 4)), rng.uniform(0.7, 0.9)
@@ -220,11 +221,11 @@ def _nuclei(
         count = int(rng.poisson(10 + 50 * tissue.cellularity))
         cords = stroma & (np.abs(_texture(rng, (7, 7))) < 0.7)
         yield from _epithelium(tissue, _scatter(rng, cords, count, spacing), rng)
-    for duct, depth in zip(ducts, depths, strict=True):
-        margin = 0.6 * radius / duct.outline.radius
+    for duct in ducts:
+        margin = 0.6 * radius / duct.radius
         outer = max(1 - margin, (1 + duct.lumen) / 2)  # a thin wall still holds one layer
         inner = min(duct.lumen + margin, outer - 0.1) if duct.lumen > 0 else 0.0
-        cells = (depth <= outer) & (depth >= inner)
+        cells = (duct.depth <= outer) & (duct.depth >= inner)
         yield from _epithelium(tissue, _scatter(rng, cells, 120, spacing), rng)
 
 

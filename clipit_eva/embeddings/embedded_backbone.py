@@ -10,6 +10,7 @@ from torch import nn
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
+from clipit_eva.eva import mistakes
 
 
 class EmbeddedBackbone(nn.Module):
@@ -45,10 +46,20 @@ class EmbeddedBackbone(nn.Module):
         return self.identity["model_name"]
 
     def load(self) -> nn.Module:
-        """Loads the backbone itself, frozen: images [B, 3, H, W] -> embeddings [B, d]."""
+        """Loads the backbone itself, frozen: images [B, 3, H, W] -> embeddings [B, d].
+
+        Raises:
+            InputError: It cannot be made by its name and arguments.
+        """
         from eva.vision.models import ModelFromRegistry
 
-        return ModelFromRegistry(**self.identity).requires_grad_(False).eval()
+        mistakes.check_construction(ModelFromRegistry, self.identity)
+        try:
+            model = ModelFromRegistry(**self.identity)
+        except Exception as error:
+            told = mistakes.explain_construction(ModelFromRegistry, self.identity, error)
+            raise InputError(told or str(error)) from error
+        return model.requires_grad_(False).eval()
 
     @property
     def record_file(self) -> Path:

@@ -28,6 +28,7 @@ class ImageEmbedder:
         datasets: The predict datasets, set up.
         splits: Their splits' names.
         stores: Their embeddings, once `open` was called.
+        contents: Digests of their image files by then; None where images are not read or no files.
     """
 
     def __init__(self, trainer: pl.Trainer, splits: Mapping[int, str], caller: str) -> None:
@@ -54,6 +55,7 @@ class ImageEmbedder:
         check_folders(self.datasets)
         self.splits = [splits[position] for position in sorted(splits)]
         self.stores: list[RowStore] = []
+        self.contents: list[str | None] = [None] * len(self.datasets)
         self._held = contextlib.ExitStack()  # what is released at the end, however that comes
         self._batches: FixedBatches[tuple[int, int]] | None = None
 
@@ -66,11 +68,13 @@ class ImageEmbedder:
             facts: What fixes them besides the images, JSON-serialisable.
             width: Length of an embedding.
         """
-        self.stores = [
-            RowStore(
-                folder, kind, {**image_facts(dataset, split, folder), **facts}, len(dataset), width
-            )
+        images = [
+            image_facts(dataset, split, folder)
             for dataset, split in zip(self.datasets, self.splits, strict=True)
+        ]
+        self.contents = [own["files"] for own in images]
+        self.stores = [
+            RowStore(folder, kind, {**own, **facts}, own["length"], width) for own in images
         ]
         if self._trainer.is_global_zero:
             for store in self.stores:

@@ -8,11 +8,17 @@ does an import elsewhere (a notebook, our own commands) change anything.
 import functools
 import importlib
 import os
+import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import exits, mistakes, settings
+from clipit_eva.eva import compat, exits, mistakes, settings
+
+_CHECK_IMAGE = "clipit_eva.data.image_files:check_image"
+"""What refuses an image file that cannot be read as it is."""
 
 _BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
 """Backbones of ours, by MODEL_NAME: module and function, imported when one is made."""
@@ -21,12 +27,34 @@ _BACKBONES = {"clipit_eva/demo_vit": "clipit_eva.demo.demo_backbone:demo_vit"}
 def activate_in_eva() -> None:
     """Activates what is meant for `eva` processes, if this is one."""
     if exits.is_eva():
+        try:
+            check_variables(sys.argv[1:])
+        except InputError as error:
+            exits.end(error)
         activate()
+
+
+def check_variables(arguments: Sequence[str]) -> None:
+    """Checks the environment variables that config files read.
+
+    Args:
+        arguments: The command's, config files among them.
+
+    Raises:
+        InputError: One is set to nothing, which eva would take for a value, or out of range.
+    """
+    given = [Path(argument.partition("=")[2] or argument) for argument in arguments]
+    configs = [path for path in given if path.suffix in (".yaml", ".yml")]
+    # jsonargparse may be in a config's folder while it reads it.
+    names: set[str] = set()
+    for path in filter(Path.is_file, [*configs, *(Path(path.name) for path in configs)]):
+        names.update(re.findall(r"\$\{oc\.env:\s*(\w+)", path.read_text(encoding="utf-8")))
+    settings.check_settings(names, os.environ)
 
 
 @functools.cache
 def activate() -> None:
-    """Checks settings, ends user's mistakes in one line, records what runs, knows our backbones.
+    """Checks variables and images, ends mistakes in one line, records, knows our backbones.
 
     Once a process. Each is global for want of a narrower place. eva makes the parser and all
     objects itself, before it calls any callback: hence the instantiator, and the hook for errors
@@ -35,22 +63,14 @@ def activate() -> None:
     """
     import jsonargparse
 
-    from clipit_eva.eva import compat, logs, recorder
+    from clipit_eva.eva import logs, recorder
 
-    _check_settings()
     compat.watch_parser_errors(_end_as_misread)
     jsonargparse.add_instantiator(recorder.instantiate, object)
     exits.watch()
     logs.forward()
+    compat.check_images_of_eva(lambda path: _make(_CHECK_IMAGE, path=path))
     register_backbones()
-
-
-def _check_settings() -> None:
-    """Ends the process if a variable has a value that cannot be meant."""
-    try:
-        settings.check_settings(sys.argv, os.environ)
-    except InputError as error:  # raised on, it would be one of the parser's errors
-        exits.end(error)
 
 
 def _end_as_misread(message: str) -> None:
@@ -68,6 +88,6 @@ def register_backbones() -> None:
 
 
 def _make(where: str, **arguments: Any) -> Any:
-    """Makes the backbone of `module:function`."""
+    """Calls the function `module:function`, imported by then."""
     module, _, function = where.partition(":")
     return getattr(importlib.import_module(module), function)(**arguments)

@@ -5,7 +5,9 @@ imported where they are used, so that importing this module costs nothing.
 """
 
 import contextlib
-from collections.abc import Callable
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,39 @@ def watch_parser_errors(report: Callable[[str], None]) -> None:
         return original(parser, message, *arguments, **options)
 
     jsonargparse.ArgumentParser.error = error  # type: ignore[method-assign]
+
+
+def keep_frozen(instance: Any) -> None:
+    """Puts the frozen backbone of eva's HeadModule in evaluation mode, where eva does not.
+
+    In training mode a backbone without gradients still moves its BatchNorm statistics and drops
+    units and paths. Lightning trains in the mode that it finds, and gives it back after validation.
+    """
+    from eva.core.models.modules import HeadModule
+
+    if isinstance(instance, HeadModule) and instance.backbone is not None:
+        instance.backbone.eval()  # type: ignore[union-attr]
+
+
+def check_images_of_eva(check: Callable[[str], object]) -> None:
+    """Lets eva's datasets read an image file only after a check, once a file and process.
+
+    They all read by one function of eva's, which fills what is missing of a file with grey and cuts
+    16 bits to 8 without a word. What it returns stays as it is.
+    """
+    from eva.vision.utils import io
+
+    read = io.read_image_as_tensor
+
+    @functools.cache
+    def check_once(path: str) -> None:
+        check(path)
+
+    def read_checked(path: str) -> Any:
+        check_once(path)
+        return read(path)
+
+    io.read_image_as_tensor = read_checked
 
 
 def collate_functions() -> dict[Any, Callable[..., Any]]:
@@ -90,6 +125,20 @@ def is_eva_backbone(class_type: type) -> bool:
     from eva.core.models.wrappers import BaseModel
 
     return issubclass(class_type, BaseModel) and class_type.__module__.startswith("eva.")
+
+
+def untaken_arguments(name: str, arguments: Mapping[str, Any]) -> list[str]:
+    """Returns the arguments of a backbone of eva's registry that eva drops without a word.
+
+    It hands on those alone that the backbone's function names itself, whatever else that takes.
+    """
+    from eva.vision.models import backbones
+
+    registry = backbones.backbone_registry
+    if name not in registry.entries():
+        return []  # eva says so
+    taken = inspect.signature(registry.get(name)).parameters
+    return [argument for argument in arguments if argument not in taken]
 
 
 def sample_files(dataset: Any) -> list[Path] | None:

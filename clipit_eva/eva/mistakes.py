@@ -1,10 +1,15 @@
 """A user's mistake in an error that eva or one of its libraries raised: told in one line."""
 
+import errno
+import io
+import os
 import re
 from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
+from clipit_eva import files
+from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 
 _DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
@@ -22,6 +27,9 @@ _UNKNOWN = re.compile(r"(unrecognized arguments|.* does not accept option)[^\n]*
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
 """How hubs complain of weights that want a licence to be accepted."""
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Errors of a disk that no mistake in a path explains."""
+
 
 def explain(error: BaseException, traceback: TracebackType | None) -> str | None:
     """Returns what a user has to mend, or None if the error may be one of the program.
@@ -36,6 +44,9 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
         return f"Lightning refuses the configuration: {_first_line(error)}; mend it"
     if "Early stopping conditioned on metric" in str(error):
         return f"MONITOR_METRIC is none that is measured ({_first_line(error)}); give one that is"
+    if isinstance(error, OSError) and error.errno in _DISK:
+        name = error.filename or _open_file(traceback)
+        return f"{name} cannot be written: {files.why_not_written(error)}"
     for frame in reversed(_frames(traceback)):
         owner = frame.f_locals.get("self")
         if owner is None or not isinstance(error, Exception):
@@ -60,6 +71,22 @@ def explain_parsing(message: str) -> str:
     last = _UNKNOWN.search(message)
     text = last[0] if last else " ".join(message.split())[:500]
     return f"{text}; mend the config or the command line"
+
+
+def check_construction(class_type: type, arguments: Mapping[str, Any]) -> None:
+    """Checks what one of eva's backbones is about to be made with.
+
+    Raises:
+        InputError: An argument would reach nothing.
+    """
+    if class_type.__name__ != "ModelFromRegistry" or not compat.is_eva_backbone(class_type):
+        return
+    name, own = arguments.get("model_name", ""), arguments.get("model_extra_kwargs") or {}
+    if untaken := compat.untaken_arguments(name, own):
+        raise InputError(
+            f"MODEL_EXTRA_KWARGS: MODEL_NAME={name} does not take {', '.join(untaken)}; leave it "
+            "out, or give model.init_args.backbone a class that takes it"
+        )
 
 
 def explain_construction(
@@ -106,6 +133,15 @@ def _of_backbone(images: Any, error: Exception) -> str | None:
         f"RESIZE_DIM: the backbone takes no images of {size} pixels ({_first_line(error)}); set "
         "RESIZE_DIM to a size that it takes"
     )
+
+
+def _open_file(traceback: TracebackType | None) -> str:
+    """Returns the file that was being written where an error was raised, which may not name it."""
+    for frame in reversed(_frames(traceback)):
+        for value in frame.f_locals.values():
+            if isinstance(value, io.IOBase) and isinstance(getattr(value, "name", None), str):
+                return value.name  # type: ignore[attr-defined]
+    return f"a file of OUTPUT_ROOT={os.environ.get('OUTPUT_ROOT', 'logs')}"
 
 
 def _frames(traceback: TracebackType | None) -> list[FrameType]:

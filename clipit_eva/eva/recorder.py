@@ -48,6 +48,7 @@ def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     """Makes an object for jsonargparse and keeps what it was made with."""
     try:
         with compat.random_state_kept(class_type):
+            mistakes.check_construction(class_type, kwargs)
             instance = class_type(*args, **kwargs)
     except InputError as error:
         # Raised on, it would be lost among the alternatives of a union type.
@@ -56,6 +57,7 @@ def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
         if explanation := mistakes.explain_construction(class_type, kwargs, error):
             exits.end(InputError(explanation))
         raise
+    compat.keep_frozen(instance)
     description = {
         "class_path": f"{class_type.__module__}.{class_type.__qualname__}",
         "init_args": {name: _describe(value, name) for name, value in kwargs.items()},

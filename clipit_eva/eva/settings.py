@@ -4,34 +4,29 @@ eva's parser would tell of a wrong one by its place in the config, over many lin
 and torch by a traceback, some after hours. Others (`N_RUNS=0`) would end as if all was well.
 """
 
-import itertools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import yaml
 
 from clipit_eva.errors import InputError
 
-_MENTIONED = re.compile(r"\$\{oc\.env:\s*(\w+)")
-
 Wanted = str | None
 """What a value must be, in words; None if it is that."""
 
 
-def check_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Checks the variables that the configs of a command line read.
+def check_settings(names: Collection[str], environment: Mapping[str, str]) -> None:
+    """Checks variables, alone and together.
 
     Args:
-        arguments: The words of the command; files behind `--config` are read.
+        names: The variables that a command's configs read.
         environment: The process's variables.
 
     Raises:
         InputError: A variable is empty, or its value is out of range.
     """
-    names = set().union(*(_MENTIONED.findall(_text(path)) for path in _configs(arguments)))
     given = {name: environment[name] for name in sorted(names) if name in environment}
     for name, value in given.items():
         check_value(name, value)
@@ -50,25 +45,10 @@ def check_value(name: str, value: str) -> None:
         InputError: It is empty or out of range.
     """
     if not value.strip():
-        raise InputError(f"{name} is empty; give it a value, or unset it")
+        raise InputError(f"{name} is set to nothing; unset it or give it a value")
     wanted = _RULES[name](value) if name in _RULES else None
     if wanted is not None:
         raise InputError(f"{name}={value} must be {wanted}")
-
-
-def _configs(arguments: Sequence[str]) -> list[str]:
-    """Returns the files behind `--config`."""
-    following = itertools.pairwise(arguments)
-    joined = [word.partition("=")[2] for word in arguments if word.startswith("--config=")]
-    return [path for word, path in following if word in ("--config", "-c")] + joined
-
-
-def _text(path: str) -> str:
-    """Returns a file's text; nothing if eva has to tell that it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return ""
 
 
 def _yaml(value: str) -> Any:

@@ -68,20 +68,16 @@ def load_classifier(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         if path.suffix == ".onnx":
             classifier = ONNXClassifier(path)
             return classifier.eval(), classifier.about
-        return _load_safetensors(path)
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})[METADATA_KEY])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+        classifier = build_classifier(about)
+        classifier.load_state_dict(weights)
+        return classifier.eval(), about
     except Exception as error:  # damaged bytes make parsers fail in any way
         raise InputError(
             f"{path} is not a whole file of `clipit-eva export` ({type(error).__name__})"
         ) from error
-
-
-def _load_safetensors(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    with safe_open(path, framework="pt") as file:
-        about = json.loads((file.metadata() or {})[METADATA_KEY])
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-    classifier = build_classifier(about)
-    classifier.load_state_dict(weights)
-    return classifier.eval(), about
 
 
 class ONNXClassifier(nn.Module):

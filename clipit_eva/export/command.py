@@ -18,20 +18,12 @@ from clipit_eva.export.run import FinishedRun, find_run
 from clipit_eva.export.source import TrainedRun, load_run
 from clipit_eva.export.timm_backbone import describe_backbone, unwrap
 
-BRANCHES = ("fused", "vision")
-"""What can be exported: both branches together (the prediction), or the vision branch alone."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What `export_run` wrote.
+    """What `export_run` wrote: a classifier, the eva config that evaluates it, its head's layers.
 
-    Attributes:
-        file: The classifier.
-        config: The eva config that evaluates it.
-        head: The head's layers.
-        difference: Largest difference of logits that the check found; None without a check.
-        images: What the check compared on.
+    `difference` is the largest of logits that the check found on `images`; None without a check.
     """
 
     file: Path
@@ -56,7 +48,7 @@ def export_run(
         path: The folder of a CLIP-IT or unimodal run, or one above it that holds no other.
         output: The file: `.safetensors` for timm and PyTorch, `.onnx` with a free batch size. The
             eva config gets the same name and `.yaml`.
-        branch: A key of `BRANCHES`; a unimodal run has the vision branch alone.
+        branch: Both together (`fused`, the prediction) or `vision`, all that a unimodal run has.
         checked: Whether the written file is read again and compared with the trained module, on
             random images and, where the run's data is still there, on real ones.
 
@@ -89,9 +81,8 @@ def export_run(
         text.write_text(render_config(run, about, output))
         classifier_files.write_classifier(classifier, about, temporary)
         if checked:
-            difference = check.compare(
-                classifier_files.load_classifier(temporary)[0], batches, expected
-            )
+            again, _ = classifier_files.load_classifier(temporary)
+            difference = check.compare(again, batches, expected)
     return Exported(output, config, describe_head(head), difference, names)
 
 

@@ -1,5 +1,6 @@
 """The eva config that evaluates an exported classifier."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,22 +32,15 @@ def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str
     trainer["callbacks"][-1]["init_args"]["branch"] = about["branch"]
     model.update(file=str(file.resolve()), **_metrics(run))
     datasets = data["datasets"]
-    datasets["predict"]["init_args"].update(
-        classes=about["classes"], transforms=run.transforms.value
-    )
+    known = {"classes": about["classes"], "transforms": run.transforms.value}
+    datasets["predict"]["init_args"].update(known)
     for stage in ("val", "test"):
         if run.datasets.get(stage) is not None:
             datasets[stage] = _portable(run.datasets[stage])
     data["dataloaders"] = dict.fromkeys(datasets, data["dataloaders"])
     header = _HEADER.format(name=file.name, config=f"{file.name}.yaml")
-    return header + yaml.dump(content, Dumper=_PlainDumper, sort_keys=False)
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes what appears twice twice, not as an anchor that a reader has to look up."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    # Through JSON, so that what appears twice is written twice, not as an anchor to look up.
+    return header + yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
 
 
 def _portable(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,17 +56,10 @@ def _portable(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _metrics(run: FinishedRun) -> dict[str, Any]:
-    """Returns a run's metrics and postprocessing as arguments of a model."""
+    """Returns a run's metrics and postprocessing as arguments of a model.
+
+    Functions of torch have their public names.
+    """
     parts = {name: run.config.part(f"model.{name}") for name in ("metrics", "postprocess")}
-    return {name: _spell(part.arguments) for name, part in parts.items() if part.value}
-
-
-def _spell(value: Any) -> Any:
-    """Returns a recorded value with functions of torch under their public names."""
-    if isinstance(value, Mapping):
-        return {name: _spell(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_spell(item) for item in value]
-    if isinstance(value, str):
-        return value.replace("torch._VariableFunctionsClass.", "torch.")
-    return value
+    text = json.dumps({name: part.arguments for name, part in parts.items() if part.value})
+    return json.loads(text.replace("torch._VariableFunctionsClass.", "torch."))

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from eva.core.metrics import structs as metrics_lib
-from eva.core.models.modules import module
+from eva.core.models.modules import HeadModule
 from eva.core.models.modules.typings import INPUT_BATCH
 from eva.core.models.modules.utils import batch_postprocess
 from lightning.pytorch.utilities.types import STEP_OUTPUT
@@ -16,7 +15,7 @@ from clipit_eva.export.classifier_files import load_classifier
 from clipit_eva.models.losses import build_criterion
 
 
-class ExportedModule(module.ModelModule):
+class ExportedModule(HeadModule):
     """A file of `clipit-eva export` for `eva predict`, `eva validate` and `eva test`."""
 
     def __init__(
@@ -38,40 +37,23 @@ class ExportedModule(module.ModelModule):
         Raises:
             InputError: The file is missing or damaged, or the criterion does not fit it.
         """
-        super().__init__(metrics=metrics, postprocess=postprocess)
-        self.classifier, self.about = load_classifier(file)
-        self.classifier.requires_grad_(False)
-        num_classes = self.about["head"][-1][2]
-        self.criterion = build_criterion(criterion or self.about["criterion"], num_classes)
+        classifier, about = load_classifier(file)
+        criterion = build_criterion(criterion or about["criterion"], about["head"][-1][2])
+        super().__init__(
+            classifier.requires_grad_(False), criterion, metrics=metrics, postprocess=postprocess
+        )
+        self.about = about
         self.checkpoint_file = Path(file)  # for the provenance of predictions
 
     @override
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the logits of images [B, 3, H, W]: [B, C], or [B] with one logit."""
-        return self.classifier(images).squeeze(-1)
-
-    @override
-    def validation_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
-        return self._evaluate(batch)
-
-    @override
     def test_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
-        return self._evaluate(batch)
+        images, targets, metadata = INPUT_BATCH(*batch)
+        # Classes are indices, one logit's targets numbers: eva's datasets have either.
+        targets = targets.float() if self.about["head"][-1][2] == 1 else targets.long()  # type: ignore[union-attr]
+        return super().test_step(INPUT_BATCH(images, targets, metadata))
+
+    validation_step = test_step
 
     @override
     def predict_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> Any:
         return {self.about["branch"]: self(INPUT_BATCH(*batch).data)}
-
-    def _evaluate(self, batch: INPUT_BATCH) -> STEP_OUTPUT:
-        """Returns a step's output in eva's form."""
-        parts: Any = INPUT_BATCH(*batch)
-        images, targets, metadata = parts
-        predictions = self(images)
-        # Classes are indices, one logit's targets numbers: eva's datasets have either.
-        targets = targets.long() if predictions.ndim > 1 else targets.to(predictions.dtype)
-        return {
-            "loss": self.criterion(predictions, targets),
-            "targets": targets,
-            "predictions": predictions,
-            "metadata": metadata,
-        }

@@ -12,7 +12,8 @@ def describe(transforms: RecordedConfig) -> dict[str, Any]:
 
     Returns:
         `resize` (pixels of the shorter side, or [height, width]), `interpolation`, `antialias`,
-        `crop` (at the centre, pixels), `scale` (of 8-bit values), `mean` and `std` (a channel).
+        `crop` (at the centre, pixels), `scale` (of 8-bit values), `mean` and `std` (a channel);
+        `exif_orientation`: before all that, images are turned as their EXIF tag says.
 
     Raises:
         InputError: The run's images were transformed in another way.
@@ -24,6 +25,7 @@ def describe(transforms: RecordedConfig) -> dict[str, Any]:
         )
     arguments = transforms.arguments
     return {
+        "exif_orientation": "applied",
         "resize": arguments["size"],
         "interpolation": "bilinear",
         "antialias": True,

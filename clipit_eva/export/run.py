@@ -14,12 +14,9 @@ from clipit_eva.predictions import predictions_table
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A finished run.
+    """A finished run: its predictions table's folder, checkpoint and provenance.
 
-    Attributes:
-        folder: The folder of its predictions table.
-        checkpoint: The checkpoint whose predictions the table holds.
-        provenance: How the table was made, with the configuration as run.
+    The provenance holds the configuration as run.
     """
 
     folder: Path
@@ -57,9 +54,8 @@ def find_run(path: Path) -> FinishedRun:
     if not path.is_dir():
         raise InputError(f"RUN={path} is no folder; give the folder of a finished run")
     # A table without checkpoints beside it is of `eva predict`: it made no model.
-    tables = [
-        file for file in sorted(path.rglob(predictions_table.FILENAME)) if _checkpoints(file.parent)
-    ]
+    tables = sorted(path.rglob(predictions_table.FILENAME))
+    tables = [file for file in tables if any(file.parent.rglob("*.ckpt"))]
     if not tables:
         raise InputError(
             f"RUN={path} is no finished run: it holds no {predictions_table.FILENAME} with a "
@@ -74,15 +70,10 @@ def find_run(path: Path) -> FinishedRun:
         raise InputError(
             f"{tables[0]} does not tell the run's configuration; train it with `eva fit`"
         )
-    for checkpoint in _checkpoints(folder):
+    for checkpoint in sorted(folder.rglob("*.ckpt")):
         if files.sha256_file(checkpoint) == provenance.get("checkpoint"):
             return FinishedRun(folder, checkpoint, provenance)
     raise InputError(
         f"RUN={folder} has no checkpoint that its predictions were made with; restore "
         "best.ckpt, or train the run again"
     )
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """Returns the checkpoints below a folder."""
-    return sorted(folder.rglob("*.ckpt"))

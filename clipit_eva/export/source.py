@@ -10,12 +10,9 @@ from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
 from clipit_eva.export.fused_heads import fuse_heads
-from clipit_eva.export.merging import merge_lora
 from clipit_eva.export.run import FinishedRun
-from clipit_eva.models import checkpoints
+from clipit_eva.models import checkpoints, lora
 from clipit_eva.models.trained import TrainedCLIPITModule
-
-FIELD = "RUN"
 
 
 @dataclasses.dataclass
@@ -61,10 +58,10 @@ def load_run(run: FinishedRun, branch: str) -> TrainedRun:
     model = run.config.part("model")
     kind = model.class_name
     if kind not in ("CLIPITModule", "HeadModule"):
-        raise InputError(f"{FIELD}={run.folder} is of {kind}; give a CLIP-IT or unimodal run")
+        raise InputError(f"RUN={run.folder} is of {kind}; give a CLIP-IT or unimodal run")
     if model.get("backbone") is None:
         raise InputError(
-            f"{FIELD}={run.folder} has no vision backbone: it classifies reports or embeddings; "
+            f"RUN={run.folder} has no vision backbone: it classifies reports or embeddings; "
             "give a CLIP-IT or unimodal run"
         )
     backbone = _load_backbone(run.config, run.provenance["seed"])
@@ -77,6 +74,27 @@ def load_run(run: FinishedRun, branch: str) -> TrainedRun:
     trained.backbone.float().eval()
     trained.heads.float().eval()
     return trained
+
+
+@torch.no_grad()
+def merge_lora(module: nn.Module) -> None:
+    """Adds each LoRA update below a module to its layer's weight, and puts the plain layer back.
+
+    In place, in float32: in lower precision the rounding would change what the model says.
+    """
+    module.float()
+    # Those around others first: attention takes the layer inside it along.
+    for name in list(lora.lora_layers(module)):
+        layer = lora.lora_layers(module).get(name)
+        if layer is None:
+            continue
+        unload = getattr(layer, "unload_and_optionally_merge_module", None)
+        if unload is None:
+            layer.merge()
+            plain = layer.get_base_layer()
+        else:
+            plain = unload(merge=True, safe_merge=False, adapter_names=None)
+        module.set_submodule(name, plain)
 
 
 def _load_backbone(config: RecordedConfig, seed: int | None) -> nn.Module:
@@ -98,11 +116,10 @@ def _load_backbone(config: RecordedConfig, seed: int | None) -> nn.Module:
 
 
 def _load_head(run: FinishedRun) -> nn.Linear:
-    """Returns the linear head of a unimodal run."""
-    state = checkpoints.read_checkpoint(run.checkpoint, FIELD)["state_dict"]
+    state = checkpoints.read_checkpoint(run.checkpoint, "RUN")["state_dict"]
     weights = {name.removeprefix("head."): tensor for name, tensor in state.items()}
     if not {"weight"} <= set(weights) <= {"weight", "bias"} or weights["weight"].ndim != 2:
-        raise InputError(f"{FIELD}={run.folder} has a head that is not one linear layer")
+        raise InputError(f"RUN={run.folder} has a head that is not one linear layer")
     outputs, features = weights["weight"].shape
     head = nn.Linear(features, outputs, bias="bias" in weights)
     head.load_state_dict(weights)

@@ -70,6 +70,8 @@ class AlignmentWriter(callbacks.Callback):
             "run": run,
             "seed": provenance.seed(),
             "after": "last" if selected is None else "best",
+            "text_cosine_before": _mean_cosine(self._before[:, 2:]),
+            "text_cosine_after": _mean_cosine(after[:, 2:]),
             "versions": provenance.versions(),
         }
         path = Path(run) / alignment_table.FILENAME
@@ -77,7 +79,7 @@ class AlignmentWriter(callbacks.Callback):
 
 
 def _rows(trainer: pl.Trainer, before: np.ndarray, after: np.ndarray) -> pd.DataFrame:
-    """Returns the table's rows, of measures [n, 2] before and after training."""
+    """Returns the table's rows, of measures before and after training."""
     loader: Any = trainer.train_dataloader
     dataset = loader.dataset
     indices = [eva_index(dataset, position) for position in _positions(len(dataset))]
@@ -92,6 +94,13 @@ def _rows(trainer: pl.Trainer, before: np.ndarray, after: np.ndarray) -> pd.Data
             "distance_after": after[:, 1],
         }
     )
+
+
+def _mean_cosine(text: np.ndarray) -> float:
+    """Returns the mean cosine of two samples' paired texts [n, text]: 1 if all are alike."""
+    n = len(text)
+    units = text.astype(np.float64) / np.linalg.norm(text, axis=1, keepdims=True)
+    return float((np.square(units.sum(axis=0)).sum() - n) / (n * (n - 1))) if n > 1 else 1.0
 
 
 def _positions(length: int) -> list[int]:
@@ -124,7 +133,10 @@ def _weights(module: nn.Module, checkpoint: str | None) -> Iterator[None]:
 
 @torch.no_grad()
 def _measure(trainer: pl.Trainer, module: CLIPITModule) -> np.ndarray:
-    """Returns cosine and distance of some training samples [n, 2]; training's state stays."""
+    """Returns cosine, distance and paired text of some training samples [n, 2 + text].
+
+    Training's state stays.
+    """
     given: Any = trainer.train_dataloader
     dataset = given.dataset
     modes = {part: part.training for part in module.modules()}
@@ -139,7 +151,7 @@ def _measure(trainer: pl.Trainer, module: CLIPITModule) -> np.ndarray:
 
 
 def _measure_batch(trainer: pl.Trainer, module: CLIPITModule, batch: Any) -> np.ndarray:
-    """Returns cosine and distance of a batch [B, 2]."""
+    """Returns cosine, distance and paired text of a batch [B, 2 + text]."""
     if module.reports is None:
         raise RuntimeError("the reports have been freed")
     batch = trainer.precision_plugin.convert_input(batch)
@@ -151,4 +163,4 @@ def _measure_batch(trainer: pl.Trainer, module: CLIPITModule, batch: Any) -> np.
     text = torch.einsum("bk,bkt->bt", given.metadata["report_weight"].float(), embeddings)
     cosine = functional.cosine_similarity(projected, text)
     distance = functional.pairwise_distance(projected, text, eps=0)
-    return torch.stack([cosine, distance], dim=1).cpu().numpy()
+    return torch.cat([cosine[:, None], distance[:, None], text], dim=1).cpu().numpy()

@@ -1,5 +1,7 @@
 """The pairing table: which reports go with which image."""
 
+import functools
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,8 @@ SCHEMA = pa.schema(
 """Columns of the table; `index` is the eva dataset's, `rank` 0 is the most similar report."""
 
 KIND = "pairing table"
+
+_log = logging.getLogger(__name__)
 
 CONTROLS = ("shuffled", "random", "constant")
 """Policies that break the link between image and report, to test what the link is worth: a table's
@@ -92,6 +96,7 @@ def pairs_of(
     top_k: int,
     chunk_counts: Mapping[str, int] | None = None,
     clip: Callable[[], Mapping[str, Any]] | None = None,
+    contents: Callable[[], str | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads the pairs of some images of one split, checked against data and reports.
 
@@ -108,19 +113,23 @@ def pairs_of(
             whole reports.
         clip: Returns what tells training's CLIP model from others; called if the table says what
             model made it. `None` means that any will do.
+        contents: Returns the digest of what is in the dataset's image files, None if it cannot be
+            told; called if the table says of which images it was made. `None` means that any do.
 
     Returns:
         Report rows [n, top_k], int64, and similarities [n, top_k], float32, in the order of
         `filenames`.
 
     Raises:
-        InputError: The table was made for another dataset, split or corpus, or by another CLIP
-            model, or an image has no pair.
+        InputError: The table was made for another dataset, split or corpus, of other images or by
+            another CLIP model, or an image has no pair.
     """
     pairs, provenance = read_pairs(path)
     _check_provenance(Path(path), provenance, split, dataset, length, reports_sha256)
     if clip is not None and "clip" in provenance:
         _check_clip(Path(path), provenance["clip"], clip())
+    if contents is not None:
+        _check_contents(Path(path), provenance["datasets"][split], split, contents)
     wanted = (
         (pairs["split"] == split) & (pairs["rank"] < top_k) & pairs["index"].isin(list(filenames))
     )
@@ -185,6 +194,25 @@ def _check_clip(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) 
                 f"CLIP_MODEL ({ours[fact]}); pair by this model first, or set CLIP_MODEL, "
                 "CLIP_CHECKPOINT and CLIP_TOKENIZER to the table's"
             )
+
+
+def _check_contents(
+    path: Path, made_for: Mapping[str, Any], split: str, contents: Callable[[], str | None]
+) -> None:
+    """Raises InputError if image files are others than when the table was made."""
+    if "files" not in made_for:
+        _warn_unchecked(path)
+    elif made_for["files"] is not None and made_for["files"] != contents():
+        raise InputError(
+            f"{KIND} {path} was made of other images: files of split {split!r} in DATA_ROOT have "
+            "changed since; pair this dataset again"
+        )
+
+
+@functools.cache
+def _warn_unchecked(path: Path) -> None:
+    """Says once that an old table does not tell of which images it was made."""
+    _log.warning("%s %s does not say what was in its images: that is not checked", KIND, path)
 
 
 def _check_pairs(

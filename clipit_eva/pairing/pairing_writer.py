@@ -131,8 +131,14 @@ class PairingWriter(EmbeddingCallback):
                 "preparation": self._source.describe_preparation(),
             },
             "datasets": {
-                split: {"class": provenance.class_path(dataset), "length": len(dataset)}
-                for dataset, split in zip(embedder.datasets, embedder.splits, strict=True)
+                split: {
+                    "class": provenance.class_path(dataset),
+                    "length": len(dataset),
+                    "files": content,
+                }
+                for dataset, split, content in zip(
+                    embedder.datasets, embedder.splits, embedder.contents, strict=True
+                )
             },
             "policy": self._policy.describe(),
             "top_k": self._top_k,

@@ -1,14 +1,11 @@
 """Long reports: chunks that fit a text encoder, and what a policy drops."""
 
-import dataclasses
 import itertools
 import logging
 import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
 from clipit_eva.errors import InputError
 from clipit_eva.reports.corpus import ReportCorpus
@@ -32,26 +29,9 @@ _SENTENCE = re.compile(r"(?<=[\w)\]%\"'][.!?;])(?<!\b\w\.)(?<!\b\d\d\.)\s+|\n\s*
 _BETWEEN_WORDS = re.compile(r"\s+")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ChunkTable:
-    """The texts to embed in place of a corpus's reports.
-
-    Attributes:
-        table: One row per text, in corpus order: `report` (int64, row of the corpus), `report_id`
-            (str), `chunk` (int32, from 0 in each report) and `text` (str).
-        dropped: For each report the share of its tokens that no text encoder will read, in
-            [0, 1), float64 [reports].
-        dropped_overall: The share of all tokens, in [0, 1).
-    """
-
-    table: pd.DataFrame
-    dropped: npt.NDArray[np.float64]
-    dropped_overall: float
-
-
 def chunk_reports(
     corpus: ReportCorpus, policy: str, budget: int, count_tokens: CountTokens
-) -> ChunkTable:
+) -> tuple[list[list[str]], float]:
     """Splits reports into texts that a text encoder reads, by one of `POLICIES`.
 
     `truncate` leaves every report whole, for the tokenizer to cut. The others split reports that
@@ -60,7 +40,11 @@ def chunk_reports(
     whole text in order; white space at their borders is removed.
 
     The encoder reads `budget` tokens, special ones included; `count_tokens` counts those of many
-    texts, before any truncation. The share of tokens that the policy drops is logged.
+    texts, before any truncation.
+
+    Returns:
+        Each report's texts, in order, and the share of all tokens that the policy drops, in
+        [0, 1), which is logged.
 
     Raises:
         InputError: The policy is unknown, or the budget is too small for a single character.
@@ -73,19 +57,15 @@ def chunk_reports(
     counter = _TokenCounter(count_tokens, budget)
     lengths = np.array([counter[text] for text in counter.add(texts)], dtype=np.int64)
     lost = np.maximum(lengths - counter.room, 0)
-    if policy == "truncate":
-        chunks = [[text] for text in texts]
-    else:
-        chunks = _split(texts, counter)
-        lost = np.zeros_like(lost)
-    overall = float(lost.sum() / max(lengths.sum(), 1))
+    chunks = [[text] for text in texts] if policy == "truncate" else _split(texts, counter)
+    dropped = float(lost.sum() / max(lengths.sum(), 1)) if policy == "truncate" else 0.0
     _log.info(
         "%s: %d of %d reports are longer than %d tokens; policy %r makes %d texts of them all and "
         "drops %.1f%% of the tokens",
         *(corpus.source, int((lengths > counter.room).sum()), len(corpus), budget, policy),
-        *(sum(map(len, chunks)), 100 * overall),
+        *(sum(map(len, chunks)), 100 * dropped),
     )
-    return ChunkTable(_table(corpus, chunks), lost / np.maximum(lengths, 1), overall)
+    return chunks, dropped
 
 
 def split_sections(text: str) -> list[str]:
@@ -93,19 +73,17 @@ def split_sections(text: str) -> list[str]:
 
     The sections join to the text.
     """
-    cuts = [m.end() for m in _SECTION.finditer(text) if not _inside_heading(text, m)]
+    cuts = []
+    for border in _SECTION.finditer(text):
+        before = text[max(0, border.start() - 40) : border.start()]
+        if border[0] or not _CAPITAL_WORD_BEFORE.search(before):  # else between a heading's words
+            cuts.append(border.end())
     return _cut(text, cuts)
 
 
 def split_sentences(text: str) -> list[str]:
     """Splits a text after sentences and lines, white space included: they join to the text."""
     return _cut(text, [match.end() for match in _SENTENCE.finditer(text)])
-
-
-def _inside_heading(text: str, match: re.Match[str]) -> bool:
-    """Says whether a border before a heading is in truth between two of its words."""
-    start = match.start()
-    return match[0] == "" and bool(_CAPITAL_WORD_BEFORE.search(text[max(0, start - 40) : start]))
 
 
 def _cut(text: str, cuts: Sequence[int]) -> list[str]:
@@ -133,13 +111,10 @@ class _TokenCounter:
 
     def add(self, texts: Sequence[str]) -> Sequence[str]:
         """Counts the texts that were not yet, all in one call, and returns the texts."""
-        new = list(dict.fromkeys(text.strip() for text in texts))
-        new = [text for text in new if text not in self._counts]
-        if new:
-            counts = self._count_tokens(new)
-            self._counts.update(
-                (text, count - self._special) for text, count in zip(new, counts, strict=True)
-            )
+        distinct = dict.fromkeys(text.strip() for text in texts)
+        if new := [text for text in distinct if text not in self._counts]:
+            counts = (count - self._special for count in self._count_tokens(new))
+            self._counts.update(zip(new, counts, strict=True))
         return texts
 
     def __getitem__(self, text: str) -> int:
@@ -148,7 +123,6 @@ class _TokenCounter:
 
 
 def _split(texts: Sequence[str], counter: _TokenCounter) -> list[list[str]]:
-    """Returns each report's chunks."""
     chunks = [[text] for text in texts]
     long = [row for row, text in enumerate(texts) if counter[text] > counter.room]
     reports = [[split_sentences(part) for part in split_sections(texts[row])] for row in long]
@@ -181,22 +155,16 @@ def _pack(sections: Sequence[Sequence[str]], counter: _TokenCounter) -> list[lis
     return [chunk for chunk in chunks if chunk]
 
 
-def _pieces(sentence: str, counter: _TokenCounter) -> list[str]:
-    """Returns a sentence that fits, or else its words, or their parts if they do not fit."""
-    if counter[sentence] <= counter.room:
-        return [sentence]
-    words = counter.add(_cut(sentence, [m.end() for m in _BETWEEN_WORDS.finditer(sentence)]))
-    return [part for word in words for part in _parts(word, counter)]
-
-
-def _parts(word: str, counter: _TokenCounter) -> list[str]:
-    """Returns a word that fits, or else the halves of it that do."""
-    if counter[word] <= counter.room:
-        return [word]
-    if len(word.strip()) < 2:
-        raise InputError(f"budget leaves {counter.room} tokens, too few for one character")
-    middle = len(word) // 2
-    return [*_parts(word[:middle], counter), *_parts(word[middle:], counter)]
+def _pieces(text: str, counter: _TokenCounter) -> list[str]:
+    """Returns a text that fits, or else its words, or of one word the halves, that do."""
+    if counter[text] <= counter.room:
+        return [text]
+    parts = _cut(text, [match.end() for match in _BETWEEN_WORDS.finditer(text)])
+    if len(parts) == 1:
+        if len(text.strip()) < 2:
+            raise InputError(f"budget leaves {counter.room} tokens, too few for one character")
+        parts = _cut(text, [len(text) // 2])
+    return [piece for part in counter.add(parts) for piece in _pieces(part, counter)]
 
 
 def _fit(chunk: Sequence[str], counter: _TokenCounter) -> list[str]:
@@ -206,18 +174,3 @@ def _fit(chunk: Sequence[str], counter: _TokenCounter) -> list[str]:
         return [text]
     middle = len(chunk) // 2
     return [*_fit(chunk[:middle], counter), *_fit(chunk[middle:], counter)]
-
-
-def _table(corpus: ReportCorpus, chunks: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """Returns one row per chunk."""
-    sizes = [len(report) for report in chunks]
-    rows = np.repeat(np.arange(len(corpus), dtype=np.int64), sizes)
-    numbers = [number for size in sizes for number in range(size)]
-    return pd.DataFrame(
-        {
-            "report": rows,
-            "report_id": corpus.table["report_id"].iloc[rows].to_numpy(),
-            "chunk": np.array(numbers, dtype=np.int32),
-            "text": pd.Series(list(itertools.chain.from_iterable(chunks)), dtype=str),
-        }
-    )

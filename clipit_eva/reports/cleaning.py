@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 from clipit_eva.errors import InputError
@@ -65,21 +65,6 @@ _LAST_WORD = re.compile(r"[^\W\d_]+\Z")
 _LOOSE_HYPHEN = re.compile(r"(?<![\w-])([^\W\d_][a-z]+)(?: -|- )([a-z]{2,})(?![\w-])")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _PAIR = re.compile(r"(?<![\w-])([^\W\d_]+) (?=([^\W\d_]+)(?![\w-]))")
-
-_ENDS_SENTENCE = frozenset(".!?;:,")
-
-
-@dataclasses.dataclass(frozen=True)
-class CleaningSummary:
-    """What cleaning did: numbers of changed reports, and of characters in all and in those left.
-
-    `emptied` are the ids of the reports of which only marks were left; they are not in the result.
-    """
-
-    changed: int
-    emptied: tuple[str, ...]
-    characters_before: int
-    characters_after: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +120,10 @@ def clean_report(text: str, words: CorpusWords | None = None) -> str:
         text = cleaned  # mending one thing can bring another to light
 
 
-def clean_corpus(corpus: ReportCorpus) -> tuple[ReportCorpus, CleaningSummary]:
-    """Cleans every report of a corpus by its own words; drops, and logs, those that come out empty.
+def clean_corpus(corpus: ReportCorpus) -> ReportCorpus:
+    """Cleans every report of a corpus by its own words, and drops those that come out empty.
+
+    How many were changed and dropped, and of how many characters, is logged.
 
     Raises:
         InputError: Nothing is left of any report.
@@ -146,23 +133,16 @@ def clean_corpus(corpus: ReportCorpus) -> tuple[ReportCorpus, CleaningSummary]:
     kept = [bool(text) for text in texts]
     if not any(kept):
         raise InputError(f"reports {corpus.source} hold nothing but marks; check the text column")
-    table = corpus.table.assign(text=texts).loc[kept]
-    summary = CleaningSummary(
-        changed=sum(old != new for old, new in zip(corpus.texts, texts, strict=True)),
-        emptied=tuple(name for name, keep in zip(corpus.ids, kept, strict=True) if not keep),
-        characters_before=sum(map(len, corpus.texts)),
-        characters_after=sum(map(len, texts)),
-    )
+    changed = sum(old != new for old, new in zip(corpus.texts, texts, strict=True))
     _log.info(
         "cleaned %d of %d reports of %s, %d to %d characters; %d had nothing but marks",
-        *(summary.changed, len(corpus), corpus.source),
-        *(summary.characters_before, summary.characters_after, len(summary.emptied)),
+        *(changed, len(corpus), corpus.source),
+        *(sum(map(len, corpus.texts)), sum(map(len, texts)), kept.count(False)),
     )
-    return ReportCorpus.from_table(table, corpus.source), summary
+    return ReportCorpus.from_table(corpus.table.assign(text=texts).loc[kept], corpus.source)
 
 
 def _clean_once(text: str, words: CorpusWords | None) -> str:
-    """Applies every rule once."""
     text = _CONTROLS.sub(" ", _LINE_BREAKS.sub("\n", text)).translate(_LIGATURES)
     if "\f" in text:
         text = _without_page_furniture(text)
@@ -171,7 +151,8 @@ def _clean_once(text: str, words: CorpusWords | None) -> str:
     text = _edit(_INVISIBLE, text, lambda _: ("", " "))
     text = _edit(_REDACTION, text, lambda _: (" ",))
     text = _edit(_BARCODE, text, lambda _: (" ",))
-    text = _edit(_REPEATED, text, _single_mark)
+    # A blank, after one mark if it can end a sentence.
+    text = _edit(_REPEATED, text, lambda m: (f"{m[1]} " if m[1] in ".!?;:," else " ",))
     if words is not None:
         text = _mend_words(text, words)
     return _tidy_spaces(text)
@@ -179,11 +160,20 @@ def _clean_once(text: str, words: CorpusWords | None) -> str:
 
 def _mend_words(text: str, words: CorpusWords) -> str:
     """Joins known words that a blank breaks, and compounds with a blank beside the hyphen."""
-    text = _edit(_LOOSE_HYPHEN, text, lambda match: _compounds(match, words.counts))
-    found = _WORD.findall(text.lower())
-    if words.broken.isdisjoint(itertools.pairwise(found)):
+
+    def compound(match: re.Match[str]) -> Sequence[str]:
+        whole = f"{match[1]}-{match[2]}"
+        return (whole,) if words.counts.get(whole.lower(), 0) >= MIN_WORD_COUNT else ()
+
+    def joined(match: re.Match[str]) -> Sequence[str]:
+        left, right = match.groups()
+        fits = right.islower() or left.isupper()
+        return (left,) if fits and (left.lower(), right.lower()) in words.broken else ()
+
+    text = _edit(_LOOSE_HYPHEN, text, compound)
+    if words.broken.isdisjoint(itertools.pairwise(_WORD.findall(text.lower()))):
         return text
-    return _edit(_PAIR, text, lambda match: _joined_pair(match, words.broken))
+    return _edit(_PAIR, text, joined)
 
 
 def _tidy_spaces(text: str) -> str:
@@ -227,24 +217,6 @@ def _dehyphenations(match: re.Match[str], words: CorpusWords | None) -> Sequence
     return "", "-"
 
 
-def _single_mark(match: re.Match[str]) -> Sequence[str]:
-    """Offers a blank, after one mark if it can end a sentence."""
-    return (f"{match[1]} " if match[1] in _ENDS_SENTENCE else " ",)
-
-
-def _compounds(match: re.Match[str], counts: Mapping[str, int]) -> Sequence[str]:
-    """Offers a compound that the corpus knows."""
-    compound = f"{match[1]}-{match[2]}"
-    return (compound,) if counts.get(compound.lower(), 0) >= MIN_WORD_COUNT else ()
-
-
-def _joined_pair(match: re.Match[str], broken: Set[tuple[str, str]]) -> Sequence[str]:
-    """Offers the first part without the blank if both make a known word broken in two."""
-    left, right = match.groups()
-    fits = right.islower() or left.isupper()
-    return (left,) if fits and (left.lower(), right.lower()) in broken else ()
-
-
 def _without_page_furniture(text: str) -> str:
     """Turns form feeds into empty lines, without page counters and repeated page edges."""
     text = _COUNTER_AFTER_BREAK.sub("", _COUNTER_BEFORE_BREAK.sub("", text))
@@ -260,11 +232,8 @@ def _without_page_furniture(text: str) -> str:
 
 def _without_repeated(lines: list[str], seen: set[str]) -> list[str]:
     """Drops the leading lines that an earlier page led with too, and remembers the others."""
-    first_own = 0
     edge = lines[:PAGE_EDGE_LINES]
-    for line in edge:
-        if line and line not in seen and not _COUNTER_LINE.fullmatch(line):
-            break
-        first_own += 1
+    own = (line and line not in seen and not _COUNTER_LINE.fullmatch(line) for line in edge)
+    first_own = next((place for place, is_own in enumerate(own) if is_own), len(edge))
     seen.update(line for line in edge if line)
     return lines[first_own:]

@@ -177,7 +177,9 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
                 f"{place}: character {error.start} of the report is half a surrogate pair; "
                 "write it as UTF-8"
             ) from None
-        if text.casefold() in MISSING_WORDS or not any(map(_is_seen, text)):
+        # Letters that leave ink are neither white space nor invisible.
+        inked = any(letter.isprintable() and not letter.isspace() for letter in text)
+        if text.casefold() in MISSING_WORDS or not inked:
             raise InputError(
                 f"{place}: the report is blank, or the word for a missing value; remove the row or "
                 "fill it in"
@@ -189,11 +191,6 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
             )
         texts.append(text)
     return texts
-
-
-def _is_seen(letter: str) -> bool:
-    """Whether a character leaves ink: neither white space nor invisible."""
-    return letter.isprintable() and not letter.isspace()
 
 
 def _ids(raw: RawTable, source: str, column: str) -> list[str]:

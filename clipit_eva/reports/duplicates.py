@@ -27,6 +27,7 @@ _BLOCK = 256
 """Reports compared with all others at a time."""
 
 _WORD = re.compile(r"\w+")
+_COLUMNS = {"report_id": str, "duplicate_of": str, "kind": str, "similarity": np.float64}
 
 
 def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> pd.DataFrame:
@@ -60,14 +61,8 @@ def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> 
     kept = {row: of for row, of, kind, _ in rows if kind == "near"}
     # What equals a near duplicate repeats the report that is kept.
     rows = [(row, kept.get(of, of), kind, similarity) for row, of, kind, similarity in sorted(rows)]
-    table = pd.DataFrame(
-        {
-            "report_id": pd.Series([ids[row] for row, *_ in rows], dtype=str),
-            "duplicate_of": pd.Series([ids[of] for _, of, *_ in rows], dtype=str),
-            "kind": pd.Series([kind for *_, kind, _ in rows], dtype=str),
-            "similarity": pd.Series([similarity for *_, similarity in rows], dtype=np.float64),
-        }
-    )
+    named = [(ids[row], ids[of], kind, similarity) for row, of, kind, similarity in rows]
+    table = pd.DataFrame(named, columns=list(_COLUMNS)).astype(_COLUMNS)
     exact = int((table["kind"] == "exact").sum())
     _log.info(
         "%s: %d exact and %d near duplicates (Jaccard of %d-word shingles >= %g) in %d reports",

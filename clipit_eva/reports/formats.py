@@ -143,7 +143,6 @@ def _read_jsonl(path: Path) -> RawTable:
 
 
 def _read_parquet(path: Path) -> RawTable:
-    """Reads a parquet file."""
     try:
         frame, _ = read_table(path, columns=[], kind="reports file")
         frame = frame.astype(object)  # decodes the text, which a string column puts off

@@ -57,7 +57,7 @@ def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpu
         with _setting("REPORT_TISSUE"):
             corpus = filters.by_tissue(corpus, preparation.tissue)
     if preparation.cleaning:
-        corpus, _ = clean_corpus(corpus)
+        corpus = clean_corpus(corpus)
     return _without_duplicates(corpus, preparation.duplicates)
 
 
@@ -71,7 +71,6 @@ def _setting(name: str) -> Iterator[None]:
 
 
 def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
-    """Drops the duplicates that are not kept."""
     if duplicates == "keep":
         if repeated := int(corpus.table["text"].duplicated().sum()):
             _log.info(
@@ -90,7 +89,6 @@ def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
 
 
 def _patients(path: Path) -> list[str]:
-    """Reads a list of patients."""
     try:
         names = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeError) as error:

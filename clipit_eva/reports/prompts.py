@@ -4,6 +4,7 @@ The names of the classes stand in the tasks' cards; the templates follow common 
 zero-shot classification with CLIP (Radford et al. 2021, section 3.1.4).
 """
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
@@ -45,10 +46,7 @@ def read_prompts(source: str) -> ReportCorpus:
     rows = [
         (f"{label}-{number}", template.format(name), label)
         for label, names in words.items()
-        for number, (name, template) in enumerate(
-            ((name, template) for name in names for template in TEMPLATES), start=1
-        )
+        for number, (name, template) in enumerate(itertools.product(names, TEMPLATES), start=1)
     ]
-    return ReportCorpus.from_table(
-        pd.DataFrame(rows, columns=["report_id", "text", "class"]), source
-    )
+    table = pd.DataFrame(rows, columns=["report_id", "text", "class"])
+    return ReportCorpus.from_table(table, source)

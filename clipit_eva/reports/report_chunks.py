@@ -42,19 +42,12 @@ class ReportChunks:
         return [whole[report][start:end] for report, start, end in places]
 
     @property
-    def row_of_chunk(self) -> np.ndarray:
-        """The row that each chunk belongs to [chunks], int64, ascending."""
-        if self.policy == "mean":
-            return self.table["report"].to_numpy(np.int64)
-        return np.arange(len(self.table))
-
-    @property
     def row_texts(self) -> Sequence[str | list[str]]:
         """Each row's text, or its chunks' where it is a mean."""
         texts = self.texts
         if self.policy != "mean":
             return texts
-        starts = np.searchsorted(self.row_of_chunk, np.arange(len(self.corpus) + 1))
+        starts = [*np.flatnonzero(self.table["chunk"] == 0), len(texts)]
         return [texts[start:end] for start, end in itertools.pairwise(starts)]
 
     @property
@@ -95,7 +88,7 @@ class ReportChunks:
         """Returns the chunks' embeddings [chunks, d], float32, unit length, of the chunks'."""
         if self.policy != "mean":
             return embeddings
-        starts = np.searchsorted(self.row_of_chunk, np.arange(len(self.corpus)))
+        starts = np.flatnonzero(self.table["chunk"] == 0)
         sums = np.add.reduceat(embeddings, starts, axis=0, dtype=np.float64)
         chunks = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
         chunks.flags.writeable = False
@@ -112,29 +105,27 @@ class ReportChunks:
 
 def whole_reports(corpus: ReportCorpus) -> ReportChunks:
     """Returns each report as its only chunk (`truncate`), without counting tokens."""
-    table = _places(corpus, corpus.texts, range(len(corpus)))
-    return ReportChunks(corpus, "truncate", table, np.nan)
+    return _place(corpus, "truncate", [[text] for text in corpus.texts], np.nan)
 
 
 def split_reports(
     corpus: ReportCorpus, policy: str, budget: int, count_tokens: CountTokens
 ) -> ReportChunks:
     """Splits reports by a policy; arguments and errors are those of `chunking.chunk_reports`."""
-    made = chunk_reports(corpus, policy, budget, count_tokens)
-    table = made.table
-    table = _places(corpus, table["text"].tolist(), table["report"].tolist())
-    return ReportChunks(corpus, policy, table, made.dropped_overall)
+    chunks, dropped = chunk_reports(corpus, policy, budget, count_tokens)
+    return _place(corpus, policy, chunks, dropped)
 
 
-def _places(corpus: ReportCorpus, texts: Sequence[str], reports: Sequence[int]) -> pd.DataFrame:
-    """Finds chunks in their reports, of which they are parts in order."""
-    whole = corpus.texts
+def _place(
+    corpus: ReportCorpus, policy: str, chunks: Sequence[Sequence[str]], dropped: float
+) -> ReportChunks:
+    """Finds each report's chunks, which are parts of it in order."""
     rows: list[tuple[int, int, int, int]] = []
-    previous, chunk, end = -1, 0, 0
-    for text, report in zip(texts, reports, strict=True):
-        chunk, end = (chunk + 1, end) if report == previous else (0, 0)
-        start = whole[report].index(text, end)
-        end, previous = start + len(text), report
-        rows.append((report, chunk, start, end))
+    for report, (whole, texts) in enumerate(zip(corpus.texts, chunks, strict=True)):
+        end = 0
+        for chunk, text in enumerate(texts):
+            start = whole.index(text, end)
+            end = start + len(text)
+            rows.append((report, chunk, start, end))
     table = pd.DataFrame(rows, columns=["report", "chunk", "start", "end"], dtype=np.int64)
-    return table.astype({"chunk": np.int32})
+    return ReportChunks(corpus, policy, table.astype({"chunk": np.int32}), dropped)

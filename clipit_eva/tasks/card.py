@@ -108,7 +108,6 @@ def read_card(path: Path) -> Card:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Returns the mapping in a YAML file."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 

@@ -15,26 +15,19 @@ import yaml
 from clipit_eva.errors import InputError
 from clipit_eva.tasks.card import FOLDER
 
-_SOURCES = ("methods", "tasks")
-"""Subfolders that hold no configs but what they are rendered from."""
-
-_OF_EVA_ITSELF = ("EVA_GLOBAL_SEED",)
-"""Variables that eva reads besides those of its configs."""
-
 
 @functools.cache
 def names() -> tuple[str, ...]:
     """Returns the names of the shipped configs (`clip_it/bach`) and plans (`ablations/paper`)."""
-    found = (path for path in FOLDER.glob("*/*.yaml") if path.parent.name not in _SOURCES)
+    sources = ("methods", "tasks")  # what configs are rendered from
+    found = (path for path in FOLDER.glob("*/*.yaml") if path.parent.name not in sources)
     return tuple(sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in found))
 
 
 def path(name: str, card: Path | None = None) -> Path:
-    """Returns the path of a shipped config, or of a method's, rendered for a task's card.
+    """Returns the path of a shipped config (`clip_it/bach`).
 
-    Args:
-        name: A config's name (`clip_it/bach`), or with a card a method's (`clip_it`).
-        card: The card's file.
+    Given a card's file, that of a method (`clip_it`), rendered for the card's task.
 
     Raises:
         InputError: There is no config or method of this name, or the card is wrong.
@@ -94,7 +87,8 @@ def command(verb: str, name: str, card: Path | None = None) -> list[str]:
 
 def clean_environment() -> dict[str, str]:
     """Returns this process's environment without variables that a shipped config reads."""
-    read = {name for config in names() for name in variables(path(config))}.union(_OF_EVA_ITSELF)
+    read = {name for config in names() for name in variables(path(config))}
+    read.add("EVA_GLOBAL_SEED")  # eva itself reads it, besides its configs
     return {name: value for name, value in os.environ.items() if name not in read}
 
 

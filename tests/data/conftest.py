@@ -99,6 +99,7 @@ def write_pairs(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
         dataset: str = provenance.class_path(Slides()),
         length: int = 20,
         split: str = "train",
+        **facts: str | None,
     ) -> Path:
         corpus = source.corpus()
         names = [f"slide_{number}.tif" for number in range(20)]
@@ -110,7 +111,7 @@ def write_pairs(source: ReportSource, tmp_path: Path) -> Callable[..., Path]:
             change(pairs),
             path,
             {
-                "datasets": {split: {"class": dataset, "length": length}},
+                "datasets": {split: {"class": dataset, "length": length, **facts}},
                 "reports": {"sha256": corpus.sha256, "source": corpus.source},
             },
         )

@@ -8,7 +8,7 @@ import pytest
 from eva.vision.utils import io
 from PIL import Image
 
-from clipit_eva.data.image_files import find_images, read_image
+from clipit_eva.data.image_files import check_image, find_images, read_image
 from clipit_eva.errors import InputError
 
 
@@ -64,6 +64,18 @@ def test_twelve_bits_in_sixteen_are_refused(tmp_path: Path, pixels: np.ndarray) 
     Image.fromarray(pixels[..., 0].astype(np.uint16) * 16).save(tmp_path / "twelve.tif")
     with pytest.raises(InputError, match=r"twelve\.tif has uint16 values"):
         read_image(tmp_path / "twelve.tif")
+
+
+def test_what_another_reader_reads_is_checked_alike(tmp_path: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(tmp_path / "fine.tif")
+    check_image(str(tmp_path / "fine.tif"))
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "fine.tif").read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"cut\.tif"):
+        check_image(str(tmp_path / "cut.tif"))
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/Pr\xe4parat.tif")
+    (tmp_path / "fine.tif").rename(name)
+    with pytest.raises(InputError, match="not UTF-8"):
+        check_image(name)
 
 
 def test_links_are_followed_and_companions_left_out(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from clipit_eva.clip.recorded_clip import RecordedCLIP
 from clipit_eva.data.hold_out import HoldOut
 from clipit_eva.data.paired import PairedDataset
 from clipit_eva.data.wrapper import eva_index
+from clipit_eva.embeddings.image_content import content_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.pairing import pairing_table
@@ -81,6 +82,48 @@ def test_hold_out_inside_keeps_the_pairs_of_its_images(
         image, _, metadata = dataset[position]
         assert image[0, 0, 0] == index
         assert metadata["report_index"].tolist() == neighbours[index, :2].tolist()
+
+
+@pytest.fixture
+def on_disk(slides: MakeSlides, tmp_path: Path) -> Any:
+    """The slides as files."""
+    dataset = slides()
+    dataset._root = tmp_path / "slides"
+    dataset._root.mkdir()
+    for number in range(20):
+        (dataset._root / f"slide_{number}.tif").write_bytes(bytes([number]))
+    return dataset
+
+
+def test_pairs_of_images_that_changed_since_are_refused(
+    pair: Any, write_pairs: WritePairs, on_disk: Any, tmp_path: Path
+) -> None:
+    on_disk.setup()
+    path = write_pairs(files=content_digest(on_disk, tmp_path))
+    pair(path, HoldOut(on_disk, "hold_out", share=0.3))
+    changed = on_disk._root / "slide_7.tif"
+    changed.write_bytes(b"x")
+    with pytest.raises(InputError, match=r"pairs.parquet was made of other images.*'train'"):
+        pair(path, on_disk)
+    changed.write_bytes(bytes([7]))
+    pair(path, on_disk)
+
+
+def test_an_old_table_is_used_with_one_warning(
+    pair: Any, write_pairs: WritePairs, on_disk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_pairs()
+    pair(path, on_disk)
+    pair(path, on_disk)
+    assert caplog.text.count("does not say what was in its images") == 1
+    assert not list(path.parent.glob("content-*"))
+
+
+def test_a_table_that_no_image_was_read_for_fits_any(
+    pair: Any, write_pairs: WritePairs, on_disk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair(write_pairs(files=None), on_disk)
+    assert not caplog.text
 
 
 def test_samples_collate(pair: Any, write_pairs: WritePairs) -> None:

@@ -25,6 +25,18 @@ def test_images_are_refused(backbone: Any) -> None:
         backbone(torch.zeros(2, 3, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("no/such", None, "MODEL_NAME=no/such cannot be made"),
+        (synthetic.NAME, {"depth": 2}, f"MODEL_NAME={synthetic.NAME} does not take depth"),
+    ],
+)
+def test_what_cannot_be_made_is_told(name: str, arguments: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        EmbeddedBackbone(name, arguments).load()
+
+
 def test_digest_is_that_of_the_backbone_that_embedded(
     backbone: Any, embed: Any, tiles: Any
 ) -> None:

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from clipit_eva.errors import InputError
 from clipit_eva.eva import activation
 
 STATE = """
@@ -13,6 +15,7 @@ import hashlib, json, logging, sys
 import torch
 from jsonargparse import _instantiation
 from eva.vision.models import backbones
+from eva.vision.utils import io
 def state():
     return [
         sys.excepthook is sys.__excepthook__,
@@ -20,6 +23,7 @@ def state():
         hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest(),
         len(logging.getLogger("clipit_eva").handlers),
         "clipit_eva/demo_vit" in backbones.backbone_registry.entries(),
+        io.read_image_as_tensor.__module__,
     ]
 before = state()
 import clipit_eva
@@ -53,6 +57,7 @@ def test_importing_our_classes_changes_nothing_elsewhere() -> None:
         False,
         True,
         True,
+        True,
     ]
 
 
@@ -68,3 +73,33 @@ def test_our_backbones_are_made_by_name() -> None:
 
     activation.register_backbones()
     assert ModelFromRegistry("clipit_eva/demo_vit").model.embed_dim == 96
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text("a: ${oc.env:OUR_ROOT, null}\nb: logs/${oc.env:OUR_NAME, x}/c\n")
+    monkeypatch.setenv("SOMEONE_S", "")
+    monkeypatch.delenv("OUR_ROOT", raising=False)
+    return path
+
+
+@pytest.mark.parametrize("form", ["--config {}", "--config={}", "--config none.yaml --config {}"])
+@pytest.mark.parametrize(("name", "value"), [("OUR_ROOT", ""), ("OUR_NAME", " ")])
+def test_a_variable_set_to_nothing_is_a_mistake(
+    config: Path, monkeypatch: pytest.MonkeyPatch, form: str, name: str, value: str
+) -> None:
+    arguments = ["fit", *form.format(config).split(), "--trainer.max_steps=3"]
+    activation.check_variables(arguments)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=f"{name} is set to nothing"):
+        activation.check_variables(arguments)
+
+
+def test_variables_are_checked_while_the_config_s_folder_is_the_working_directory(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUR_NAME", "")
+    monkeypatch.chdir(config.parent)
+    with pytest.raises(InputError, match="OUR_NAME"):
+        activation.check_variables(["--config", "from/elsewhere/config.yaml"])

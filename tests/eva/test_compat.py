@@ -1,16 +1,21 @@
 """Names that we borrow from inside other libraries: each test says what breaks when one moves."""
 
+from pathlib import Path
+
 import jsonargparse
 import pytest
 import timm
 import torch
 from eva.core.metrics import AverageLoss
+from eva.core.models.modules import HeadModule
 from eva.core.models.wrappers import BaseModel
 from eva.vision.data.datasets import BACH
 from eva.vision.models import ModelFromRegistry
+from eva.vision.utils import io
 from lightning.pytorch import LightningModule, Trainer
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
+from PIL import Image
 from torch import nn
 from torch.utils.data import default_collate
 
@@ -90,6 +95,36 @@ def test_a_module_without_trainer_has_none() -> None:
     assert compat.recorded_trainer(module) is None
     module.trainer = trainer = Trainer(logger=False, accelerator="cpu")
     assert compat.recorded_trainer(module) is trainer
+
+
+def test_frozen_backbones_are_kept_in_evaluation_mode() -> None:
+    """Frozen means frozen: eva's HeadModule trains its backbone's BatchNorm statistics."""
+    head, backbone = nn.Linear(3, 2), nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
+    module = HeadModule(head, nn.CrossEntropyLoss(), backbone)
+    compat.keep_frozen(module)
+    assert head.training
+    assert not any(part.training for part in backbone.modules())
+    compat.keep_frozen(HeadModule(head, nn.CrossEntropyLoss()))  # of embeddings
+    compat.keep_frozen(backbone.train())
+    assert backbone.training
+
+
+def test_datasets_of_eva_read_only_images_that_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Truncated files and the like are refused in training and prediction as in pairing."""
+    monkeypatch.setattr(io, "read_image_as_tensor", io.read_image_as_tensor)  # put back
+    seen: list[str] = []
+    compat.check_images_of_eva(seen.append)
+    names = [f"{kind}/x{n:03d}.tif" for kind in BACH("", "train").classes for n in range(100)]
+    for name in names:
+        path = tmp_path / "ICIAR2018_BACH_Challenge" / "Photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2), (1, 2, 3)).save(path)
+    dataset = BACH(str(tmp_path), "train")
+    dataset.setup()
+    assert dataset[0][0][:, 0, 0].tolist() == dataset[0][0][:, 1, 1].tolist() == [1, 2, 3]
+    assert [Path(path).name for path in seen] == ["x000.tif"]
 
 
 def test_backbones_leave_the_random_numbers_after_them_alone() -> None:

@@ -12,6 +12,7 @@ from eva.vision.models import ModelFromRegistry
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
+from clipit_eva.errors import InputError
 from clipit_eva.eva import activation, mistakes
 
 
@@ -140,3 +141,14 @@ def test_what_lightning_refuses_is_told() -> None:
     )
     stopped = RuntimeError("Early stopping conditioned on metric `x` which is not available.")
     assert (mistakes.explain(stopped, None) or "").startswith("MONITOR_METRIC")
+
+
+def test_arguments_that_eva_would_drop_are_named() -> None:
+    """eva hands `timm/...` only what its own function names."""
+    arguments = {"model_name": "timm/test_vit", "model_extra_kwargs": {"drop_path_rate": 0.1}}
+    with pytest.raises(InputError, match="timm/test_vit does not take drop_path_rate"):
+        mistakes.check_construction(ModelFromRegistry, arguments)
+    arguments["model_extra_kwargs"] = {"pretrained": False}
+    mistakes.check_construction(ModelFromRegistry, arguments)
+    mistakes.check_construction(ModelFromRegistry, {"model_name": "timm/test_vit"})
+    mistakes.check_construction(nn.Linear, arguments)

@@ -1,7 +1,7 @@
 """What is kept of the arguments of an `eva` process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def made(trainer: eva.Trainer, model: ModelModule, data: DataModule) -> None:
 
 
 @pytest.fixture
-def instantiate(tmp_path: Path) -> Callable[..., Any]:
+def instantiate(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Returns a function that makes what a config and arguments say, as `eva fit` does."""
     activation.activate()
     (tmp_path / "config.yaml").write_text(CONFIG.format(folder=tmp_path))
@@ -72,7 +72,8 @@ def instantiate(tmp_path: Path) -> Callable[..., Any]:
         config = parser.parse_args([f"--config={tmp_path / 'config.yaml'}", *arguments])
         return parser.instantiate_classes(config)
 
-    return make
+    yield make
+    recorder._config.clear()  # other tests of this process were not started by `eva`
 
 
 def test_config_is_what_the_objects_were_made_with(instantiate: Any) -> None:

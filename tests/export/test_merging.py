@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from clipit_eva.export.merging import merge_lora
+from clipit_eva.export.source import merge_lora
 from clipit_eva.models import lora
 from clipit_eva.models.lora import LoRASettings
 

@@ -31,6 +31,7 @@ def test_description_is_what_eva_does(size: Any) -> None:
     found = v2.Normalize(about["mean"], about["std"])(found)
     expected = ResizeAndCrop(**recorded["init_args"])(image)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert about["exif_orientation"] == "applied"  # `data.image_files` and eva's reader turn images
     assert image_size(about) == tuple(expected.shape[1:])
 
 

@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from clipit_eva.analysis.grid import store
@@ -35,6 +38,15 @@ def _finished(output: Path) -> list[Path]:
     return [path for path in found if store.is_finished(path.parents[2])]
 
 
+TOKEN = "hf_CanaryOfTheDemo0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.setenv(name, TOKEN)
+
+
 def test_demo_continues_after_kill(output) -> None:
     command = [COMMAND, "demo", "--output", str(output)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -47,6 +59,7 @@ def test_demo_continues_after_kill(output) -> None:
 
     second = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert second.returncode == 0, second.stderr
+    (output / "printed.log").write_text(second.stdout + second.stderr)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
     assert len(list(output.rglob("best.ckpt"))) == 9
@@ -79,3 +92,39 @@ def test_demo_refuses_another_demos_folder(output) -> None:
     )
     assert finished.returncode == 2
     assert len(finished.stderr.splitlines()) == 1
+
+
+def _contents(path: Path) -> Iterator[str]:
+    """What a file says: its bytes, and the texts and provenance of a table, which is compressed."""
+    yield path.read_bytes().decode("latin-1")
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+        yield str(table.schema.metadata)
+        yield from (str(table[name].unique().to_pylist()) for name in table.column_names)
+
+
+def test_no_artefact_holds_report_text_or_a_token(output) -> None:
+    """Of every report a line of its own is looked for, in all that a demo and its report leave."""
+    page = output / "page"
+    asked = [COMMAND, "report", str(output), "--output", str(page), "--thumbnails"]
+    subprocess.run(asked, check=True, capture_output=True)
+    texts = pd.read_parquet(next(output.glob("jobs/cohort-*/work/reports.parquet")))["text"]
+    secrets = {max(text.splitlines(), key=len).strip()[:40] for text in texts}
+    assert len(secrets) > 100
+    assert min(map(len, secrets)) > 20
+    looked = 0
+    for path in sorted(output.rglob("*")):
+        if not path.is_file() or "cohort-" in str(path):
+            continue
+        looked += 1
+        for content in _contents(path):
+            assert TOKEN not in content, path
+            found = [secret for secret in secrets if secret in content]
+            assert not found, path  # the text itself is not printed
+    assert looked > 50
+
+
+def test_the_look_for_report_text_would_find_it(output, tmp_path) -> None:
+    reports = next(output.glob("jobs/cohort-*/work/reports.parquet"))
+    line = max(pd.read_parquet(reports)["text"][0].splitlines(), key=len).strip()[:40]
+    assert any(line in content for content in _contents(reports))

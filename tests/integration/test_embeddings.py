@@ -86,6 +86,49 @@ def test_no_lora_has_the_numbers_of_training_from_images(
     assert provenance["inputs"]["vision_head"] == sha256_file(head)
 
 
+UNSTABLE = """
+import functools, timm, torch
+from eva.vision.models import backbones
+
+def make(name, **arguments):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return timm.create_model(name, num_classes=0, **arguments)
+
+size = {"img_size": 32, "patch_size": 16, "depth": 2}
+for name, arguments in {
+    "resnet10t": {},
+    "vit_tiny_patch16_224": {"proj_drop_rate": 0.5, "attn_drop_rate": 0.5, **size},
+    "convnext_atto": {"drop_path_rate": 0.5},
+}.items():
+    backbones.backbone_registry.register(f"test/{name}")(functools.partial(make, name, **arguments))
+"""
+"""Backbones that compute something else in training mode."""
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("resnet10t", 512), ("vit_tiny_patch16_224", 192), ("convnext_atto", 320)]
+)
+def test_a_frozen_backbone_is_frozen_in_training(name, width, cohort, run_eva, tmp_path) -> None:
+    """BatchNorm statistics, dropout and drop path: from embeddings, nothing can move them."""
+    (tmp_path / "sitecustomize.py").write_text(UNSTABLE)
+    environment = {
+        "PYTHONPATH": str(tmp_path),
+        "MODEL_NAME": f"test/{name}",
+        "IN_FEATURES": str(width),
+        "RESIZE_DIM": "32",
+        "DATA_ROOT": str(cohort.bach),
+        "EMBEDDINGS_ROOT": str(tmp_path / "embeddings"),
+        **EPOCHS,
+    }
+    written = run_eva("predict", "embeddings/bach", environment)
+    assert written.status == 0, written.output
+    runs = [
+        run_eva("fit", config, environment) for config in ("unimodal_cached/bach", "unimodal/bach")
+    ]
+    _assert_same_runs(*runs)
+
+
 def test_a_run_from_embeddings_predicts_images(no_lora, cohort, run_eva, tmp_path) -> None:
     (checkpoint,) = no_lora.folder.rglob("run_0/checkpoints/best.ckpt")
     config = yaml.safe_load(configs.path("predict/bach").read_text())

@@ -1,6 +1,7 @@
 """The alignment table of real training runs on tiny random data."""
 
 import dataclasses
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,9 @@ def test_text_that_is_trained_is_measured_as_selected(train) -> None:
 
     text = LoRASettings(rank=2, text=True)
     module, trainer, data = train(AtTheEnd(), AlignmentWriter(), checkpoint_type="last", lora=text)
-    rows, _ = table_of(trainer)
+    rows, facts = table_of(trainer)
     train_set = data.datasets.train
+    means = []
     with torch.no_grad():
         projected = module.heads.projection(module.eval().backbone(train_set.wrapped.images))
     for index, row in rows.iterrows():
@@ -149,6 +151,11 @@ def test_text_that_is_trained_is_measured_as_selected(train) -> None:
         mean = metadata["report_weight"].numpy() @ kept[0][metadata["report_index"].numpy()]
         distance = np.linalg.norm(projected[index].numpy() - mean)
         assert row["distance_after"] == pytest.approx(distance, rel=1e-4)
+        means.append(mean)
+    pairs = combinations(means, 2)
+    cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs]
+    assert facts["text_cosine_after"] == pytest.approx(np.mean(cosines), abs=1e-5)
+    assert facts["text_cosine_after"] != facts["text_cosine_before"]
 
 
 def test_without_text_there_is_no_table(make_module, make_data, make_trainer) -> None:

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from clipit_eva import provenance
+from clipit_eva.embeddings.image_content import content_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.pairing.pairing_table import read_pairs
+from clipit_eva.pairing.policies import PairingPolicy
 
 
 def test_table_is_that_of_a_float64_brute_force(
@@ -39,10 +41,24 @@ def test_table_is_that_of_a_float64_brute_force(
     assert made["reports"]["count"] == 7
     name = provenance.class_path(datasets["train"])
     assert made["datasets"] == {
-        "train": {"class": name, "length": 10},
-        "val": {"class": name, "length": 5},
+        "train": {"class": name, "length": 10, "files": None},
+        "val": {"class": name, "length": 5, "files": None},
     }
     assert made["versions"]["torch"] == metadata.version("torch")
+
+
+def test_the_table_says_what_was_in_the_images_that_were_read(
+    predict: Any, tiles: Any, source: ReportSource, tmp_path: Path
+) -> None:
+    dataset = tiles(3, 0)
+    dataset._root = tmp_path
+    for index in range(3):
+        (tmp_path / dataset.filename(index)).write_bytes(bytes([index]))
+    _, made = read_pairs(predict({"train": dataset}))
+    assert made["datasets"]["train"]["files"] == content_digest(dataset, source.cache_dir)
+    control = {"policy": PairingPolicy("random")}
+    _, made = read_pairs(predict({"train": dataset}, writer=control))
+    assert made["datasets"]["train"]["files"] is None
 
 
 def test_labels_are_not_read(predict: Any, tiles: Any) -> None:

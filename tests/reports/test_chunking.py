@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipit_eva.errors import InputError
-from clipit_eva.reports.chunking import CountTokens, chunk_reports, split_sections, split_sentences
+from clipit_eva.reports.chunking import CountTokens, split_sections, split_sentences
 from clipit_eva.reports.corpus import MISSING_WORDS, ReportCorpus
+from clipit_eva.reports.report_chunks import split_reports
 
 SPECIAL = 2
 
@@ -63,21 +64,22 @@ def test_chunks_cover_fit_and_keep_the_order(
     count: CountTokens, texts: list[str], room: int
 ) -> None:
     corpus = corpus_of(*texts)
-    chunks = chunk_reports(corpus, "chunk", SPECIAL + room, count)
-    assert max(count(chunks.table["text"].tolist())) <= SPECIAL + room
-    assert chunks.table["report"].is_monotonic_increasing
+    chunks = split_reports(corpus, "chunk", SPECIAL + room, count)
+    table = chunks.table.assign(text=chunks.texts)
+    assert max(count(chunks.texts)) <= SPECIAL + room
+    assert table["report"].is_monotonic_increasing
     for row, text in enumerate(corpus.texts):
-        own = chunks.table[chunks.table["report"] == row]
+        own = table[table["report"] == row]
         assert own["chunk"].tolist() == list(range(len(own)))
         assert without_space("".join(own["text"])) == without_space(text)
         assert all(chunk == chunk.strip() != "" for chunk in own["text"])
-    assert chunks.dropped_overall == 0
+    assert chunks.dropped == 0
 
 
 @given(text=report_texts, room=st.integers(2, 40))
 def test_a_word_that_fits_is_never_cut(text: str, room: int) -> None:
-    chunks = chunk_reports(corpus_of(text), "chunk", SPECIAL + room, characters)
-    found = [word for chunk in chunks.table["text"] for word in chunk.split()]
+    chunks = split_reports(corpus_of(text), "chunk", SPECIAL + room, characters)
+    found = [word for chunk in chunks.texts for word in chunk.split()]
     fitting = [word for word in text.split() if len(word) <= room]
     assert [word for word in fitting if word not in found] == []
 
@@ -104,8 +106,8 @@ def test_sentences() -> None:
 
 def test_chunks_end_at_section_then_sentence_borders() -> None:
     text = "ONE: a b c. d e f. TWO: g h. i j k l. THREE: m n o p q r s t u v w x y z."
-    chunks = chunk_reports(corpus_of(text), "chunk", SPECIAL + 11, words)
-    assert chunks.table["text"].tolist() == [
+    chunks = split_reports(corpus_of(text), "chunk", SPECIAL + 11, words)
+    assert chunks.texts == [
         "ONE: a b c. d e f.",
         "TWO: g h. i j k l.",
         "THREE: m n o p q r s t u",
@@ -114,13 +116,14 @@ def test_chunks_end_at_section_then_sentence_borders() -> None:
 
 
 def test_short_reports_stay_whole() -> None:
-    chunks = chunk_reports(corpus_of("a b. c", "d " * 9, "e"), "mean", SPECIAL + 4, words)
+    corpus = corpus_of("a b. c", "d " * 9, "e")
+    chunks = split_reports(corpus, "mean", SPECIAL + 4, words)
     assert chunks.table["report"].tolist() == [0, 1, 1, 1, 2]
-    assert chunks.table["report_id"].tolist() == ["r0", "r1", "r1", "r1", "r2"]
+    assert split_reports(corpus, "chunk", SPECIAL + 4, words).ids == ["r0", "r1", "r1", "r1", "r2"]
     assert chunks.table["chunk"].tolist() == [0, 0, 1, 2, 0]
     assert chunks.table.dtypes.astype(str).to_dict()["chunk"] == "int32"
     assert chunks.table.dtypes.astype(str).to_dict()["report"] == "int64"
-    assert chunks.table["text"].tolist()[0] == "a b. c"
+    assert chunks.texts[0] == "a b. c"
 
 
 def test_truncation_leaves_the_text_and_says_what_is_dropped(
@@ -128,10 +131,11 @@ def test_truncation_leaves_the_text_and_says_what_is_dropped(
 ) -> None:
     corpus = corpus_of("secret " * 10, "b c")
     with caplog.at_level(logging.INFO):
-        chunks = chunk_reports(corpus, "truncate", SPECIAL + 4, words)
-    assert chunks.table["text"].tolist() == corpus.texts
-    np.testing.assert_allclose(chunks.dropped, [0.6, 0])
-    assert chunks.dropped_overall == pytest.approx(6 / 12)
+        chunks = split_reports(corpus, "truncate", SPECIAL + 4, words)
+    assert chunks.texts == corpus.texts
+    alone = [split_reports(corpus_of(t), "truncate", SPECIAL + 4, words) for t in corpus.texts]
+    np.testing.assert_allclose([chunks.dropped for chunks in alone], [0.6, 0])
+    assert chunks.dropped == pytest.approx(6 / 12)
     assert "1 of 2 reports are longer than 6 tokens" in caplog.text
     assert "drops 50.0% of the tokens" in caplog.text
     assert "secret" not in caplog.text
@@ -145,24 +149,24 @@ def test_tokens_are_counted_in_few_calls() -> None:
         return words(texts)
 
     texts = [f"Report {n} has a sentence. And another one here. " * 5 for n in range(200)]
-    chunk_reports(corpus_of(*texts), "chunk", SPECIAL + 20, count)
+    split_reports(corpus_of(*texts), "chunk", SPECIAL + 20, count)
     assert len(calls) <= 5
 
 
 def test_bad_settings() -> None:
     with pytest.raises(InputError, match=r"policy 'middle' .* truncate, chunk, mean"):
-        chunk_reports(corpus_of("a"), "middle", 10, words)
+        split_reports(corpus_of("a"), "middle", 10, words)
     with pytest.raises(InputError, match="budget of 2 tokens has no room beside 2 special"):
-        chunk_reports(corpus_of("a"), "chunk", 2, words)
+        split_reports(corpus_of("a"), "chunk", 2, words)
     with pytest.raises(InputError, match="too few for one character"):
-        chunk_reports(corpus_of("ab"), "chunk", 3, lambda texts: [4 * len(t) for t in texts])
+        split_reports(corpus_of("ab"), "chunk", 3, lambda texts: [4 * len(t) for t in texts])
 
 
 def test_real_reports(colon_reports: ReportCorpus) -> None:
-    chunks = chunk_reports(colon_reports, "chunk", 127, words)
-    assert max(words(chunks.table["text"].tolist())) <= 127
-    joined = chunks.table.groupby("report")["text"].agg("".join)
+    chunks = split_reports(colon_reports, "chunk", 127, words)
+    assert max(words(chunks.texts)) <= 127
+    joined = chunks.table.assign(text=chunks.texts).groupby("report")["text"].agg("".join)
     for before, after in zip(colon_reports.texts, joined, strict=True):
         assert without_space(before) == without_space(after)
-    sizes = np.array(words(chunks.table["text"].tolist()))
+    sizes = np.array(words(chunks.texts))
     assert np.median(sizes) > 90  # chunks are well filled

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from clipit_eva import child
 from clipit_eva.errors import InputError
+from clipit_eva.files import one_line_errors
 
 from .. import store
 from ..plan.job import Grid, Job
@@ -161,7 +162,8 @@ class _Engine:
     def _start(self, job: Job) -> None:
         earlier = store.read_record(job.folder)
         slot = heapq.heappop(self._free)
-        with (job.folder / _WORKER_LOG).open("wb") as log:
+        path = job.folder / _WORKER_LOG
+        with one_line_errors(path), path.open("wb") as log:
             environment = {**os.environ, **self._shares[slot]}
             process = child.start(worker.command(job.folder), environment, log, grace=_GRACE)
         self._running[job.digest] = _Started(process, slot, earlier)

@@ -36,15 +36,12 @@ _ENDED = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class SlurmJob:
-    """A job as SLURM tells it.
+    """A job as SLURM tells it: state (such as PENDING) and reason why it waits are SLURM's words.
 
     Attributes:
-        id: Its number.
-        state: SLURM's word, such as PENDING or RUNNING.
         name: Its name, which tells job and grid.
         dependencies: Ids of jobs that it waits for to succeed.
         follows: Ids of jobs that it waits for to end.
-        reason: Why it waits, SLURM's word.
     """
 
     id: str

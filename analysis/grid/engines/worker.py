@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from clipit_eva import child, provenance
 from clipit_eva.errors import InputError
-from clipit_eva.files import atomic_path, sha256_file
+from clipit_eva.files import atomic_path, one_line_errors, sha256_file
 from clipit_eva.result_versions import RESULT_VERSIONS
 from clipit_eva.tasks import configs
 
@@ -51,13 +51,8 @@ def run_job(folder: Path) -> int:
     """Runs a job, several times if it fails and its plan says so; does nothing if it is finished.
 
     Whatever an interrupted attempt left is removed first. The job's processes end with this one.
-    SIGTERM ends them, too, but what they had finished by then is still recorded.
-
-    Args:
-        folder: The job's folder.
-
-    Returns:
-        The exit status of the last attempt.
+    SIGTERM ends them, too, but what they had finished by then is still recorded. Returns the exit
+    status of the last attempt.
 
     Raises:
         LockedError: Another process runs the job.
@@ -125,12 +120,13 @@ class _Termination:
 def _attempt(job: Job, attempt: int, lock: IO[bytes], termination: _Termination) -> Record:
     """Runs a job's process once, in an empty folder."""
     shutil.rmtree(job.work, ignore_errors=True)
-    job.work.mkdir(parents=True)
+    with one_line_errors(job.work):
+        job.work.mkdir(parents=True)
     _write_config(job)
     facts = _facts(job)  # before the work: once that is done, its record is not to be waited for
     log = job.folder / f"log_{attempt}.txt"
     started = time.time()
-    with log.open("wb") as file:
+    with one_line_errors(log), log.open("wb") as file:
         process = child.start(
             job.command,
             {**configs.clean_environment(), **job.environment},

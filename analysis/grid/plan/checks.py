@@ -8,9 +8,8 @@ from typing import Any
 from clipit_eva.errors import InputError
 
 from . import variables
-from .factors import Variation
 from .job import METHODS, Grid
-from .plan_file import Plan, Selection
+from .plan_file import Factor, Plan, Selection
 
 REPLACED_SHARE = "REPLACED_SHARE"
 """A factor that no config reads: the share of pairs replaced at random, in [0, 1]."""
@@ -21,14 +20,14 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
     for number, selection in enumerate(plan.exclude):
         if selection not in used:
             raise InputError(f"exclude[{number}] matches no job; check its names")
-    for number, (_, _, where) in enumerate(plan.include):
+    for number, factor in enumerate(plan.include):
         for kind in ("task", "backbone"):
-            for name in getattr(where, f"{kind}s"):
+            for name in getattr(factor.where, f"{kind}s"):
                 if name not in getattr(plan, f"{kind}s"):
                     raise InputError(f"include[{number}].{kind}: there is no {kind} {name!r}")
 
 
-def check_variables(plan: Plan, variations: Sequence[Variation]) -> None:
+def check_variables(plan: Plan, variations: Sequence[Factor]) -> None:
     """Refuses variables that no config in question reads, and those that the grid sets."""
     everywhere = plan.variables("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
     _check(plan.environment, everywhere, "environment", "variable")

@@ -14,9 +14,9 @@ from clipit_eva.tasks import configs, synthetic
 
 from . import identity, variables
 from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
-from .factors import Variation, variations_of
+from .factors import variations_of
 from .job import METHODS, Grid, Job
-from .plan_file import Plan, Selection
+from .plan_file import Factor, Plan, Selection
 
 JOBS, EMBEDDINGS, REPORT = "jobs", "embeddings", "report"
 """Folders of a grid: its jobs, the embeddings that all share, and the final report."""
@@ -69,7 +69,7 @@ class _Builder:
         self._plan = plan
         self._output = output
 
-    def training(self, task: str, backbone: str, variation: Variation, seed: int) -> Job:
+    def training(self, task: str, backbone: str, variation: Factor, seed: int) -> Job:
         """Adds a training run and its dependencies; returns the run."""
         method = variation.method
         environment = self._environment(task, backbone, variation)
@@ -92,7 +92,7 @@ class _Builder:
             environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
         if method == "clip_it":
             # One unimodal run a seed, whatever the variation.
-            head = self.training(task, backbone, Variation("unimodal", "unimodal", {}), seed)
+            head = self.training(task, backbone, Factor("unimodal", name="unimodal"), seed)
             dependencies["VISION_HEAD_CHECKPOINT"] = head
             environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
         own = "" if variation.name == method else f"/{variation.name}"
@@ -109,7 +109,7 @@ class _Builder:
         job = self._new(REPORT, REPORT, {"options": options}, dependencies=tuple(self.trained))
         self._add(job, command, [str(folder / "report.html")])
 
-    def _environment(self, task: str, backbone: str, variation: Variation) -> dict[str, str]:
+    def _environment(self, task: str, backbone: str, variation: Factor) -> dict[str, str]:
         """Returns the variables of a training run, as text; later sources count."""
         plan, method = self._plan, variation.method
         drawn = {**synthetic.SHARED, **synthetic.METHODS[method]} if task in plan.cohorts else {}

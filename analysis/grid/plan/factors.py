@@ -2,48 +2,31 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 from clipit_eva.errors import InputError
 
 from . import variables
-from .plan_file import Factor, Plan, Selection
+from .plan_file import Factor, Plan
 
 
-@dataclass(frozen=True)
-class Variation:
-    """What is trained with every seed: a method, or one with other settings.
-
-    Attributes:
-        name: Its name.
-        method: The method that it is or varies.
-        environment: Its own variables.
-        where: Where it is trained.
-    """
-
-    name: str
-    method: str
-    environment: Mapping[str, Any]
-    where: Selection = field(default_factory=Selection)
-
-
-def variations_of(plan: Plan) -> Iterator[Variation]:
+def variations_of(plan: Plan) -> Iterator[Factor]:
     """Yields a plan's variations: its methods, its factors with lists unrolled, what it includes.
 
     Raises:
         InputError: Two of them have one name, or factors extend each other in a circle.
     """
     names: set[str] = set()
-    methods = [Variation(name, name, {}) for name in plan.methods]
+    methods = [Factor(name, name=name) for name in plan.methods]
     factors = (
-        Variation(own, factor.method, environment)
+        replace(factor, name=own, environment=environment)
         for name, factor in plan.factors.items()
         for own, environment in _unrolled(name, _inherited(plan, name, factor))
     )
     included = (
-        Variation(name, factor.method, _inherited(plan, name, factor), where)
-        for name, factor, where in plan.include
+        replace(factor, environment=_inherited(plan, factor.name, factor))
+        for factor in plan.include
     )
     for variation in (*methods, *factors, *included):
         if variation.name in names:

@@ -20,21 +20,6 @@ Environment = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Factor:
-    """What differs from a method in some variables.
-
-    Attributes:
-        method: The method that it varies.
-        environment: Its variables; a list stands for several factors, one an item.
-        extends: The factor whose variables it starts from.
-    """
-
-    method: str = "clip_it"
-    environment: Environment = dataclasses.field(default_factory=dict)
-    extends: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class Selection:
     """Some jobs of the grid: names, and seeds from 1 on; what is empty selects all."""
 
@@ -45,19 +30,37 @@ class Selection:
 
 
 @dataclasses.dataclass(frozen=True)
+class Factor:
+    """What is trained with every seed: a method, or one with other settings.
+
+    Attributes:
+        method: The method that it is or varies.
+        environment: Its own variables; a list stands for several factors, one an item.
+        extends: The factor whose variables it starts from.
+        name: Its name; that of a plan's `factors` is their key.
+        where: Where it is trained.
+    """
+
+    method: str = "clip_it"
+    environment: Environment = dataclasses.field(default_factory=dict)
+    extends: str | None = None
+    name: str = ""
+    where: Selection = Selection()
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """A grid of runs; see `read_plan` for the file's form.
 
     Attributes:
         seeds: Seeds of training, each at least 1.
-        tasks: Variables of each task; the name is that of its configs (`bach`).
-        backbones: Variables of each vision backbone.
-        methods: Variables of each method that is trained.
+        tasks: Variables of each task; the name is that of its configs (`bach`). backbones and
+            methods: variables of each vision backbone and of each method that is trained.
         factors: Arms besides the methods.
         environment: Variables of all jobs.
         cohorts: Seed of the synthetic cohort of tasks that are drawn instead of read.
         cards: Card of tasks that are not shipped.
-        include: Arms that are trained beside the grid: a factor, and where.
+        include: Arms that are trained beside the grid.
         exclude: Jobs that are left out.
         retries: How often a failed job is tried again.
         report: Options of the report: `margin`, `resamples`.
@@ -73,7 +76,7 @@ class Plan:
     environment: Environment = dataclasses.field(default_factory=dict)
     cohorts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cards: Mapping[str, Path] = dataclasses.field(default_factory=dict)
-    include: tuple[tuple[str, Factor, Selection], ...] = ()
+    include: tuple[Factor, ...] = ()
     exclude: tuple[Selection, ...] = ()
     retries: int = 0
     report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -183,14 +186,14 @@ def _factor(value: Mapping[str, Any], at: str) -> Factor:
 _SELECTS = ("task", "backbone", "arm", "seed")
 
 
-def _included(value: Any) -> Iterator[tuple[str, Factor, Selection]]:
+def _included(value: Any) -> Iterator[Factor]:
     for at, entry in _entries(value, "include"):
         name = entry.get("arm")
         if not isinstance(name, str):
             raise InputError(f"{at} needs `arm`, the name of what it adds")
         _check_name(name)
         own = {k: v for k, v in entry.items() if k not in _SELECTS}
-        yield name, _factor(own, at), _selection(entry, at)
+        yield dataclasses.replace(_factor(own, at), name=name, where=_selection(entry, at))
 
 
 def _excluded(value: Any) -> Iterator[Selection]:

@@ -10,11 +10,9 @@ from clipit_eva.pairing.pairing_table import CONTROLS
 from clipit_eva.tasks import configs
 
 from ...reading.arms import Arm, resolve
-from ...reading.run_settings import METHOD_OF_BRANCH, settings_of
+from ...reading.run_settings import BRANCH_OF_METHOD, settings_of
 from .identity import fingerprint
 from .job import Grid, Job
-
-_BRANCHES = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
 
 
 def planned_arms(grid: Grid) -> dict[str, Arm]:
@@ -46,7 +44,7 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
 
 def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
     config = RecordedConfig(configs.resolved(Path(job.command[-1]), job.environment))
-    return settings_of(config, _BRANCHES[job.kind], _pairing(job, grid))
+    return settings_of(config, BRANCH_OF_METHOD[job.kind], _pairing(job, grid))
 
 
 def _pairing(job: Job, grid: Grid) -> dict[str, Any]:

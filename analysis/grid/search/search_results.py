@@ -19,13 +19,9 @@ _RERUN = "best"  # folder of a run of the best settings, unless OUTPUT_ROOT says
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """Settings that were tried.
+    """Settings that were tried at a place of the search, from 0.
 
-    Attributes:
-        index: Its place in the search, from 0.
-        settings: Values of the variables that are searched.
-        values: What came out, one a seed; empty if it failed.
-        message: Why it failed; empty if it did not.
+    Of a trial that failed there are no `values` (one a seed), but a message that says why.
     """
 
     index: int
@@ -50,8 +46,6 @@ class SearchResult:
 
     Attributes:
         folder: Holds `trials.csv`, `importance.csv`, `best.yaml` and `summary.md`.
-        settings: The search.
-        seeds: Seeds of each trial.
         metric: The validation metric that was optimised.
         reference: Its mean over seeds with the plan's own settings.
         trials: All trials, in order; at least one has finished.

@@ -22,7 +22,7 @@ from ..engines.local import run_local
 from ..plan import identity
 from ..plan.expansion import expand
 from ..plan.job import Grid, Job
-from ..plan.plan_file import Factor, Plan, Selection
+from ..plan.plan_file import Factor, Plan
 from .search_results import SearchResult, Trial, write_results
 from .search_settings import SearchSettings, Value
 
@@ -182,7 +182,7 @@ class _Search:
     def jobs(self, index: int, settings: Mapping[str, Value]) -> tuple[Grid, list[Job]]:
         """Returns a trial's grid and its runs, one a seed."""
         name = f"trial_{index + 1}"
-        included = (name, Factor("clip_it", settings), Selection())
+        included = Factor("clip_it", settings, name=name)
         plan = dataclasses.replace(self.plan, factors={}, include=(included,), exclude=())
         grid = expand(plan, self.folder)
         return grid, _runs(grid, plan, f"/{name}")

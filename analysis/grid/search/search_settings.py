@@ -22,13 +22,9 @@ class Choices:
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A variable that takes any number of an interval; whole ones if its bounds are whole.
+    """A variable that takes any number from low to high; whole ones if these are whole.
 
-    Attributes:
-        low: The least number.
-        high: The greatest.
-        log: Whether numbers are drawn evenly in their logarithm.
-        step: Distance of the numbers, from `low` on; None means any number.
+    With `log` numbers are drawn evenly in their logarithm; a `step` is their distance, from `low`.
     """
 
     low: int | float

@@ -28,10 +28,7 @@ def propose(
     one that was not interrupted. By TPE (Bergstra et al., NeurIPS 2011): multivariate, because
     rank and alpha act by their ratio; trials of one call count as bad for each other.
 
-    Args:
-        settings: The search.
-        trials: All trials so far, in order.
-        count: How many to propose.
+    `trials` are all so far, in order.
     """
     study = _study(settings, trials)
     found = []

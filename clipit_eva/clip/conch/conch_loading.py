@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 from open_clip import transform
@@ -19,16 +18,12 @@ from clipit_eva.clip.registry import NamedModel
 REPOSITORY = "MahmoodLab/conch"
 """The gated repository of the released weights."""
 
-WEIGHT_FILE = "pytorch_model.bin"
-"""The weights in that repository."""
-
 
 def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
-    """Loads CONCH: on the CPU, float32, evaluation mode, all weights frozen.
+    """Loads CONCH, as `clip.loading.load_clip` does.
 
-    Args:
-        checkpoint: CONCH's `pytorch_model.bin`, or `None` for the one of the gated repository.
-        tokenizer: CONCH's tokenizer file, or `None` for that of the installed `conch` package.
+    `None` stands for the weights of the gated repository, and for the tokenizer of the installed
+    `conch` package.
 
     Raises:
         InputError: The weights or the tokenizer cannot be had, or are not CONCH's.
@@ -36,7 +31,7 @@ def load_conch(checkpoint: str | None, tokenizer: str | None) -> CLIPModel:
     config = ConchConfig()
     tokenize = ConchTokenize(find_tokenizer(tokenizer), config.context_length)
     check_vocabulary(tokenizer, tokenize.vocab_size, "conch", config.vocab_size)
-    path = Path(checkpoint) if checkpoint else weights.find_weights(REPOSITORY, [WEIGHT_FILE])
+    path = weights.find_weights(REPOSITORY, ["pytorch_model.bin"], checkpoint)
     towers = build_towers(config, weights.read_state_dict(path), f"checkpoint {path}")
     return assemble(
         "conch",

@@ -38,13 +38,9 @@ class ConchTokenize:
         self.context_length = context_length
         self.pad_id = PAD_ID
         self._digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.vocab_size = self._tokenizer.get_vocab_size()
         self._tokenizer.enable_truncation(context_length - 1)
         self._tokenizer.enable_padding(pad_id=PAD_ID, pad_token=pad, length=context_length)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of tokens."""
-        return self._tokenizer.get_vocab_size()
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Returns token ids [len(texts), context_length], int64; what does not fit is cut off."""

@@ -32,7 +32,7 @@ def test_all_files_are_there_whole_and_the_same_again(report, shared_study, tmp_
         contents.append({str(p.relative_to(page.parent)): p.read_bytes() for p in files})
     assert contents[0] == contents[1]
     tables = ("table1", "gains", "mean_gains", "ablations", "complementarity",
-              "complementarity_by_class", "secondary", "runs")  # fmt: skip
+              "complementarity_by_class", "secondary", "leakage", "runs")  # fmt: skip
     figures = ("gains", "slopes", "complementarity", "ablations", "confusion_bach",
                "confusion_crc", "calibration_bach", "calibration_crc")  # fmt: skip
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md", ".tex")}

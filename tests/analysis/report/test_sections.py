@@ -82,7 +82,7 @@ def test_sections_with_one_frame_compute_it_once_and_empty_ones_are_left_out(add
     assert contents.results["none"].empty
     names = [table.name for table in contents.tables]
     assert names == ["table1", "gains", "mean_gains", "ablations", "complementarity",
-                     "complementarity_by_class", "secondary", "runs"]  # fmt: skip
+                     "complementarity_by_class", "secondary", "leakage", "runs"]  # fmt: skip
     drawn = [drawing.name for drawing in contents.drawings()]
     assert drawn == ["gains", "slopes", "complementarity", "ablations", "confusion_bach",
                      "calibration_bach", "confusion_crc", "calibration_crc"]  # fmt: skip

@@ -154,7 +154,7 @@ def test_csv_has_every_number_unrounded(tables, tmp_path):
     for made in tables.values():
         paths = table_files.write_table(made, tmp_path)
         assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
-        again = pd.read_csv(tmp_path / f"{made.name}.csv")
+        again = pd.read_csv(tmp_path / f"{made.name}.csv", float_precision="round_trip")
         for column in made.data.select_dtypes("number"):
             np.testing.assert_array_equal(again[column], made.data[column])
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

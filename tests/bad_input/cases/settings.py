@@ -47,6 +47,7 @@ OF_THE_METHOD = [
     *_values(CLIP_IT, "LORA_TEXT", "maybe"),
     *_values(CLIP_IT, "TEXT_GRADIENT", "maybe"),
     *_values(CLIP_IT, "GRADIENT_CHECKPOINTING", "maybe"),
+    *_values(CLIP_IT, "REPORT_COLUMN", ""),
     *_values(CLIP_IT, "DISTILL_WEIGHT", "-1", "nan", "inf", "x"),
     *_values(CLIP_IT, "WORD_DROPOUT", "1", "-0.1", "nan", "x"),
     *_values(CLIP_IT, "TOP_K", "0", "-1", "2", "x"),
@@ -80,6 +81,14 @@ OF_CONFIGS = [
     Case("a config that is not there", "eva fit none.yaml", names="none.yaml", by_eva=True),
     Case(
         "an option that no class takes", f"{CLIP_IT} --model.init_args.lora.rnak 4", names="rnak"
+    ),
+    *(
+        Case(f"`--{option}`", f"{CLIP_IT} --{option}", names=option.split("=")[0].split(".")[-1])
+        for option in (
+            "model.init_args.distil_weight=1",
+            "data.init_args.datasets.train.init_args.topk=1",
+            "trainer.init_args.callbacks.5.init_args.branches=vision",
+        )
     ),
     Case(
         "a config with an unknown key",

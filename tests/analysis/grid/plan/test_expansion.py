@@ -178,7 +178,9 @@ def test_prompts_are_those_of_the_task(plan: Plan, tmp_path: Path) -> None:
 def test_include_and_exclude(plan: Plan, tmp_path: Path) -> None:
     changed = dataclasses.replace(
         plan,
-        include=(("rank_8", Factor(environment={"LORA_RANK": 8}), Selection(("bach",), ("s",))),),
+        include=(
+            Factor("clip_it", {"LORA_RANK": 8}, name="rank_8", where=Selection(("bach",), ("s",))),
+        ),
         exclude=(Selection(arms=("no_text",)), Selection(tasks=("crc",), backbones=("b",))),
     )
     grid = expand(changed, tmp_path / "out")
@@ -232,7 +234,7 @@ def test_a_drawn_cohort_counts_before_and_after_it_is_drawn(tmp_path: Path) -> N
         ({"exclude": (Selection(arms=("no_txt",)),)}, ["exclude[0]", "matches no job"]),
         ({"exclude": (Selection(tasks=("bach", "crc")),)}, ["no job"]),
         (
-            {"include": (("x", Factor(environment={"LORA_RANK": 2}), Selection(("bch",))),)},
+            {"include": (Factor("clip_it", {"LORA_RANK": 2}, None, "x", Selection(("bch",))),)},
             ["include[0].task", "'bch'"],
         ),
     ],

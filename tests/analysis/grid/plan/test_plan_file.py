@@ -37,9 +37,9 @@ def test_a_plan_is_what_its_file_says(tmp_path: Path) -> None:
     assert plan.methods["clip_it"] == {"LR_VALUE": 0.01}
     assert plan.factors["no_text"].environment == {"DISTILL_WEIGHT": 0}
     (included,) = plan.include
-    assert included[0] == "rank_8"
-    assert included[1].environment == {"LORA_RANK": 8}
-    assert included[2].seeds == (1,)
+    assert included.name == "rank_8"
+    assert included.environment == {"LORA_RANK": 8}
+    assert included.where.seeds == (1,)
     assert plan.exclude[0].arms == ("no_text",)
 
 

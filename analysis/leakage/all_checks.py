@@ -1,0 +1,61 @@
+"""All checks for leakage, for the comparisons of one dataset."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from clipit_eva.errors import InputError
+
+from ..reading.runs import Run
+from ..reading.study import Comparison
+from .finding import Finding
+from .image_copies import find_copies
+from .patients import (
+    one_report_for_many,
+    pairs_of_runs,
+    reports_of_test_patients,
+    slides_on_both_sides,
+)
+from .settings_checks import different_data, different_weights, selection_on_test, texts_alike
+from .split_images import ROLES, split_images
+
+
+def findings(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
+    """Yields what each check found.
+
+    Args:
+        comparisons: The comparisons of one dataset, at least one.
+    """
+    runs = [run for one in comparisons for group in one.runs.values() for run in group]
+    pairs = pairs_of_runs(runs)
+    yield from _copies(runs[0])
+    yield slides_on_both_sides(runs[0])
+    yield reports_of_test_patients(runs[0], pairs)
+    yield selection_on_test(runs)
+    yield different_data(comparisons)
+    yield different_weights(comparisons)
+    yield one_report_for_many(pairs)
+    yield texts_alike(comparisons)
+
+
+def _copies(run: Run) -> Iterator[Finding]:
+    """Yields whether two roles share images."""
+    try:
+        images = split_images(run)
+    except InputError as error:
+        yield Finding("the same image in two splits", "not known", str(error))
+        return
+    for first, second in combinations(ROLES, 2):
+        check = f"the same image in {ROLES[first]} and {ROLES[second]}"
+        try:
+            copies = find_copies(images[first], images[second])
+        except Exception as error:  # whatever a decoder says of a damaged file
+            yield Finding(check, "not known", f"an image cannot be read ({error})")
+            continue
+        if not copies:
+            n = [len(images[role].indices) for role in (first, second)]
+            yield Finding(check, "no", f"{n[0]} and {n[1]} images compared")
+            continue
+        one, other = copies[0]
+        names = images[first].dataset.filename(one), images[second].dataset.filename(other)
+        words = f"{len(copies)} images, such as {names[0]} and {names[1]}"
+        yield Finding(check, "yes", words)

@@ -1,0 +1,70 @@
+"""The images that a run was trained, selected and tested on, found by its configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from eva.vision.data.datasets import vision
+from numpy.typing import NDArray
+
+from clipit_eva.data.hold_out import HoldOut
+from clipit_eva.errors import InputError
+from clipit_eva.export.construction import build
+
+from ..reading.runs import Run
+from ..reading.slides import data_roots
+
+ROLES = {"train": "training", "val": "validation", "test": "test"}
+"""What a run's data are for, by their names in its configuration."""
+
+
+@dataclass(frozen=True, eq=False)
+class SplitImages:
+    """Some images of an eva dataset.
+
+    Attributes:
+        dataset: The dataset, set up, without a transform.
+        indices: The images' places in it, int64 [images].
+    """
+
+    dataset: vision.VisionDataset
+    indices: NDArray[np.int64]
+
+
+def split_images(run: Run) -> dict[str, SplitImages]:
+    """Returns the images of each of `ROLES`; roles that share a dataset share the object.
+
+    Raises:
+        InputError: The data root is not there, or eva cannot read its dataset there.
+    """
+    roots = data_roots(run)
+    if not roots:
+        raise InputError("the images are not where the run found them")
+    datasets: dict[str, vision.VisionDataset] = {}
+    found = {}
+    for role in ROLES:
+        recorded = run.config.part(f"data.datasets.{role}").of_images()
+        spec = recorded.innermost
+        kept = {k: v for k, v in spec.arguments.items() if k not in ("transforms", "download")}
+        description = {"class_path": spec.class_path, "init_args": {**kept, "root": str(roots[0])}}
+        try:
+            if (key := str(description)) not in datasets:
+                datasets[key] = build(description)
+                datasets[key].prepare_data()
+                datasets[key].setup()
+            indices = _indices(datasets[key], recorded.first("HoldOut").arguments)
+        except Exception as error:  # whatever a dataset says of a folder that is none of its own
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise InputError(f"{roots[0]} cannot be read ({reason})") from error
+        found[role] = SplitImages(datasets[key], indices)
+    return found
+
+
+def _indices(dataset: vision.VisionDataset, hold_out: Mapping[str, object]) -> NDArray[np.int64]:
+    """Returns the images of one side of a hold-out, or all images without one."""
+    if not hold_out:
+        return np.arange(len(dataset))
+    settings = {k: v for k, v in hold_out.items() if k != "dataset"}
+    side = HoldOut(dataset, **settings)  # pyright: ignore[reportArgumentType]
+    side.configure()
+    return np.array([side.inner_index(index) for index in range(len(side))])
