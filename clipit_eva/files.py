@@ -200,7 +200,8 @@ def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
             table = table.set_column(position, field, column.cast(field.type))
         except pa.ArrowException as error:
             raise InputError(
-                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}"
+                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}; "
+                "make it again"
             ) from error
     return table
 

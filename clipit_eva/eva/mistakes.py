@@ -21,7 +21,9 @@ _SIZES = re.compile(r"patch|input.*(height|width|size)|image size|size of tensor
 _MISREAD = re.compile(r'Parser key "([^"]+)":\s+(?!Problem with|Does not validate)(\S[^\n]*)')
 """A place in a config and what eva's parser has against its value."""
 
-_UNKNOWN = re.compile(r"(unrecognized arguments|.* does not accept option)[^\n]*")
+_UNKNOWN = re.compile(
+    r"(unrecognized arguments|\S.* does not accept option|Option '.*' is not)[^\n]*"
+)
 """How eva's parser complains of an argument that nothing takes."""
 
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
@@ -64,12 +66,11 @@ def explain_parsing(message: str) -> str:
     Args:
         message: Nested places in the config, the innermost last, with alternatives of union types.
     """
-    found = _MISREAD.findall(message)
-    if found:
+    unknown, found = _UNKNOWN.search(message), _MISREAD.findall(message)
+    if found and not unknown:
         place, trouble = found[-1]
         return f"{place}: {trouble.rstrip('.')}; mend it in the config, its variable or the option"
-    last = _UNKNOWN.search(message)
-    text = last[0] if last else " ".join(message.split())[:500]
+    text = unknown[0] if unknown else " ".join(message.split())[:500]
     return f"{text}; mend the config or the command line"
 
 

@@ -125,6 +125,12 @@ def test_a_backbone_that_cannot_be_made_is_named(error: Exception, advice: str) 
     unrecognized arguments: --lora.rnak=4""",
             "unrecognized arguments: --lora.rnak=4;",
         ),
+        (
+            """Parser key "datasets":
+  Expected a <class 'NoneType'>
+    Option 'topk' is not accepted""",
+            "Option 'topk' is not accepted;",
+        ),
         ("Problems parsing\nconfig", "Problems parsing config;"),
     ],
 )

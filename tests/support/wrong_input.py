@@ -130,15 +130,13 @@ def problems(case: Case, ended: Ended, made: set[str]) -> list[str]:
 
 def error_line(case: Case, ended: Ended) -> str:
     """Returns the line of a user's mistake; nothing if there is none, or further ones."""
-    lines = [
-        line
-        for line in ended.output.splitlines()
-        if re.match(r"(usage|error|[\w -]+: error):", line)
-    ]
-    last = ended.output.strip().splitlines()[-1:]
+    printed = ended.output.strip().splitlines()
+    lines = [line for line in printed if re.match(r"(usage|error|[\w -]+: error):", line)]
+    if case.by_eva:
+        lines = [line for line in lines if not line.startswith("usage:")]
     form = "error: " if case.by_eva else r"clipit-eva[\w -]*: error: "
-    ours = [line for line in lines if re.match(form, line)]
-    return lines[0] if len(lines) == 1 and lines == ours == last else ""
+    fits = len(lines) == 1 and lines == printed[-1:] and re.match(form, lines[0])
+    return lines[0] if fits else ""
 
 
 def row(case: Case, ended: Ended, shared: Path, folder: Path) -> str:
