@@ -32,13 +32,9 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
     path = meta_file(run)
     if path is None:
         return None
-    try:
-        meta = pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
-        raise InputError(f"{path} is no readable CSV ({error}); download it again") from None
+    meta = pd.read_csv(path)
     if SLIDE_COLUMN not in meta.columns:
-        columns = ", ".join(map(str, meta.columns))
-        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {columns}")
+        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {', '.join(meta.columns)}")
     index = run.test_set.index
     if index.max() >= len(meta):
         raise InputError(f"{path} has {len(meta)} rows, but {run.path} has sample {index.max()}")

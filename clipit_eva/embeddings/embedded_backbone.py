@@ -74,7 +74,7 @@ class EmbeddedBackbone(nn.Module):
         """
         try:
             found = json.loads(self.record_file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
         whole = isinstance(found, dict) and {"weights", "width"} <= found.keys()
         return found if whole else None
@@ -111,10 +111,7 @@ def weights_digest(module: nn.Module) -> str:
     if isinstance(module, EmbeddedBackbone):
         record = module.record()
         if record is None:
-            raise InputError(
-                f"EMBEDDINGS_ROOT={module.root} has no embeddings by {module.name}; run the "
-                "embeddings config first"
-            )
+            raise InputError(f"EMBEDDINGS_ROOT={module.root} has no embeddings by {module.name}")
         return record["weights"]
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
