@@ -78,7 +78,7 @@ def choose(driver, name, value):
 def test_it_opens_with_headline_tables_figures_and_methods(page):
     assert page.title == "CLIP-IT report"
     assert "BACH: CLIP-IT minus unimodal +" in css(page, "#headline")[0].text
-    assert len(css(page, "table.sortable")) == 8
+    assert len(css(page, "table.sortable")) == 9
     for image in css(page, "figure img"):
         assert page.execute_script("return arguments[0].naturalWidth", image) > 100
         assert image.get_attribute("alt")
