@@ -53,12 +53,8 @@ class EmbeddedBackbone(nn.Module):
         """
         from eva.vision.models import ModelFromRegistry
 
-        mistakes.check_construction(ModelFromRegistry, self.identity)
-        try:
+        with mistakes.construction(ModelFromRegistry, self.identity):
             model = ModelFromRegistry(**self.identity)
-        except Exception as error:
-            told = mistakes.explain_construction(ModelFromRegistry, self.identity, error)
-            raise InputError(told or str(error)) from error
         return model.requires_grad_(False).eval()
 
     @property

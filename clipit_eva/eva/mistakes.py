@@ -1,10 +1,11 @@
 """A user's mistake in an error that eva or one of its libraries raised: told in one line."""
 
+import contextlib
 import errno
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -46,6 +47,24 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
         if frame.f_code.co_name == "forward" and compat.is_eva_backbone(type(owner)):
             return _of_backbone(frame.f_locals.get("tensor"), error)
     return None
+
+
+@contextlib.contextmanager
+def construction(class_type: type, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Tells of what a user has to mend where an object is made: one of eva's backbones.
+
+    Raises:
+        InputError: Such a mistake; other errors are left as they are.
+    """
+    check_construction(class_type, arguments)
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if told := explain_construction(class_type, arguments, error):
+            raise InputError(told) from error
+        raise
 
 
 def check_construction(class_type: type, arguments: Mapping[str, Any]) -> None:

@@ -47,16 +47,11 @@ def complete(path: str, value: Any) -> None:
 def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     """Makes an object for jsonargparse and keeps what it was made with."""
     try:
-        with compat.random_state_kept(class_type):
-            mistakes.check_construction(class_type, kwargs)
+        with compat.random_state_kept(class_type), mistakes.construction(class_type, kwargs):
             instance = class_type(*args, **kwargs)
     except InputError as error:
         # Raised on, it would be lost among the alternatives of a union type.
         exits.end(error)
-    except Exception as error:
-        if explanation := mistakes.explain_construction(class_type, kwargs, error):
-            exits.end(InputError(explanation))
-        raise
     compat.keep_frozen(instance)
     description = {
         "class_path": f"{class_type.__module__}.{class_type.__qualname__}",
