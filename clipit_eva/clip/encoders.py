@@ -1,6 +1,5 @@
 """The two encoders of an image-text model as plain modules, and a model put together of them."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -112,5 +111,6 @@ def check_vocabulary(tokenizer: object, size: int, model: str, known: int) -> No
         )
 
 
-evaluation_transform: Any = functools.partial(transform.image_transform_v2, is_train=False)
-"""Preprocessing settings -> open_clip's preprocessing: an RGB image -> [3, H, W], float32."""
+def evaluation_transform(settings: transform.PreprocessCfg) -> Any:
+    """Returns open_clip's evaluation preprocessing: an RGB image -> [3, H, W], float32."""
+    return transform.image_transform_v2(settings, is_train=False)
