@@ -1,5 +1,6 @@
 """All checks for leakage, for the comparisons of one dataset."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -8,7 +9,7 @@ from clipit_eva.errors import InputError
 from ..reading.runs import Run
 from ..reading.study import Comparison
 from .finding import Finding
-from .image_copies import find_copies
+from .image_copies import find_copies, fingerprints
 from .patients import (
     one_report_for_many,
     pairs_of_runs,
@@ -25,7 +26,7 @@ def findings(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
     Args:
         comparisons: The comparisons of one dataset, at least one.
     """
-    runs = [run for one in comparisons for group in one.runs.values() for run in group]
+    runs = [run for one in comparisons for run in one.all_runs]
     pairs = pairs_of_runs(runs)
     yield from _copies(runs[0])
     yield slides_on_both_sides(runs[0])
@@ -44,10 +45,11 @@ def _copies(run: Run) -> Iterator[Finding]:
     except InputError as error:
         yield Finding("the same image in two splits", "not known", str(error))
         return
+    read = functools.cache(fingerprints)  # roles may share a dataset
     for first, second in combinations(ROLES, 2):
         check = f"the same image in {ROLES[first]} and {ROLES[second]}"
         try:
-            copies = find_copies(images[first], images[second])
+            copies = find_copies(images[first], images[second], read)
         except Exception as error:  # whatever a decoder says of a damaged file
             yield Finding(check, "not known", f"an image cannot be read ({error})")
             continue

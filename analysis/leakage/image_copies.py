@@ -3,6 +3,7 @@
 import concurrent.futures
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,10 @@ FLAT = 3.0
 resemble each other without being copies."""
 
 
+Fingerprints = Callable[[vision.VisionDataset], NDArray[np.float32]]
+"""What `fingerprints` is."""
+
+
 def fingerprints(dataset: vision.VisionDataset) -> NDArray[np.float32]:
     """Returns a small grey picture of each image, a perceptual hash that is not cut to bits.
 
@@ -57,18 +62,25 @@ def fingerprints(dataset: vision.VisionDataset) -> NDArray[np.float32]:
     return found
 
 
-def find_copies(first: SplitImages, second: SplitImages) -> list[tuple[int, int]]:
+def find_copies(
+    first: SplitImages, second: SplitImages, read: Fingerprints = fingerprints
+) -> list[tuple[int, int]]:
     """Returns images of one side that are on another side as well.
 
     Turned and mirrored copies are not found.
+
+    Args:
+        first: One side.
+        second: The other side.
+        read: Returns a dataset's fingerprints; who compares several sides need read each once.
 
     Returns:
         Places in the first's and the second's dataset, one pair an image of the smaller side.
     """
     if len(first.indices) > len(second.indices):
-        return [(one, other) for other, one in find_copies(second, first)]
-    rows, queries = _unit_rows(first)
-    places, bank = _unit_rows(second)
+        return [(one, other) for other, one in find_copies(second, first, read)]
+    rows, queries = _unit_rows(first, read)
+    places, bank = _unit_rows(second, read)
     if not len(rows) or not len(places):
         return []
     nearest, cosines = top_k(queries, bank, 1)
@@ -77,9 +89,11 @@ def find_copies(first: SplitImages, second: SplitImages) -> list[tuple[int, int]
     return [(a, b) for a, b in pairs if _same(first.dataset, a, second.dataset, b)]
 
 
-def _unit_rows(images: SplitImages) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _unit_rows(
+    images: SplitImages, read: Fingerprints
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Returns the images that are not blank, and their fingerprints as unit vectors."""
-    levels = fingerprints(images.dataset)[images.indices]
+    levels = read(images.dataset)[images.indices]
     kept = levels.std(axis=1) >= FLAT
     centred = levels[kept] - levels[kept].mean(axis=1, keepdims=True)
     return images.indices[kept], centred / np.linalg.norm(centred, axis=1, keepdims=True)

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from clipit_eva.errors import InputError
 from clipit_eva.pairing.pairing_table import read_pairs
 from clipit_eva.reports.tcga import patient_of
 
 from ..reading.pairing_facts import pairing_table_of
 from ..reading.runs import Run
-from ..reading.slides import SLIDE_COLUMN, meta_file
+from ..reading.slides import meta_file, slide_names
 from .finding import Finding
 from .split_images import ROLES
 
@@ -24,7 +23,7 @@ def slides_on_both_sides(run: Run) -> Finding:
     """Looks for slides that training or validation and the test share."""
     check = "the same slide in training or validation and in the test"
     paths = {role: meta_file(run, role) for role in ROLES}
-    named = {role: _slides(path) for role, path in paths.items() if path is not None}
+    named = {role: set(slide_names(p).dropna()) for role, p in paths.items() if p is not None}
     if "test" not in named or len(named) == 1:
         return Finding(check, "not known", "no file names the slides")
     shared = named["test"] & set().union(*(named[role] for role in named if role != "test"))
@@ -81,10 +80,3 @@ def _patients(names: Iterable[str]) -> set[str]:
     """Returns the TCGA patients that are named anywhere in some texts."""
     found = (patient_of(name[max(name.upper().find("TCGA-"), 0) :]) for name in set(names))
     return {patient for patient in found if patient is not None}
-
-
-def _slides(path) -> set[str]:
-    slides = pd.read_csv(path).get(SLIDE_COLUMN)
-    if slides is None:
-        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}")
-    return set(slides.dropna().astype(str))

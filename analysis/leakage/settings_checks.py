@@ -1,6 +1,6 @@
 """Leakage that a run's settings tell: selection on the test, arms that saw other data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.models.alignment_table import FILENAME, read_alignment
@@ -34,12 +34,11 @@ def different_data(comparisons: Sequence[Comparison]) -> Finding:
     """Looks for arms of one comparison that learnt or were selected on other images."""
     check = "arms trained or selected on different images"
     for comparison in comparisons:
-        runs = [run for group in comparison.runs.values() for run in group]
+        runs = comparison.all_runs
         if any(run.config.get("data.datasets.train") is None for run in runs):
             return Finding(check, "not known", "not all runs record their training data")
         for role in ("train", "val"):
-            other = next((r for r in runs if _images(r, role) != _images(runs[0], role)), None)
-            if other is not None:
+            if other := _unlike_first(runs, lambda run, role=role: _images(run, role)):
                 words = f"{role} of {other.path} is not that of {runs[0].path}"
                 return Finding(check, "yes", words)
     return Finding(check, "no", "all runs of a comparison name the same splits")
@@ -49,9 +48,8 @@ def different_weights(comparisons: Sequence[Comparison]) -> Finding:
     """Looks for arms of one comparison whose backbones were made with other arguments."""
     check = "arms that start from different weights"
     for comparison in comparisons:
-        runs = [run for group in comparison.runs.values() for run in group if run.backbone]
-        other = next((run for run in runs if _backbone(run) != _backbone(runs[0])), None)
-        if other is not None:
+        runs = [run for run in comparison.all_runs if run.backbone]
+        if other := _unlike_first(runs, _backbone):
             words = f"the backbone of {other.path} is not that of {runs[0].path}"
             return Finding(check, "yes", words)
     return Finding(check, "no", "all runs of a comparison name the same backbone and arguments")
@@ -63,8 +61,7 @@ def texts_alike(comparisons: Sequence[Comparison]) -> Finding:
     cosines = [
         (facts["text_cosine_after"], facts["text_cosine_before"], run.path.parent)
         for comparison in comparisons
-        for group in comparison.runs.values()
-        for run in group
+        for run in comparison.all_runs
         if (run.path.parent / FILENAME).is_file()
         and "text_cosine_after" in (facts := read_alignment(run.path.parent / FILENAME)[1])
     ]
@@ -73,6 +70,11 @@ def texts_alike(comparisons: Sequence[Comparison]) -> Finding:
     after, before, folder = max(cosines, key=lambda item: item[0])
     words = f"at most {after:.3f} ({before:.3f} before training; {folder})"
     return Finding(check, "yes" if after >= ALIKE else "no", words)
+
+
+def _unlike_first(runs: Sequence[Run], facts: Callable[[Run], object]) -> Run | None:
+    """Returns the first run whose facts are not the first run's."""
+    return next((run for run in runs if facts(run) != facts(runs[0])), None)
 
 
 def _images(run: Run, role: str) -> list[tuple[str, object]]:

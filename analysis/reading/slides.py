@@ -32,16 +32,26 @@ def slides_of(run: Run) -> NDArray[np.int64] | None:
     path = meta_file(run)
     if path is None:
         return None
-    meta = pd.read_csv(path)
-    if SLIDE_COLUMN not in meta.columns:
-        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {', '.join(meta.columns)}")
+    named = slide_names(path)
     index = run.test_set.index
-    if index.max() >= len(meta):
-        raise InputError(f"{path} has {len(meta)} rows, but {run.path} has sample {index.max()}")
-    slides = meta[SLIDE_COLUMN].iloc[index]
+    if index.max() >= len(named):
+        raise InputError(f"{path} has {len(named)} rows, but {run.path} has sample {index.max()}")
+    slides = named.iloc[index]
     if slides.isna().any():
         raise InputError(f"{path} names no slide for {int(slides.isna().sum())} samples")
     return pd.factorize(slides)[0].astype(np.int64)
+
+
+def slide_names(path: Path) -> pd.Series:
+    """Returns the slide of each sample of a split, by the file that names them.
+
+    Raises:
+        InputError: The file lacks the column `wsi`.
+    """
+    meta = pd.read_csv(path)
+    if SLIDE_COLUMN not in meta.columns:
+        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {', '.join(meta.columns)}")
+    return meta[SLIDE_COLUMN]
 
 
 def meta_file(run: Run, role: str = "test") -> Path | None:

@@ -57,6 +57,11 @@ class Comparison:
         """Number of slides; None if not known."""
         return None if self.clusters is None else len(np.unique(self.clusters))
 
+    @property
+    def all_runs(self) -> list[Run]:
+        """The runs of all arms."""
+        return [run for runs in self.runs.values() for run in runs]
+
     def arm(self, name: str) -> Arm | None:
         """Returns the arm of a name, or None."""
         return next((arm for arm in self.runs if arm.name == name), None)

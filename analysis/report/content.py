@@ -105,7 +105,7 @@ def _warnings(comparisons: Sequence[Comparison], headline: pd.DataFrame) -> Iter
     short = sorted({one.name for one in comparisons if len(one.replicates) < 5})
     if short:
         yield f"Fewer than 5 seeds: {few(short)}."
-    runs = [run for comparison in comparisons for arm in comparison.runs.values() for run in arm]
+    runs = [run for comparison in comparisons for run in comparison.all_runs]
     lost = {run.path for run in runs if run.pairing is None and _is_paired(run)}
     if lost:
         yield (
