@@ -17,14 +17,16 @@ import struct
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from clipit_eva import files
 from clipit_eva.tasks import configs, synthetic
 
 SEED = int(os.environ.get("FAULTS_SEED", "11"))
@@ -263,6 +265,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "VAL_CHECK_INTERVAL": "1",
         "BATCH_SIZE": "64",
     }
+
+
+@pytest.fixture(scope="module")
+def read_alike() -> Callable[..., dict[str, Any]]:
+    """Reads tables by their names: rows and provenance but for some keys; one name, one content."""
+
+    def read(paths: Iterable[Path], without: Collection[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for path in sorted(paths):
+            if not path.name.startswith("."):
+                table = pq.read_table(path)
+                facts = json.loads(table.schema.metadata[files.PROVENANCE_KEY])
+                kept = {key: value for key, value in facts.items() if key not in without}
+                content = (table.to_pylist(), kept)
+                assert found.setdefault(path.name, content) == content
+        return found
+
+    return read
 
 
 @pytest.fixture(scope="module")
