@@ -10,6 +10,7 @@ from ..metrics.scores import balanced_accuracy
 from ..reading import arms
 from ..reading.study import Comparison
 from ..significance.crossed import CrossedTest, crossed_test
+from ..significance.crossed_backbones import BackbonesTest
 from ..significance.multiplicity import Method, adjust
 from ..significance.paired_t import seed_summary
 from ..significance.results import Result
@@ -58,12 +59,12 @@ def arm_scores(
     return {f"{column or name}_mean_percent": mean, f"{column or name}_sd_points": sd}
 
 
-def crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
+def crossed(test: CrossedTest | BackbonesTest, prefix: str = "") -> dict[str, Any]:
     """Returns what is printed of a crossed test, in points."""
     numbers = {
         **points(test.estimate, test.ci95_floor),
         "p": test.p_floor,
-        "df": test.df,
+        "df": test.df_floor,
         "wins": test.wins,
     }
     if prefix:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..reading import arms
 from ..reading.study import Comparison
-from ..significance.crossed import CrossedTest, crossed_mean
+from ..significance.crossed_backbones import BackbonesTest, crossed_test_over_backbones
 from ..significance.datasets import Nemenyi, macro_difference, nemenyi_test
 from . import columns
 
@@ -49,19 +49,19 @@ def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 def mean_gain_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Averages the gain over backbones for each dataset, then over datasets.
 
-    Backbones share a test set: their per-sample differences are averaged first, and the dataset is
-    tested once (see `significance.datasets.macro_difference`). Intervals only: the family of
-    p-values is the one of `headline_frame`.
+    Backbones share a test set and are trained on their own: a dataset is tested once (see
+    `significance.crossed_test_over_backbones`). Intervals only: the family of p-values is the one
+    of `headline_frame`.
     """
     rows, tests = [], []
     for dataset, mine in _by_dataset(comparisons).items():
-        test, numbers = None, columns.untested("backbones have different seeds")
-        if len({comparison.replicates for comparison in mine}) == 1:
-            gains = [one.right(arms.CLIP_IT) - one.right(arms.UNIMODAL) for one in mine]
-            test = crossed_mean(
-                np.mean(gains, axis=0), classes=mine[0].targets, clusters=mine[0].clusters
-            )
-            numbers = columns.crossed(test)
+        test = crossed_test_over_backbones(
+            [one.right(arms.CLIP_IT) for one in mine],
+            [one.right(arms.UNIMODAL) for one in mine],
+            classes=mine[0].targets,
+            clusters=mine[0].clusters,
+        )
+        numbers = columns.crossed(test)
         where = {"dataset": dataset, "n_backbones": len(mine)}
         rows.append({**where, **columns.size(mine[0]), **numbers})
         tests.append(test)
@@ -88,11 +88,10 @@ def _by_dataset(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]
     return found
 
 
-def _macro(rows: Sequence[Mapping[str, Any]], tests: Sequence[CrossedTest | None]) -> dict:
+def _macro(rows: Sequence[Mapping[str, Any]], tests: Sequence[BackbonesTest]) -> dict:
     """Returns the row that averages over datasets."""
-    estimates = [np.nan if test is None else test.estimate for test in tests]
-    errors = [np.nan if test is None or test.se_floor is None else test.se_floor for test in tests]
-    macro = macro_difference(estimates, errors)
+    numbers = [(test.estimate, test.se_floor, test.df_floor) for test in tests]
+    macro = macro_difference(*np.array(numbers, dtype=np.float64).T)
     return {
         "dataset": ALL_DATASETS,
         "n_backbones": None,

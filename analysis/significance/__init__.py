@@ -31,6 +31,7 @@ REPORTED = {
         "crossed_test",
         "samples_only_test",
     ),
+    "crossed_backbones": ("BackbonesTest", "crossed_test_over_backbones"),
     "datasets": (
         "MacroDifference",
         "Nemenyi",

@@ -77,7 +77,7 @@ def gains(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table | Non
 def mean_gains(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
     """Returns the gain averaged over backbones, by dataset, and over datasets."""
     before = (
-        "Mean over backbones of the difference in balanced accuracy, in points. Wins: seeds (in "
+        "Mean over backbones of the difference in balanced accuracy, in points. Wins: backbones (in "
         f'the row "{ALL_DATASETS}": datasets) with a positive difference.',
         notes.CROSSED,
         f'The row "{ALL_DATASETS}" speaks of these datasets only.',
