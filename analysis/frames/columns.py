@@ -17,17 +17,22 @@ from ..significance.results import Result
 
 
 def paired(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Returns the comparisons with both unimodal and CLIP-IT runs."""
-    return [one for one in comparisons if one.has(arms.UNIMODAL, arms.CLIP_IT)]
+    """Returns unimodal and CLIP-IT of the comparisons with both, on the seeds that both have."""
+    both = (arms.UNIMODAL, arms.CLIP_IT)
+    return [one.between(*both) for one in comparisons if one.has(*both)]
 
 
 def primary_test(
     comparison: Comparison, first: str, second: str, balanced: bool = True
 ) -> CrossedTest:
-    """Runs the primary test of two arms of a comparison: of balanced accuracy, or of accuracy."""
+    """Runs the primary test of two arms, on the seeds that both have.
+
+    It is of balanced accuracy, or of accuracy.
+    """
+    both = comparison.between(first, second)
     return crossed_test(
-        comparison.right(first),
-        comparison.right(second),
+        both.right(first),
+        both.right(second),
         classes=comparison.targets if balanced else None,
         clusters=comparison.clusters,
     )

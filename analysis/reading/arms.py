@@ -25,6 +25,7 @@ LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
 """Names of the methods in print."""
 
 NO_TEXT = "no_text"  # the ablation with the same layers that reads no report
+SHUFFLED = "shuffled_pairs"  # the control that keeps the reports and breaks the link to images
 REPLACED = "replaced_pairs_"  # arms with a share of the pairs replaced; the percentage follows
 Part = tuple[str, str]  # a difference's name in files, and in print
 

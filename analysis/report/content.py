@@ -66,6 +66,7 @@ def make_contents(folder: Path, options: Options) -> Contents:
         tables=tuple(table for table in tables if table is not None),
         warnings=(
             *_unfinished(folder),
+            *_gaps(comparisons),
             *_leakage(results["leakage"]),
             *_warnings(comparisons, results["headline"]),
         ),
@@ -79,6 +80,12 @@ def _unfinished(folder: Path) -> tuple[str, ...]:
         return ()
     words = "1 run" if len(missing) == 1 else f"{len(missing)} runs"
     return (f"Not finished: {words} of the grid's plan ({few(missing)}).",)
+
+
+def _gaps(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Returns which arms lack seeds; text-only runs, which several comparisons share, once."""
+    found = dict.fromkeys(gap for comparison in comparisons for gap in comparison.gaps)
+    return tuple(f"{gap}: it is compared on the seeds that both arms have." for gap in found)
 
 
 def _leakage(frame: pd.DataFrame) -> Iterator[str]:

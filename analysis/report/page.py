@@ -43,7 +43,7 @@ def render(
         samples=_json(_samples(browser, extras)),
         capped=[
             (name, totals)
-            for name, totals in zip(browser.comparisons, browser.totals, strict=True)
+            for name, totals in zip(browser.names, browser.totals, strict=True)
             if max(totals.values()) > CAP
         ],
         cap=CAP,
@@ -84,7 +84,7 @@ def _samples(
         {**asdict(sample), **extras.get((sample.comparison, sample.index), {})}
         for sample in browser.samples
     ]
-    return {"comparisons": list(browser.comparisons), "rows": rows}
+    return {"comparisons": list(browser.names), "rows": rows}
 
 
 def _json(value: Any) -> Markup:

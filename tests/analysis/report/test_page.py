@@ -137,7 +137,7 @@ def test_samples_filter_sort_and_page(page):
     choose(page, "sample-file", "no such file")
     assert css(page, "#sample-count")[0].text == "no sample"
     choose(page, "sample-file", "")
-    (head,) = (b for b in css(page, "#sample-table button") if b.text == "p(true) unimodal")
+    (head,) = (b for b in css(page, "#sample-table button") if b.text == "p(true) baseline")
     head.click()
     values = [float(value) for value in column(page, "sample-table", 9)]
     assert values == sorted(values)
