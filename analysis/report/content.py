@@ -68,7 +68,7 @@ def make_contents(folder: Path, options: Options) -> Contents:
             *_unfinished(folder),
             *_gaps(comparisons),
             *_leakage(results["leakage"]),
-            *_warnings(comparisons, results["headline"]),
+            *_warnings(comparisons, results["contrasts"]),
         ),
     )
 
@@ -94,10 +94,10 @@ def _leakage(frame: pd.DataFrame) -> Iterator[str]:
         yield f"Leakage on {row.dataset}: {row.check}: {row.detail}."
 
 
-def _warnings(comparisons: Sequence[Comparison], headline: pd.DataFrame) -> Iterator[str]:
+def _warnings(comparisons: Sequence[Comparison], contrasts: pd.DataFrame) -> Iterator[str]:
     """Yields what concerns the report as a whole."""
-    if not len(headline) or not headline["difference_points"].notna().any():
-        yield "No comparison has both unimodal and CLIP-IT runs: there is no headline comparison."
+    if not len(contrasts):
+        yield "No comparison has CLIP-IT and what it is compared with: there is no headline comparison."
     if any(comparison.backbone == DEMO_BACKBONE for comparison in comparisons):
         yield (
             f"Runs with {DEMO_BACKBONE} are the demo's, on drawn images in BACH's layout: they say "

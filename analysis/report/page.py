@@ -35,6 +35,7 @@ def render(
     )
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
+        title=sentences.title(contents),
         headline=sentences.headline(contents),
         methods=sentences.methods(contents),
         warnings=contents.warnings,
