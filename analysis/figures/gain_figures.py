@@ -23,9 +23,9 @@ CONTRASTS = {
 def plot_contrasts(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
     """Draws the contrasts of one dataset with their 95% intervals: the mean, and each backbone.
 
-    A filled marker has a p below 0.05 (adjusted where the contrast is in a family); an interval that
-    is refused is not drawn. `frame` is `contrasts_frame`'s: columns `backbone` (empty: the mean),
-    `contrast`, `difference_points`, `low_points`, `high_points`, `p`, `p_holm`.
+    A filled marker has a p below 0.05 (adjusted where the contrast is in a family); an interval
+    that is refused is not drawn. `frame` is `contrasts_frame`'s: columns `backbone` (empty: the
+    mean), `contrast`, `difference_points`, `low_points`, `high_points`, `p`, `p_holm`.
     """
     ax = axes(ax)
     names = list(dict.fromkeys(frame["contrast"]))
@@ -38,11 +38,12 @@ def plot_contrasts(frame: pd.DataFrame, ax: Axes | None = None, title: str = "")
         y = np.array([names.index(name) for name in mine["contrast"]]) + offset
         color = PALETTE[(number - 1) % len(PALETTE)] if backbone else "black"
         marker = MARKERS[number % len(MARKERS)]
-        x, low, high = (
-            mine[f"{part}_points"].astype(float).to_numpy() for part in ("difference", "low", "high")
+        x, low, high, raw, holm = (
+            np.asarray(mine[name], dtype=float)
+            for name in ("difference_points", "low_points", "high_points", "p", "p_holm")
         )
         ax.hlines(y, low, high, color=color, linewidth=1.5 if backbone else 2.5)
-        p = mine["p_holm"].astype(float).fillna(mine["p"].astype(float)).to_numpy()
+        p = np.where(np.isnan(holm), raw, holm)
         points(ax, x, y, p < 0.05, marker=marker, markersize=6, color=color)
         points(ax, x, y, ~(p < 0.05), False, marker=marker, markersize=6, color=color)
         label = short(backbone) if backbone else "mean over backbones"

@@ -67,7 +67,7 @@ def contrasts_frame(
             if pairs:
                 tests[dataset][name] = _over_backbones(pairs)
             means.append(_mean_row(mine, name, pairs, tests[dataset].get(name)))
-            cells += [_cell_row(one, name) for one in mine]
+        cells += [_cell_row(one, name) for one in mine for name in SIDES]
     verdicts = attribute(tests, margin_points / 100)
     rows = [{**row, **_outcome(verdicts[row["dataset"]], row["contrast"])} for row in means]
     frame = pd.DataFrame([*rows, *_with_holm(cells)])
@@ -81,8 +81,8 @@ def over_datasets(frame: pd.DataFrame, contrast: str) -> MacroDifference | None:
 
     `frame` is `contrasts_frame`'s. Test sets of datasets share no samples; backbones are averaged.
     """
-    rows = frame[(frame["backbone"] == "") & (frame["contrast"] == contrast)]
-    rows = rows[rows["n_backbones"] > 0]
+    mean = (frame["backbone"] == "") & (frame["n_backbones"] > 0)
+    rows = frame.loc[mean & (frame["contrast"] == contrast)]
     if len(rows) < 2:
         return None
     numbers = rows[["difference_points", "se_points", "df"]].astype(float).to_numpy()

@@ -15,6 +15,7 @@ from ..significance.datasets import Nemenyi, nemenyi_test
 from ..significance.rules import WARN_SEEDS
 from . import columns
 
+
 def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Compares CLIP-IT with unimodal in each comparison by the crossed test, to describe.
 

@@ -69,7 +69,7 @@ class Run:
     @property
     def digest(self) -> str:
         """SHA-256 of the probabilities."""
-        return hashlib.sha256(np.ascontiguousarray(self.probabilities)).hexdigest()
+        return hashlib.sha256(self.probabilities.tobytes()).hexdigest()
 
     @property
     def config(self) -> RecordedConfig:

@@ -97,7 +97,7 @@ def _leakage(frame: pd.DataFrame) -> Iterator[str]:
 def _warnings(comparisons: Sequence[Comparison], contrasts: pd.DataFrame) -> Iterator[str]:
     """Yields what concerns the report as a whole."""
     if not len(contrasts):
-        yield "No comparison has CLIP-IT and what it is compared with: there is no headline comparison."
+        yield "No backbone has CLIP-IT and other runs: there is no headline comparison."
     if any(comparison.backbone == DEMO_BACKBONE for comparison in comparisons):
         yield (
             f"Runs with {DEMO_BACKBONE} are the demo's, on drawn images in BACH's layout: they say "

@@ -47,7 +47,9 @@ def contrasts(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     figure, panels = grid(len(groups), 7.0, 2.2 + 0.5 * (most if most > 1 else 0), columns=1)
     for (dataset, rows), ax in zip(groups, panels, strict=True):
         several = rows["backbone"].nunique() > 2
-        plot_contrasts(rows if several else rows[rows["backbone"] == ""], ax, title=str(dataset))
+        plot_contrasts(
+            rows if several else rows.loc[rows["backbone"] == ""], ax, title=str(dataset)
+        )
     yield Drawing("contrasts", "What of the gain is the text's, and what LoRA's", figure)
 
 
@@ -99,7 +101,9 @@ def decisions(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
     for baseline, words in BASELINES.items():
         slug = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
         for dataset, mine in _by_dataset(comparisons, baseline):
-            title = f"{dataset}: confusion of {words} and CLIP-IT, and where CLIP-IT flips decisions"
+            title = (
+                f"{dataset}: confusion of {words} and CLIP-IT, and where CLIP-IT flips decisions"
+            )
             yield Drawing(f"{slug}_{_slug(dataset)}", title, _confusion(mine, baseline))
     for dataset, mine in _by_dataset(comparisons, arms.UNIMODAL):
         title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
@@ -153,7 +157,10 @@ def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
         classes, backbone = comparison.samples.classes, comparison.backbone
         first, second, third = panels[3 * place : 3 * place + 3]
         both = [comparison.predictions(name) for name in (baseline, arms.CLIP_IT)]
-        for name, predictions, ax in ((BASELINES[baseline], both[0], first), ("CLIP-IT", both[1], second)):
+        for name, predictions, ax in (
+            (BASELINES[baseline], both[0], first),
+            ("CLIP-IT", both[1], second),
+        ):
             matrix = confusion(predictions, comparison.targets, len(classes))
             plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")
         changed = flips(both[0], both[1], comparison.targets, len(classes))

@@ -49,7 +49,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Browser:
-    """The samples to browse, what is compared (and its name), and numbers by kind before the cap."""
+    """The samples to browse, what is compared with its name, and numbers by kind before the cap."""
 
     samples: tuple[Sample, ...]
     comparisons: tuple[Comparison, ...]

@@ -41,7 +41,8 @@ class Options:
     """What a user may choose, before looking at results.
 
     Attributes:
-        margin_points: Equivalence margin of the text's gain and of ablations, in points of balanced accuracy.
+        margin_points: Equivalence margin of the text's gain and of ablations, in points of
+            balanced accuracy.
         n_resamples: Resamples of each bootstrap.
         thumbnails: Whether the page shows images of rescued and lost samples.
         report_text: Whether the page shows the reports paired with them.

@@ -91,8 +91,8 @@ def _primary(contents: Contents) -> list[str]:
     plain = dict.fromkeys(c.dataset for c in contents.comparisons if c.clusters is None)
     sentences = [
         "The gain of the method (CLIP-IT minus unimodal) and of the text alone (CLIP-IT minus the "
-        "same layers trained without text) were tested, as means over backbones, with seeds and test "
-        "samples as crossed random effects (Obuchowski and Rockette 1995; Hillis 2014), with "
+        "same layers trained without text) were tested, as means over backbones, with seeds and "
+        "test samples as crossed random effects (Obuchowski and Rockette 1995; Hillis 2014), with "
         "Satterthwaite degrees of freedom and a standard error not below the one for fixed models.",
     ]
     if clustered:
@@ -103,9 +103,9 @@ def _primary(contents: Contents) -> list[str]:
             "as independent and the intervals are optimistic."
         )
     frame = contents.results["contrasts"]
-    family = frame[(frame["backbone"] == "") & frame["contrast"].isin(CONFIRMATORY)]
+    family = frame.loc[(frame["backbone"] == "") & frame["contrast"].isin(CONFIRMATORY)]
     sentences.append(
-        f"p-values were adjusted by Holm's method over {int(family['p_holm'].notna().sum())} tests; "
+        f"p-values were adjusted by Holm's method over {family['p_holm'].notna().sum()} tests; "
         "that the right report is needed was asked by CLIP-IT minus shuffled pairs, behind the "
         "text's gain. Intervals are 95% and not adjusted. Secondary bootstraps used "
         f"{contents.options.n_resamples:,} resamples."

@@ -54,18 +54,20 @@ _NUMBERS = (
 
 def contrasts(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
     """Returns the contrasts of each dataset; its CSV has those of single backbones, too."""
-    means = frame[frame["backbone"] == ""]
+    means = frame.loc[frame["backbone"] == ""]
     margin = float(frame["margin_points"].iloc[0])
     size = int(means.loc[means["contrast"].isin(CONFIRMATORY), "p_holm"].notna().sum())
     before = (
-        "Differences of balanced accuracy (macro recall) in points, mean over backbones. The method's "
-        "gain is LoRA's and the text's together; the text's own is against the same layers trained "
-        "without text.",
+        "Differences of balanced accuracy (macro recall) in points, mean over backbones. The "
+        "method's gain is LoRA's and the text's together; the text's own is against the same "
+        "layers trained without text.",
         notes.CROSSED,
-        f"Confirmatory are method and text: Holm over {size} tests of all datasets. Pairs is a gate.",
-        "Verdict, asked in this order: reports helped (text and pairs above 0, p below 0.05); a text "
-        "target helped (text alone); reports harmed (text below 0); no difference (90% interval of "
-        f"text within the margin of {margin:g} points, fixed before looking); else not shown.",
+        f"Confirmatory are method and text: Holm over {size} tests of all datasets; pairs is a "
+        "gate.",
+        "Verdict, asked in this order: reports helped (text and pairs above 0, p below 0.05); a "
+        "text target helped (text alone); reports harmed (text below 0); no difference (90% "
+        f"interval of text within the margin of {margin:g} points, fixed before looking); else not "
+        "shown.",
         notes.STARRED,
     )
     after = (
@@ -84,18 +86,18 @@ def contrasts(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
     )
     title = "What of the gain is the text's"
     made = lay_out("contrasts", title, means, columns, comparisons, before=before, after=after)
-    return replace(made, data=frame[CSV_COLUMNS])
+    return replace(made, data=frame.loc[:, CSV_COLUMNS])
 
 
 def contrasts_by_backbone(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table | None:
     """Returns the contrasts of single backbones; None where no dataset has several."""
     several = frame.loc[(frame["backbone"] == "") & (frame["n_backbones"] > 1), "dataset"]
-    cells = frame[(frame["backbone"] != "") & frame["dataset"].isin(set(several))]
+    cells = frame.loc[(frame["backbone"] != "") & frame["dataset"].isin(list(several))]
     if not len(cells):
         return None
     before = (
-        "Single backbones, to describe: what is tested is their mean. Holm p, over the backbones and "
-        "datasets of one contrast, only from 5 seeds on.",
+        "Single backbones, to describe: what is tested is their mean. Holm p, over the backbones "
+        "and datasets of one contrast, only from 5 seeds on.",
         notes.CROSSED,
         notes.STARRED,
     )
@@ -142,7 +144,7 @@ def sentences(frame: pd.DataFrame) -> tuple[str, ...]:
 def _by_dataset(frame: pd.DataFrame) -> list[tuple[str, dict[str, dict[str, Any]]]]:
     """Returns the rows of means by dataset and contrast."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in records(frame[frame["backbone"] == ""]) if len(frame) else ():
+    for row in records(frame.loc[frame["backbone"] == ""]) if len(frame) else ():
         found.setdefault(row["dataset"], {})[row["contrast"]] = row
     return list(found.items())
 
@@ -192,7 +194,7 @@ def _backbones(row: Row, _: Footnotes) -> str:
 
 def _verdict(row: Row, _: Footnotes) -> str:
     """Returns the dataset's verdict, once: in the row of the text."""
-    return VERDICTS[row["verdict"]] if row["contrast"] == TEXT else ""
+    return row["verdict"].replace("_", " ") if row["contrast"] == TEXT else ""
 
 
 def _over_datasets(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def test_all_files_are_there_whole_and_the_same_again(report, shared_study, tmp_
     tables = ("contrasts", "table1", "ablations", "complementarity",
               "complementarity_by_class", "secondary", "leakage", "runs")  # fmt: skip
     figures = ("contrasts", "slopes", "complementarity", "ablations", "confusion_bach",
-               "confusion_crc", "confusion_no_text_bach", "confusion_no_text_crc", "calibration_bach", "calibration_crc")  # fmt: skip
+               "confusion_crc", "confusion_no_text_bach", "confusion_no_text_crc",
+               "calibration_bach", "calibration_crc")  # fmt: skip
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md", ".tex")}
     expected |= {f"figures/{name}{suffix}" for name in figures for suffix in (".png", ".svg")}
     assert set(contents[0]) == expected | {"report.html"}

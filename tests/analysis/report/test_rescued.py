@@ -8,7 +8,7 @@ from clipit_eva.analysis.report.rescued import browse
 
 @pytest.fixture
 def comparisons(write_run):
-    """Sample 0 is rescued in both seeds, 1 in one, 2 lost in both, 3 and 5 the same; 4 cancels out."""
+    """Sample 0 is rescued in both seeds, 1 in one, 2 lost in both; 4 cancels out."""
     targets = np.array([0, 0, 0, 0, 0, 1])
     wrong = {
         ("unimodal", 1): [0, 1, 4],
