@@ -101,9 +101,8 @@ def decisions(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
     for baseline, words in BASELINES.items():
         slug = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
         for dataset, mine in _by_dataset(comparisons, baseline):
-            title = (
-                f"{dataset}: confusion of {words} and CLIP-IT, and where CLIP-IT flips decisions"
-            )
+            both = f"{words} and CLIP-IT" if baseline == arms.UNIMODAL else words
+            title = f"{dataset}: confusion of {both}, and where CLIP-IT decides otherwise"
             yield Drawing(f"{slug}_{_slug(dataset)}", title, _confusion(mine, baseline))
     for dataset, mine in _by_dataset(comparisons, arms.UNIMODAL):
         title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
@@ -150,21 +149,22 @@ def _by_dataset(comparisons: Comparisons, baseline: str) -> list[tuple[str, list
 
 
 def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
-    """Draws both arms' confusion and the flips, a row of panels a backbone."""
+    """Draws the confusion and the flips, a row of panels a backbone; CLIP-IT's beside unimodal."""
     size = 2.9 if len(comparisons[0].samples.classes) <= 4 else 3.8
-    figure, panels = grid(3 * len(comparisons), size, size)
+    shown = {baseline: BASELINES[baseline]}
+    if baseline == arms.UNIMODAL:
+        shown[arms.CLIP_IT] = arms.LABELS[arms.CLIP_IT]
+    count = len(shown) + 1
+    figure, panels = grid(count * len(comparisons), size, size, columns=count)
     for place, comparison in enumerate(comparisons):
         classes, backbone = comparison.samples.classes, comparison.backbone
-        first, second, third = panels[3 * place : 3 * place + 3]
-        both = [comparison.predictions(name) for name in (baseline, arms.CLIP_IT)]
-        for name, predictions, ax in (
-            (BASELINES[baseline], both[0], first),
-            ("CLIP-IT", both[1], second),
-        ):
-            matrix = confusion(predictions, comparison.targets, len(classes))
+        *matrices, last = panels[count * place : count * (place + 1)]
+        for (arm, name), ax in zip(shown.items(), matrices, strict=True):
+            matrix = confusion(comparison.predictions(arm), comparison.targets, len(classes))
             plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")
-        changed = flips(both[0], both[1], comparison.targets, len(classes))
-        plot_flips(changed, classes, third, title=f"{backbone}: flips")
+        first, second = (comparison.predictions(arm) for arm in (baseline, arms.CLIP_IT))
+        changed = flips(first, second, comparison.targets, len(classes))
+        plot_flips(changed, classes, last, title=f"{backbone}: flips")
     return figure
 
 
