@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-FEW = {"LABELS_PER_CLASS": "5", "MAX_STEPS": "4", "VAL_CHECK_INTERVAL": "1.0"}
+FEW = {"LABELS_PER_CLASS": "5", "MAX_STEPS": "4", "VAL_CHECK_INTERVAL": "2"}
 
 
 @pytest.mark.parametrize("loss", ["cosine", "centred_cosine"])
