@@ -59,6 +59,12 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "-m", "faults", "--durations=0", "tests/faults", *session.posargs)
 
 
+def mistakes(session: nox.Session) -> None:
+    """Makes every mistake of tests/bad_input and writes docs/mistakes.md anew."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests/bad_input", "--numprocesses=0", "--write-table")
+
+
 @nox.session
 def configs(session: nox.Session) -> None:
     """Renders the shipped configs anew, from benchmark_configs/methods and tasks."""

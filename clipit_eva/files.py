@@ -160,7 +160,9 @@ def read_table(
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{kind} {path} is not a readable parquet file ({error})") from error
+        raise InputError(
+            f"{kind} {path} is not a readable parquet file ({error}); make it again"
+        ) from error
     names: Sequence[str] = getattr(columns, "names", columns)
     missing = [name for name in names if name not in table.column_names]
     if missing:
@@ -198,7 +200,8 @@ def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
             table = table.set_column(position, field, column.cast(field.type))
         except pa.ArrowException as error:
             raise InputError(
-                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}"
+                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}; "
+                "make it again"
             ) from error
     return table
 

@@ -19,6 +19,14 @@ _DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
 _SIZES = re.compile(r"patch|input.*(height|width|size)|image size|size of tensor", re.IGNORECASE)
 """How encoders complain of images whose size they do not take."""
 
+_MISREAD = re.compile(r'Parser key "([^"]+)":\s+(?!Problem with|Does not validate)(\S[^\n]*)')
+"""A place in a config and what eva's parser has against its value."""
+
+_UNKNOWN = re.compile(
+    r"(unrecognized arguments|\S.* does not accept option|Option '.*' is not)[^\n]*"
+)
+"""How eva's parser complains of an argument that nothing takes."""
+
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
 """How hubs complain of weights that want a licence to be accepted."""
 
@@ -35,6 +43,10 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
     """
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU's memory does not suffice ({_first_line(error)}); lower BATCH_SIZE"
+    if type(error).__name__ == "MisconfigurationException":
+        return f"Lightning refuses the configuration: {_first_line(error)}; mend it"
+    if "Early stopping conditioned on metric" in str(error):
+        return f"MONITOR_METRIC is none that is measured ({_first_line(error)}); give one that is"
     if isinstance(error, OSError) and error.errno in _DISK:
         name = error.filename or _open_file(traceback)
         return f"{name} cannot be written: {files.why_not_written(error)}"
@@ -47,6 +59,20 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
         if frame.f_code.co_name == "forward" and compat.is_eva_backbone(type(owner)):
             return _of_backbone(frame.f_locals.get("tensor"), error)
     return None
+
+
+def explain_parsing(message: str) -> str:
+    """Returns in one line what eva's parser says of a value in many.
+
+    Args:
+        message: Nested places in the config, the innermost last, with alternatives of union types.
+    """
+    unknown, found = _UNKNOWN.search(message), _MISREAD.findall(message)
+    if found and not unknown:
+        place, trouble = found[-1]
+        return f"{place}: {trouble.rstrip('.')}; mend it in the config, its variable or the option"
+    text = unknown[0] if unknown else " ".join(message.split())[:500]
+    return f"{text}; mend the config or the command line"
 
 
 @contextlib.contextmanager

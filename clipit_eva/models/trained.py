@@ -16,6 +16,9 @@ from clipit_eva.models.lora import LoRASettings
 
 FIELD = "CHECKPOINT"
 
+_SETTINGS = ("in_features", "num_classes", "text_features", "lora", "vision_head_lora")
+"""What a checkpoint has to tell of its module."""
+
 
 class TrainedCLIPITModule(CLIPITModule):
     """CLIP-IT with the weights of a finished run; its layers are those that the run had.
@@ -55,6 +58,8 @@ class TrainedCLIPITModule(CLIPITModule):
         if settings is None:
             raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
         self._made_with: dict[str, Any] = settings.get("made_with") or {}
+        if lacking := [name for name in _SETTINGS if name not in settings]:
+            raise InputError(f"{FIELD}={file} lacks its setting {lacking[0]}; train the run again")
         self._is_own_backbone = backbone is None
         plain = "binary_cross_entropy" if settings["num_classes"] == 1 else "cross_entropy"
         super().__init__(
@@ -85,7 +90,10 @@ class TrainedCLIPITModule(CLIPITModule):
             return
         super().configure_model()
         checkpoint: dict[str, Any] = dict(self._content)
-        self.on_load_checkpoint(checkpoint)
+        try:
+            self.on_load_checkpoint(checkpoint)
+        except InputError as error:
+            raise InputError(f"{FIELD}={self.checkpoint_file}: {error}") from None
         self.load_state_dict(checkpoint["state_dict"])
 
     @override
