@@ -59,6 +59,7 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "-m", "faults", "--durations=0", "tests/faults", *session.posargs)
 
 
+@nox.session
 def mistakes(session: nox.Session) -> None:
     """Makes every mistake of tests/bad_input and writes docs/mistakes.md anew."""
     session.install("-e", ".[test]")

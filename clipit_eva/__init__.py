@@ -18,7 +18,5 @@ __getattr__ = _lazy.attach(
     {
         "CLIPITModule": "clipit_eva.models.clipit_module",
         "InputError": "clipit_eva.errors",
-        # eva's own. Configs name it so that the package is there before the first value is read.
-        "Trainer": "eva",
     },
 )

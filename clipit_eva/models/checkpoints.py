@@ -143,11 +143,12 @@ def read_checkpoint(path: str | Path, field: str) -> dict[str, Any]:
             f"{field}={path} is not a readable checkpoint; train the run again "
             f"({type(error).__name__})"
         ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
         raise InputError(
             f"{field}={path} is not a Lightning checkpoint: it has no state_dict; give a run's"
         )
-    for name, tensor in checkpoint["state_dict"].items():
+    for name, tensor in state.items():
         if not isinstance(tensor, torch.Tensor) or not tensor.isfinite().all():
             raise InputError(
                 f"{field}={path} has weights that are no finite numbers ({name}); train the run "

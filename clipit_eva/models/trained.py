@@ -16,8 +16,14 @@ from clipit_eva.models.lora import LoRASettings
 
 FIELD = "CHECKPOINT"
 
-_SETTINGS = ("in_features", "num_classes", "text_features", "lora", "vision_head_lora")
-"""What a checkpoint has to tell of its module."""
+_SETTINGS = {
+    "in_features": int,
+    "num_classes": int,
+    "text_features": int,
+    "lora": dict,
+    "vision_head_lora": bool,
+}
+"""What a checkpoint has to tell of its module, and of which type."""
 
 
 class TrainedCLIPITModule(CLIPITModule):
@@ -55,11 +61,12 @@ class TrainedCLIPITModule(CLIPITModule):
         file = checkpoints.find_checkpoint(checkpoint, FIELD)
         content = checkpoints.read_checkpoint(file, FIELD)
         settings = content.get(checkpoints.SETTINGS_KEY)
-        if settings is None:
+        if not isinstance(settings, dict):
             raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
         self._made_with: dict[str, Any] = settings.get("made_with") or {}
-        if lacking := [name for name in _SETTINGS if name not in settings]:
-            raise InputError(f"{FIELD}={file} lacks its setting {lacking[0]}; train the run again")
+        for name, kind in _SETTINGS.items():
+            if not isinstance(settings.get(name), kind):
+                raise InputError(f"{FIELD}={file} lacks its setting {name}; train the run again")
         self._is_own_backbone = backbone is None
         plain = "binary_cross_entropy" if settings["num_classes"] == 1 else "cross_entropy"
         super().__init__(

@@ -35,7 +35,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs tests that ask for `case` on the cases; of slower ones, by default, on every third."""
     if "case" not in metafunc.fixturenames:
         return
-    everything = metafunc.config.option.write_table or metafunc.config.option.all_cases
+    # The options are there if this folder is named in the command line.
+    everything = any(metafunc.config.getoption(name, False) for name in ("write_table", "all_cases"))
     cases = [
         pytest.param(area, case, id=f"{area}-{case.wrong}")
         for area, own in _cases().items()
@@ -48,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Writes the table, if all cases hold."""
     rows = session.config.stash.get(ROWS, {})
-    if session.config.option.write_table and exitstatus == 0 and rows:
+    if rows and exitstatus == 0 and session.config.getoption("write_table", False):
         parts = [START.format(count=sum(map(len, rows.values())))]
         for area, own in rows.items():
             title = area.replace("_", " ").capitalize()
@@ -66,7 +67,9 @@ def rows(request: pytest.FixtureRequest) -> dict[str, list[str]]:
 @pytest.fixture(scope="session")
 def table(request: pytest.FixtureRequest) -> list[str] | None:
     """Lines of the committed table; None while it is written."""
-    return None if request.config.option.write_table else TABLE.read_text("utf-8").splitlines()
+    if request.config.getoption("write_table", False):
+        return None
+    return TABLE.read_text("utf-8").splitlines()
 
 
 @pytest.fixture(scope="session")

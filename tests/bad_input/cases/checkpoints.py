@@ -64,6 +64,7 @@ OF_PREDICTION = [
     _predict("damaged bytes", _bytes(_flip)),
     _predict("a list", _saved([1, 2])),
     _predict("no weights", _saved({"epoch": 1})),
+    _predict("a number as the weights", _saved({"state_dict": 7})),
     _predict("weights that are no tensors", _changed(lambda c: c["state_dict"].update(
         {next(iter(c["state_dict"])): 7}))),
     _predict("weights of another class of model", _saved({"state_dict": {"a": torch.ones(1)}})),
@@ -73,6 +74,11 @@ OF_PREDICTION = [
     _predict("a tensor of another shape", _changed(lambda c: c["state_dict"].update(
         {"heads.vision.weight": torch.ones(3, 3)}))),
     _predict("settings are missing", _changed(lambda c: c["clipit_eva"].pop("lora"))),
+    _predict("settings that are a number", _changed(lambda c: c.update(clipit_eva=7))),
+    _predict("LoRA's settings that are a list", _changed(lambda c: c["clipit_eva"].update(
+        lora=[16]))),
+    _predict("a width in words", _changed(lambda c: c["clipit_eva"].update(
+        in_features="wide"))),
     _predict("settings of another backbone", _changed(lambda c: c["clipit_eva"].update(
         {"in_features": 7}))),
     _predict("weights that are no numbers", _changed(lambda c: c["state_dict"][
