@@ -1,5 +1,6 @@
 """A user's mistakes: one line, status 2, nothing half written; all in docs/mistakes.md."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 from forked import Ended
 from wrong_input import arguments, environment, error_line, files_below, problems, row, run
+
+from clipit_eva import cli
+from clipit_eva.tasks import configs
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +42,17 @@ def test_table_has_each_mistake_once(table, all_cases) -> None:
     assert len(shown) >= 80
     for own in all_cases.values():
         assert len({case.wrong for case in own}) == len(own)
+
+
+def test_every_variable_and_flag_has_a_mistake(all_cases) -> None:
+    cases = [case for own in all_cases.values() for case in own]
+    shipped = (name for name in configs.names() if not name.startswith("ablations/"))
+    read = {variable for name in shipped for variable in configs.variables(configs.path(name))}
+    assert read <= {variable for case in cases for variable in case.variables}
+    given = {word.partition("=")[0] for case in cases for word in shlex.split(case.command)}
+    (commands,) = cli._parser()._subparsers._group_actions
+    flags = {flag for one in commands.choices.values() for flag in one._option_string_actions}
+    assert flags - {"-h", "--help"} <= given
 
 
 @pytest.mark.parametrize("area", AS_PROCESSES)

@@ -35,6 +35,8 @@ CASES = [
     Case("no run", "clipit-eva export --output model.onnx", names="RUN"),
     Case("an unknown branch", f"clipit-eva export {OWN} --output m.onnx --branch text",
          names="--branch"),
+    Case("`--no-check=yes`", f"clipit-eva export {OWN} --output m.onnx --no-check=yes",
+         names="--no-check"),
     Case("a file in the place of the folder", f"clipit-eva export {OWN} --output a/m.safetensors",
          files={"a": b""}, names="a/m.safetensors"),
     Case("a folder in the place of the file", f"clipit-eva export {OWN} --output m.safetensors",

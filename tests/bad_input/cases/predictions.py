@@ -117,6 +117,11 @@ OPTIONS = [
                              ("--resamples", ("0", "-5", "1.5", "many")))
         for value in values
     ),
+    *(
+        Case(f"`{flag}=yes`", f"clipit-eva report runs --output report {flag}=yes", spoil=_runs(),
+             names=flag)
+        for flag in ("--thumbnails", "--report-text")
+    ),
     Case("a file in the place of the output", REPORT, spoil=_runs(), files={"report": b""}),
     Case("an unknown command", "clipit-eva reprot runs", names="reprot"),
     Case("an unknown flag", "clipit-eva report runs --output o --fast", names="--fast"),

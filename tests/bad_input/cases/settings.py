@@ -4,6 +4,7 @@ from wrong_input import Case
 
 CLIP_IT = "eva fit clip_it/bach"
 PAIRING = "eva predict pairing/bach"
+PREDICT = "eva predict predict/bach --model.init_args.checkpoint={shared}/clip_it/session"
 UNIMODAL = "eva fit unimodal/bach"
 TEXT_ONLY = "eva fit text_only/bach"
 
@@ -14,12 +15,12 @@ def _values(command: str, name: str, *values: str) -> list[Case]:
 
 
 OF_TRAINING = [
-    *_values(CLIP_IT, "N_RUNS", "0", "-1", "two", "1.5"),
-    *_values(CLIP_IT, "MAX_STEPS", "0", "-2", "many", "nan"),
+    *_values(CLIP_IT, "N_RUNS", "0", "-1", "two", "1.5", ""),
+    *_values(CLIP_IT, "MAX_STEPS", "0", "-2", "many", "nan", ""),
     *_values(CLIP_IT, "BATCH_SIZE", "0", "-1", "1.5", "big", ""),
     *_values(CLIP_IT, "LR_VALUE", "-0.1", "nan", "inf", "1e-3x"),
     *_values(CLIP_IT, "WEIGHT_DECAY", "-1", "nan"),
-    *_values(CLIP_IT, "PATIENCE", "-1", "soon"),
+    *_values(CLIP_IT, "PATIENCE", "-1", "soon", ""),
     *_values(CLIP_IT, "VAL_CHECK_INTERVAL", "-1", "0", "1.5", "x"),
     *_values(CLIP_IT, "MONITOR_METRIC", "val/Accuracy"),
     *_values(CLIP_IT, "MONITOR_METRIC_MODE", "most"),
@@ -30,8 +31,10 @@ OF_TRAINING = [
     *_values(CLIP_IT, "PREFETCH_FACTOR", "2", "x"),
     *_values(CLIP_IT, "PERSISTENT_WORKERS", "true", "x"),
     *_values(CLIP_IT, "CHECKPOINT_TYPE", "worst"),
-    *_values(CLIP_IT, "SAVE_LAST", "x"),
-    *_values(CLIP_IT, "TQDM_REFRESH_RATE", "x"),
+    *_values(CLIP_IT, "SAVE_LAST", "x", ""),
+    *_values(CLIP_IT, "TQDM_REFRESH_RATE", "x", ""),
+    Case("a file in the place of the output", CLIP_IT, {"OUTPUT_ROOT": "logs"}, {"logs": b""}),
+    Case("a file in a prediction's place", PREDICT, {"OUTPUT_ROOT": "logs"}, {"logs": b""}),
 ]
 
 OF_THE_METHOD = [
