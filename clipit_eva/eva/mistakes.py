@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -47,7 +48,7 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
         return f"Lightning refuses the configuration: {_first_line(error)}; mend it"
     if "Early stopping conditioned on metric" in str(error):
         return f"MONITOR_METRIC is none that is measured ({_first_line(error)}); give one that is"
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if isinstance(error, OSError) and (error.errno in _DISK or _is_of_output(error)):
         name = error.filename or _open_file(traceback)
         return f"{name} cannot be written: {files.why_not_written(error)}"
     for frame in reversed(_frames(traceback)):
@@ -153,6 +154,13 @@ def _of_backbone(images: Any, error: Exception) -> str | None:
         f"RESIZE_DIM: the backbone takes no images of {size} pixels ({_first_line(error)}); set "
         "RESIZE_DIM to a size that it takes"
     )
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether a path below OUTPUT_ROOT cannot be written to, for a reason that a user can mend."""
+    root, name = os.environ.get("OUTPUT_ROOT"), str(error.filename)
+    within = root is not None and Path(os.path.abspath(name)).is_relative_to(os.path.abspath(root))
+    return within and files.why_not_written(error) is not None
 
 
 def _open_file(traceback: TracebackType | None) -> str:

@@ -36,7 +36,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     # The options are there if this folder is named in the command line.
-    everything = any(metafunc.config.getoption(name, False) for name in ("write_table", "all_cases"))
+    everything = any(
+        metafunc.config.getoption(name, False) for name in ("write_table", "all_cases")
+    )
     cases = [
         pytest.param(area, case, id=f"{area}-{case.wrong}")
         for area, own in _cases().items()
