@@ -15,7 +15,6 @@ from clipit_eva.tasks import configs
 pytestmark = pytest.mark.slow
 
 AS_PROCESSES = {
-    "checkpoints": "`CHECKPOINT` is not set",
     "predictions": "a folder without runs",
     "settings": "`N_RUNS=0`",
 }
@@ -41,7 +40,7 @@ def test_table_has_each_mistake_once(table, all_cases) -> None:
     assert shown == [f"| {case.wrong}" for own in all_cases.values() for case in own]
     assert len(shown) >= 80
     for own in all_cases.values():
-        assert len({case.wrong for case in own}) == len(own)
+        assert len({(case.wrong, case.command) for case in own}) == len(own)
 
 
 def test_every_variable_and_flag_has_a_mistake(all_cases) -> None:

@@ -30,7 +30,7 @@ class Case:
     """A wrong input and the command that meets it.
 
     Attributes:
-        wrong: What is wrong, in words; unique in its area.
+        wrong: What is wrong, in words; unique in its area, for one command.
         command: The command as a shell reads it. A config of eva is given by its name; `{shared}`
             stands for the folder of what is right.
         variables: Variables of the environment that differ from a right call's; None: not set.
