@@ -60,6 +60,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def mistakes(session: nox.Session) -> None:
+    """Makes every mistake of tests/bad_input and writes docs/mistakes.md anew."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests/bad_input", "--numprocesses=0", "--write-table")
+
+
+@nox.session
 def configs(session: nox.Session) -> None:
     """Renders the shipped configs anew, from benchmark_configs/methods and tasks."""
     session.install("-e", ".")

@@ -113,7 +113,9 @@ def _configs(options: argparse.Namespace) -> None:
     elif options.task is None:
         print("\n".join(configs.names()))
     else:
-        raise InputError("configs --task needs a method: clipit-eva configs clip_it --task CARD")
+        raise InputError(
+            "configs --task needs a method; give it: clipit-eva configs clip_it --task CARD"
+        )
 
 
 def _clip_models(_: argparse.Namespace) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -82,7 +84,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary file has the suffix of `path`, lies in the same folder (so that the rename is
     atomic; missing folders are made), is flushed to disk before the rename and is removed when the
-    block raises, a full disk included.
+    block raises, a full disk included. What a killed process left of it, the next call removes.
 
     Raises:
         InputError: The disk is full, or the folder cannot be written to.
@@ -91,14 +93,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{target.suffix}")
     with one_line_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        try:
-            yield temporary
-            _fsync(temporary)
-            os.replace(temporary, target)
-            _fsync(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _remove_abandoned(target)
+        with temporary.open("xb") as held:
+            try:
+                with contextlib.suppress(OSError):  # not every disk has locks
+                    fcntl.flock(held, fcntl.LOCK_EX)
+                yield temporary
+                _fsync(temporary)
+                os.replace(temporary, target)
+                _fsync(target.parent)
+            finally:
+                temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -160,7 +165,9 @@ def read_table(
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{kind} {path} is not a readable parquet file ({error})") from error
+        raise InputError(
+            f"{kind} {path} is not a readable parquet file ({error}); make it again"
+        ) from error
     names: Sequence[str] = getattr(columns, "names", columns)
     missing = [name for name in names if name not in table.column_names]
     if missing:
@@ -198,9 +205,19 @@ def _cast(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
             table = table.set_column(position, field, column.cast(field.type))
         except pa.ArrowException as error:
             raise InputError(
-                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}"
+                f"{name}: column {field.name!r} is of type {column.type}, not {field.type}; "
+                "make it again"
             ) from error
     return table
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Removes temporary files of a target whose writers were killed: their locks went with them."""
+    name, suffix = glob.escape(target.name), glob.escape(target.suffix)
+    for path in target.parent.glob(f".{name}.{'[0-9a-f]' * 8}{suffix}"):
+        with contextlib.suppress(OSError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def _fsync(path: Path) -> None:

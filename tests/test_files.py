@@ -4,6 +4,8 @@ import errno
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +69,26 @@ def test_block_that_removes_its_file_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.txt") as temporary:
         temporary.unlink()
     assert files_in(tmp_path) == []
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    script = (
+        "import os, sys; from clipit_eva.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as path: path.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(target)])
+    assert killed.returncode == -9
+    (left,) = files_in(tmp_path)
+    with atomic_path(target) as slower:
+        slower.write_text("slower")
+        assert files_in(tmp_path) == [slower.name] != [left]
+        with atomic_path(target) as faster:
+            faster.write_text("faster")
+            assert slower.exists()
+        assert target.read_text() == "faster"
+    assert target.read_text() == "slower"
+    assert files_in(tmp_path) == ["a.txt"]
 
 
 def test_full_disk_leaves_the_old_table_and_nothing_else(small_disk: Path) -> None:

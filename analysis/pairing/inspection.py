@@ -45,8 +45,9 @@ def inspect_tables(
         InputError: A file is not a pairing table, or what the gallery needs is not given.
     """
     if gallery and not (output and images and reports):
-        raise InputError("--gallery needs --output, --images and --reports")
+        raise InputError("--gallery needs --output, --images and --reports; give them")
     read = [read_pairs(path) for path in paths]
+    texts = _texts(reports, column, read[0][0]) if gallery and reports else {}
     tables = dict(zip(_names(paths, [made for _, made in read]), read, strict=True))
     rows, purity = [], []
     for name, (pairs, made) in tables.items():
@@ -61,8 +62,8 @@ def inspect_tables(
     summary = pd.DataFrame(rows)
     if output is not None:
         _write(output, summary, {name: pairs for name, (pairs, _) in tables.items()}, purity)
-    if gallery and output and images and reports:
-        _gallery(*read[0], output, images, reports, column)
+    if gallery and output and images:
+        _gallery(*read[0], output, images, texts)
     return summary
 
 
@@ -102,20 +103,30 @@ def _gallery(
     made: Mapping[str, Any],
     output: Path,
     images: Path,
-    reports: str,
-    column: str,
+    texts: Mapping[str, str],
 ) -> None:
     """Writes the page of images and reports."""
     from .gallery import write_gallery
 
-    corpus = ReportSource(reports, column).corpus()
     datasets = {split: _dataset(made, split, images) for split in pairs["split"].unique()}
 
     def load(split: str, index: int) -> np.ndarray:
         return np.asarray(datasets[split].load_data(index)).transpose(1, 2, 0)
 
-    texts = dict(zip(corpus.ids, corpus.texts, strict=True))
     write_gallery(pairs.loc[pairs["rank"] == 0], load, texts, output / "gallery.html")
+
+
+def _texts(reports: str, column: str, pairs: pd.DataFrame) -> dict[str, str]:
+    """Returns the reports by their ids; raises InputError unless they are those of the pairs."""
+    corpus = ReportSource(reports, column).corpus()
+    texts = dict(zip(corpus.ids, corpus.texts, strict=True))
+    lacking = pairs.loc[~pairs["report_id"].isin(list(texts)), "report_id"]
+    if len(lacking):
+        raise InputError(
+            f"--reports {reports} lacks report {lacking.iloc[0]!r}, which is paired; give the "
+            "reports that were paired"
+        )
+    return texts
 
 
 def _labels(
@@ -136,7 +147,9 @@ def _dataset(made: Mapping[str, Any], split: str, images: Path) -> Any:
         dataset = getattr(importlib.import_module(module), name)(root=str(images), split=split)
         dataset.configure()
     except (OSError, ValueError, AttributeError, ImportError, TypeError) as error:
-        raise InputError(f"--images {images} cannot be read as {name} ({error})") from error
+        raise InputError(
+            f"--images {images} cannot be read as {name} ({error}); give those that were paired"
+        ) from error
     if len(dataset) != described.get("length"):
         raise InputError(
             f"--images {images} has {len(dataset)} images in split {split!r}, but the table was "

@@ -127,7 +127,9 @@ def read_run(path: Path) -> Run | None:
     branch = next((b for b in reversed(METHOD_OF_BRANCH) if b in present), None)
     if branch is None:
         listed = ", ".join(METHOD_OF_BRANCH)
-        raise InputError(f"predictions table {path} has none of the branches {listed}")
+        raise InputError(
+            f"predictions table {path} has none of the branches {listed}; run its test again"
+        )
     rows = rows.filter(pc.field("branch") == branch)
     index = _integers(rows, "index", path)
     if (np.diff(index) <= 0).any():
@@ -172,13 +174,49 @@ def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     for name in (*predictions_table.COLUMNS, "prob_0", "prob_1"):
         if name not in rows.schema.names:
             raise InputError(f"predictions table {path} lacks column {name!r}; it is none of ours")
-    provenance = json.loads((rows.schema.metadata or {}).get(files.PROVENANCE_KEY, b"{}"))
-    for key in ("config", "datasets", "run"):
-        if not provenance.get(key):
+    _check_types(rows, path)
+    return rows, _provenance(rows, path)
+
+
+def _check_types(rows: pa.Table, path: Path) -> None:
+    """Refuses columns of other types than the writer's."""
+    for field in rows.schema:
+        if field.name.startswith("prob_"):
+            fits, wanted = pa.types.is_floating(field.type), "a probability"
+        elif field.name in ("index", "target", "prediction"):
+            fits, wanted = pa.types.is_integer(field.type), "a whole number"
+        else:
+            words = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            text = pa.types.is_string(words) or pa.types.is_large_string(words)
+            fits, wanted = text or field.name not in predictions_table.COLUMNS, "text"
+        if not fits:
+            raise InputError(
+                f"predictions table {path}: column {field.name!r} is of type {field.type}, not "
+                f"{wanted}; write it by PredictionsWriter"
+            )
+
+
+def _provenance(rows: pa.Table, path: Path) -> dict[str, Any]:
+    """Returns what a table says about its making, refusing what does not tell run and data."""
+    try:
+        found = json.loads((rows.schema.metadata or {}).get(files.PROVENANCE_KEY, b"{}"))
+    except ValueError:
+        found = {}
+    found = found if isinstance(found, dict) else {}
+    datasets = found.get("datasets")
+    fits = {
+        "config": bool(found.get("config")) and isinstance(found["config"], dict),
+        "datasets": isinstance(datasets, list)
+        and bool(datasets)
+        and all(isinstance(one, dict) and isinstance(one.get("class"), str) for one in datasets),
+        "run": bool(found.get("run")) and isinstance(found["run"], str),
+    }
+    for key, holds in fits.items():
+        if not holds:
             raise InputError(
                 f"predictions table {path} has no provenance {key!r}; write it by PredictionsWriter"
             )
-    return rows, provenance
+    return found
 
 
 def _integers(rows: pa.Table, column: str, path: Path) -> NDArray[np.int64]:
@@ -194,8 +232,14 @@ def _integers(rows: pa.Table, column: str, path: Path) -> NDArray[np.int64]:
 
 def _probabilities(rows: pa.Table, path: Path) -> NDArray[np.float32]:
     """Returns class probabilities [samples, classes], refusing what is none."""
-    names = [name for name in rows.schema.names if name.startswith("prob_")]
-    names.sort(key=lambda name: int(name.removeprefix("prob_")))
+    names = sorted(name for name in rows.schema.names if name.startswith("prob_"))
+    expected = [f"prob_{number}" for number in range(len(names))]
+    if names != sorted(expected):
+        raise InputError(
+            f"predictions table {path} has probabilities {', '.join(names)}, not one a class from "
+            "prob_0 on; write it by PredictionsWriter"
+        )
+    names = expected
     values = np.stack([rows[name].to_numpy().astype(np.float32) for name in names], axis=1)
     bad = ~((values >= 0) & (values <= 1)).all(axis=1)
     if bad.any():
@@ -209,7 +253,7 @@ def _probabilities(rows: pa.Table, path: Path) -> NDArray[np.float32]:
         row = int(bad.argmax())
         raise InputError(
             f"predictions table {path} has probabilities of sample {rows['index'][row].as_py()} "
-            f"that sum to {values[row].sum():.4f}, not 1"
+            f"that sum to {values[row].sum():.4f}, not 1; write probabilities"
         )
     return values
 
@@ -222,7 +266,7 @@ def _check_classes(
             odd = values.min() if values.min() < 0 else values.max()
             raise InputError(
                 f"predictions table {path} has a {name} {odd}, but {n_classes} classes (0 to "
-                f"{n_classes - 1})"
+                f"{n_classes - 1}); run its test again"
             )
 
 
@@ -239,7 +283,6 @@ def _check_agreement(
         row = int(bad.argmax())
         raise InputError(
             f"predictions table {path} predicts class {predictions[row]} for sample "
-            f"{test_set.index[row]}, but its probabilities say class "
-            f"{int(probabilities[row].argmax())}: {probabilities[row].tolist()}; "
-            "test that run again"
+            f"{test_set.index[row]}, but class {int(probabilities[row].argmax())} is the likeliest; "
+            "run its test again"
         )

@@ -46,11 +46,15 @@ def slide_names(path: Path) -> pd.Series:
     """Returns the slide of each sample of a split, by the file that names them.
 
     Raises:
-        InputError: The file lacks the column `wsi`.
+        InputError: The file is no readable CSV, or lacks the column `wsi`.
     """
-    meta = pd.read_csv(path)
+    try:
+        meta = pd.read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
+        raise InputError(f"{path} is no readable CSV ({error}); download it again") from None
     if SLIDE_COLUMN not in meta.columns:
-        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {', '.join(meta.columns)}")
+        columns = ", ".join(map(str, meta.columns))
+        raise InputError(f"{path} lacks column {SLIDE_COLUMN!r}; it has {columns}")
     return meta[SLIDE_COLUMN]
 
 

@@ -170,7 +170,9 @@ def check_resamples(n_resamples: int) -> None:
         InputError: Fewer than 1,000.
     """
     if n_resamples < 1_000:
-        raise InputError(f"n_resamples is {n_resamples}: a 95% interval needs at least 1000")
+        raise InputError(
+            f"n_resamples is {n_resamples}: a 95% interval needs at least 1000; give more"
+        )
 
 
 def _draws_within_class(

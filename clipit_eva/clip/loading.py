@@ -94,7 +94,7 @@ def _from_folder(folder: Path) -> NamedModel:
     if not (folder / hf_models.CONFIG_FILE).is_file():
         raise InputError(
             f"CLIP model folder {folder} has neither {open_clip_models.CONFIG_FILE} nor "
-            f"{hf_models.CONFIG_FILE}"
+            f"{hf_models.CONFIG_FILE}; give a model's folder"
         )
     return hf_models.from_folder(folder)
 

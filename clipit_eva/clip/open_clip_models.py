@@ -92,7 +92,7 @@ def from_architecture(name: str, checkpoint: str | None) -> Source:
     if not checkpoint:
         raise InputError(
             f"CLIP architecture {name} needs a checkpoint: a weight file, or one of open_clip's "
-            f"pretrained tags ({', '.join(tags) or 'it has none'})"
+            f"pretrained tags ({', '.join(tags) or 'it has none'}); set CLIP_CHECKPOINT"
         )
     if checkpoint in tags:
         tag, label = open_clip.get_pretrained_cfg(name, checkpoint), f"{name}/{checkpoint}"
@@ -200,7 +200,7 @@ def load_tokenizer(tokenizer: str | Source, context_length: int) -> Any:
         return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         named = tokenizer if isinstance(tokenizer, str) else f"of CLIP model {tokenizer.name}"
-        raise InputError(f"tokenizer {named} cannot be loaded: {error}") from error
+        raise InputError(f"tokenizer {named} cannot be loaded ({error}); mend it") from error
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:

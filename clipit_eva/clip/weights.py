@@ -76,7 +76,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not valid JSON ({error})") from error
+        raise InputError(f"{path} is not valid JSON ({error}); download it again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a JSON object")
     return content
@@ -149,4 +149,6 @@ def _read(path: Path) -> Any:
             "beside weights; save its state dict alone, best as safetensors"
         ) from error
     except (safetensors.SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"checkpoint {path} is damaged or no weight file ({error})") from error
+        raise InputError(
+            f"checkpoint {path} is damaged or no weight file ({error}); download it again"
+        ) from error

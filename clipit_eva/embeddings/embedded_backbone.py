@@ -70,7 +70,7 @@ class EmbeddedBackbone(nn.Module):
         """
         try:
             found = json.loads(self.record_file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         whole = isinstance(found, dict) and {"weights", "width"} <= found.keys()
         return found if whole else None
@@ -107,7 +107,10 @@ def weights_digest(module: nn.Module) -> str:
     if isinstance(module, EmbeddedBackbone):
         record = module.record()
         if record is None:
-            raise InputError(f"EMBEDDINGS_ROOT={module.root} has no embeddings by {module.name}")
+            raise InputError(
+                f"EMBEDDINGS_ROOT={module.root} has no embeddings by {module.name}; run the "
+                "embeddings config first"
+            )
         return record["weights"]
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import compat, exits
+from clipit_eva.eva import compat, exits, mistakes, settings
 
 _CHECK_IMAGE = "clipit_eva.data.image_files:check_image"
 """What refuses an image file that cannot be read as it is."""
@@ -41,34 +41,41 @@ def check_variables(arguments: Sequence[str]) -> None:
         arguments: The command's, config files among them.
 
     Raises:
-        InputError: One is set to nothing, which eva would take for a value.
+        InputError: One is set to nothing, which eva would take for a value, or out of range.
     """
     given = [Path(argument.partition("=")[2] or argument) for argument in arguments]
     configs = [path for path in given if path.suffix in (".yaml", ".yml")]
     # jsonargparse may be in a config's folder while it reads it.
+    names: set[str] = set()
     for path in filter(Path.is_file, [*configs, *(Path(path.name) for path in configs)]):
-        for name in re.findall(r"\$\{oc\.env:\s*(\w+)", path.read_text(encoding="utf-8")):
-            if not os.environ.get(name, "set").strip():
-                raise InputError(f"{name} is set to nothing; unset it or give it a value")
+        names.update(re.findall(r"\$\{oc\.env:\s*(\w+)", path.read_text(encoding="utf-8")))
+    settings.check_settings(names, os.environ)
 
 
 @functools.cache
 def activate() -> None:
-    """Ends mistakes in one line, records what runs, checks images, knows our backbones; once.
+    """Checks variables and images, ends mistakes in one line, records, knows our backbones.
 
-    Each is global for want of a narrower place. eva makes the parser and all objects itself, before
-    it calls any callback: hence the instantiator, and the hook for errors raised there. Log
-    messages and backbones' names go to registries that the libraries keep for this.
+    Once a process. Each is global for want of a narrower place. eva makes the parser and all
+    objects itself, before it calls any callback: hence the instantiator, and the hook for errors
+    raised there. Log messages and backbones' names go to registries that the libraries keep for
+    this.
     """
     import jsonargparse
 
     from clipit_eva.eva import logs, recorder
 
+    compat.watch_parser_errors(_end_as_misread)
     jsonargparse.add_instantiator(recorder.instantiate, object)
     exits.watch()
     logs.forward()
     compat.check_images_of_eva(lambda path: _make(_CHECK_IMAGE, path=path))
     register_backbones()
+
+
+def _end_as_misread(message: str) -> None:
+    """Ends the process with what its parser says in many lines."""
+    exits.end(InputError(mistakes.explain_parsing(message)))
 
 
 @functools.cache

@@ -28,6 +28,23 @@ def random_state_kept(class_type: type) -> contextlib.AbstractContextManager[Any
     return contextlib.nullcontext()
 
 
+def watch_parser_errors(report: Callable[[str], None]) -> None:
+    """Calls a function with the message of a mistake in the process's arguments, before it ends.
+
+    jsonargparse has no handler of errors for parsers that somebody else makes, as eva does.
+    """
+    import jsonargparse
+
+    original = jsonargparse.ArgumentParser.error
+
+    def error(parser: Any, message: str, *arguments: Any, **options: Any) -> Any:
+        if parser.exit_on_error:
+            report(message)
+        return original(parser, message, *arguments, **options)
+
+    jsonargparse.ArgumentParser.error = error  # type: ignore[method-assign]
+
+
 def keep_frozen(instance: Any) -> None:
     """Puts the frozen backbone of eva's HeadModule in evaluation mode, where eva does not.
 

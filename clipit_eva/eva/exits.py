@@ -24,6 +24,7 @@ def is_eva() -> bool:
 
 def end(error: InputError) -> NoReturn:
     """Ends the process as the project's commands do."""
+    sys.stdout.flush()  # in a file or pipe, too, the error is the last line
     print(f"clipit-eva: error: {error}", file=sys.stderr)
     raise SystemExit(2)
 

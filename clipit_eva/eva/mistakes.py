@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -18,6 +19,14 @@ _DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
 
 _SIZES = re.compile(r"patch|input.*(height|width|size)|image size|size of tensor", re.IGNORECASE)
 """How encoders complain of images whose size they do not take."""
+
+_MISREAD = re.compile(r'Parser key "([^"]+)":\s+(?!Problem with|Does not validate)(\S[^\n]*)')
+"""A place in a config and what eva's parser has against its value."""
+
+_UNKNOWN = re.compile(
+    r"(unrecognized arguments|\S.* does not accept option|Option '.*' is not)[^\n]*"
+)
+"""How eva's parser complains of an argument that nothing takes."""
 
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
 """How hubs complain of weights that want a licence to be accepted."""
@@ -35,7 +44,11 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
     """
     if type(error).__name__ == "OutOfMemoryError":
         return f"the GPU's memory does not suffice ({_first_line(error)}); lower BATCH_SIZE"
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if type(error).__name__ == "MisconfigurationException":
+        return f"Lightning refuses the configuration: {_first_line(error)}; mend it"
+    if "Early stopping conditioned on metric" in str(error):
+        return f"MONITOR_METRIC is none that is measured ({_first_line(error)}); give one that is"
+    if isinstance(error, OSError) and (error.errno in _DISK or _is_of_output(error)):
         name = error.filename or _open_file(traceback)
         return f"{name} cannot be written: {files.why_not_written(error)}"
     for frame in reversed(_frames(traceback)):
@@ -47,6 +60,20 @@ def explain(error: BaseException, traceback: TracebackType | None) -> str | None
         if frame.f_code.co_name == "forward" and compat.is_eva_backbone(type(owner)):
             return _of_backbone(frame.f_locals.get("tensor"), error)
     return None
+
+
+def explain_parsing(message: str) -> str:
+    """Returns in one line what eva's parser says of a value in many.
+
+    Args:
+        message: Nested places in the config, the innermost last, with alternatives of union types.
+    """
+    unknown, found = _UNKNOWN.search(message), _MISREAD.findall(message)
+    if found and not unknown:
+        place, trouble = found[-1]
+        return f"{place}: {trouble.rstrip('.')}; mend it in the config, its variable or the option"
+    text = unknown[0] if unknown else " ".join(message.split())[:500]
+    return f"{text}; mend the config or the command line"
 
 
 @contextlib.contextmanager
@@ -127,6 +154,13 @@ def _of_backbone(images: Any, error: Exception) -> str | None:
         f"RESIZE_DIM: the backbone takes no images of {size} pixels ({_first_line(error)}); set "
         "RESIZE_DIM to a size that it takes"
     )
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether a path below OUTPUT_ROOT cannot be written to, for a reason that a user can mend."""
+    root, name = os.environ.get("OUTPUT_ROOT"), str(error.filename)
+    within = root is not None and Path(os.path.abspath(name)).is_relative_to(os.path.abspath(root))
+    return within and files.why_not_written(error) is not None
 
 
 def _open_file(traceback: TracebackType | None) -> str:

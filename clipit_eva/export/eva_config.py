@@ -29,7 +29,7 @@ def render_config(run: FinishedRun, about: Mapping[str, Any], file: Path) -> str
     trainer, model, data = (content[role]["init_args"] for role in ("trainer", "model", "data"))
     output = as_argument(f"logs/exported/{file.stem}")
     trainer["default_root_dir"] = f"${{oc.env:OUTPUT_ROOT, {output}}}"
-    trainer["callbacks"][-1]["init_args"]["branch"] = about["branch"]
+    trainer["callbacks"][0]["init_args"]["branch"] = about["branch"]
     model.update(file=str(file.resolve()), **_metrics(run))
     datasets = data["datasets"]
     known = {"classes": about["classes"], "transforms": run.transforms.value}

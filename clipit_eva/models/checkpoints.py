@@ -61,9 +61,12 @@ def fill_frozen(
         if has_text or not name.startswith(TEXT_PREFIX)
     }
     if missing := sorted(trained - set(state)):
-        raise InputError(f"the checkpoint lacks the trained tensor {missing[0]}")
+        raise InputError(f"the checkpoint lacks the trained tensor {missing[0]}; train it again")
     if surplus := sorted(set(state) - trained):
-        raise InputError(f"the checkpoint holds {surplus[0]}, which this model does not train")
+        raise InputError(
+            f"the checkpoint holds {surplus[0]}, which this model does not train; set the model up "
+            "as its run did"
+        )
     own = model.state_dict()
     for name, tensor in state.items():
         if tensor.shape != own[name].shape:
@@ -140,6 +143,15 @@ def read_checkpoint(path: str | Path, field: str) -> dict[str, Any]:
             f"{field}={path} is not a readable checkpoint; train the run again "
             f"({type(error).__name__})"
         ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise InputError(f"{field}={path} is not a Lightning checkpoint: it has no state_dict")
+    state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise InputError(
+            f"{field}={path} is not a Lightning checkpoint: it has no state_dict; give a run's"
+        )
+    for name, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor) or not tensor.isfinite().all():
+            raise InputError(
+                f"{field}={path} has weights that are no finite numbers ({name}); train the run "
+                "again, with a lower LR_VALUE if its loss was none either"
+            )
     return checkpoint

@@ -57,6 +57,6 @@ def build_criterion(criterion: str | nn.Module, num_classes: int) -> nn.Module:
     if (criterion == "binary_cross_entropy") != (num_classes == 1):
         raise InputError(
             f"CRITERION={criterion} does not fit {num_classes} logit(s): binary_cross_entropy "
-            "goes with one, the others with one a class"
+            "goes with one, the others with one a class; choose another"
         )
     return CRITERIA[criterion]()

@@ -16,6 +16,15 @@ from clipit_eva.models.lora import LoRASettings
 
 FIELD = "CHECKPOINT"
 
+_SETTINGS = {
+    "in_features": int,
+    "num_classes": int,
+    "text_features": int,
+    "lora": dict,
+    "vision_head_lora": bool,
+}
+"""What a checkpoint has to tell of its module, and of which type."""
+
 
 class TrainedCLIPITModule(CLIPITModule):
     """CLIP-IT with the weights of a finished run; its layers are those that the run had.
@@ -52,9 +61,12 @@ class TrainedCLIPITModule(CLIPITModule):
         file = checkpoints.find_checkpoint(checkpoint, FIELD)
         content = checkpoints.read_checkpoint(file, FIELD)
         settings = content.get(checkpoints.SETTINGS_KEY)
-        if settings is None:
+        if not isinstance(settings, dict):
             raise InputError(f"{FIELD}={file} is not of a CLIP-IT run; give one of `clip_it`")
         self._made_with: dict[str, Any] = settings.get("made_with") or {}
+        for name, kind in _SETTINGS.items():
+            if not isinstance(settings.get(name), kind):
+                raise InputError(f"{FIELD}={file} lacks its setting {name}; train the run again")
         self._is_own_backbone = backbone is None
         plain = "binary_cross_entropy" if settings["num_classes"] == 1 else "cross_entropy"
         super().__init__(
@@ -85,7 +97,10 @@ class TrainedCLIPITModule(CLIPITModule):
             return
         super().configure_model()
         checkpoint: dict[str, Any] = dict(self._content)
-        self.on_load_checkpoint(checkpoint)
+        try:
+            self.on_load_checkpoint(checkpoint)
+        except InputError as error:
+            raise InputError(f"{FIELD}={self.checkpoint_file}: {error}") from None
         self.load_state_dict(checkpoint["state_dict"])
 
     @override

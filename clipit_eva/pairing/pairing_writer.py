@@ -66,7 +66,9 @@ class PairingWriter(EmbeddingCallback):
         files.check_writable(self._output_file)
         corpus = self._source.corpus()
         if self._top_k > len(corpus):
-            raise InputError(f"TOP_K={self._top_k}, but REPORTS has {len(corpus)} report(s)")
+            raise InputError(
+                f"TOP_K={self._top_k}, but REPORTS has {len(corpus)} report(s); lower it"
+            )
         # Here and not in __init__: eva copies the trainer and its callbacks for each run.
         self._clip = clip = self._source.load_clip()
         device = trainer.strategy.root_device

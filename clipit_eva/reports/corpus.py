@@ -166,7 +166,7 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
         if pd.api.types.is_scalar(value) and pd.isna(value):
             raise InputError(f"{place}: the report is missing; remove the row or fill it in")
         if not isinstance(value, str):
-            raise InputError(f"{place}: the value is a {type(value).__name__}, not text")
+            raise InputError(f"{place}: the value is a {type(value).__name__}, not text; mend it")
         text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
         if "\0" in text:
             raise InputError(f"{place}: the report has NUL characters; save the file as UTF-8 text")
@@ -199,7 +199,8 @@ def _ids(raw: RawTable, source: str, column: str) -> list[str]:
     for row, value in enumerate(raw.frame[column].tolist()):
         place = f"reports {source}, {raw.place(row)}, column {column!r}"
         if not isinstance(value, str | int) or isinstance(value, bool) or value is pd.NA:
-            kind = "missing" if value is None or value != value else f"a {type(value).__name__}"
+            gone = pd.api.types.is_scalar(value) and pd.isna(value)
+            kind = "missing" if gone else f"a {type(value).__name__}"
             raise InputError(f"{place}: the report id is {kind}; it has to be a string or integer")
         name = str(value).strip()
         if not name or not name.isprintable():

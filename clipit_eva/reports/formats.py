@@ -113,7 +113,9 @@ def _read_delimited(delimiter: str, path: Path) -> RawTable:
         csv.field_size_limit(previous_limit)
     for name in header:
         if header.count(name) > 1:
-            raise InputError(f"reports {path}: column {name!r} appears twice in the header")
+            raise InputError(
+                f"reports {path}: column {name!r} appears twice in the header; rename one"
+            )
     return RawTable(pd.DataFrame(rows, columns=header, dtype=object), "line", positions)
 
 

@@ -1,8 +1,9 @@
 """What is done to a corpus before it is used: selection, cleaning, removal of duplicates."""
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,16 +45,29 @@ def prepare(corpus: ReportCorpus, preparation: ReportPreparation) -> ReportCorpu
         InputError: A filter names what is not there, or no report is left.
     """
     for column, values in (preparation.columns or {}).items():
-        corpus = filters.by_column(corpus, column, values)
+        with _setting("REPORT_FILTER"):
+            corpus = filters.by_column(corpus, column, values)
     if preparation.patients is not None:
-        corpus = filters.by_patients(corpus, _patients(Path(preparation.patients)))
+        with _setting("REPORT_PATIENTS"):
+            corpus = filters.by_patients(corpus, _patients(Path(preparation.patients)))
     if preparation.projects is not None:
-        corpus = filters.by_projects(corpus, preparation.projects)
+        with _setting("REPORT_PROJECTS"):
+            corpus = filters.by_projects(corpus, preparation.projects)
     if preparation.tissue is not None:
-        corpus = filters.by_tissue(corpus, preparation.tissue)
+        with _setting("REPORT_TISSUE"):
+            corpus = filters.by_tissue(corpus, preparation.tissue)
     if preparation.cleaning:
         corpus = clean_corpus(corpus)
     return _without_duplicates(corpus, preparation.duplicates)
+
+
+@contextlib.contextmanager
+def _setting(name: str) -> Iterator[None]:
+    """Puts the name of a setting before what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _without_duplicates(corpus: ReportCorpus, duplicates: str) -> ReportCorpus:
@@ -78,8 +92,8 @@ def _patients(path: Path) -> list[str]:
     try:
         names = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeError) as error:
-        raise InputError(f"REPORT_PATIENTS={path} cannot be read as text ({error})") from None
+        raise InputError(f"{path} cannot be read as text ({error}); give a UTF-8 file") from None
     names = [name.strip() for name in names if name.strip()]
     if not names:
-        raise InputError(f"REPORT_PATIENTS={path} names no patient; write one a line")
+        raise InputError(f"{path} names no patient; write one a line")
     return names

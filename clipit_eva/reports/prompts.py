@@ -40,7 +40,9 @@ def read_prompts(source: str) -> ReportCorpus:
         raise InputError(f"REPORTS={source}: no such prompts; there are {known}, or name a card")
     words = read_card(file).words
     if words is None:
-        raise InputError(f"REPORTS={source}: the card lacks `words`, names of classes in prose")
+        raise InputError(
+            f"REPORTS={source}: the card lacks `words`, names of classes in prose; add them"
+        )
     rows = [
         (f"{label}-{number}", template.format(name), label)
         for label, names in words.items()

@@ -69,10 +69,12 @@ class Card:
         if not 2 <= len(self.classes) == len(set(self.classes)):
             raise InputError("classes has to name two or more, each once")
         if self.binary and len(self.classes) != 2:
-            raise InputError(f"binary: there are {len(self.classes)} classes, not 2")
+            raise InputError(f"binary: there are {len(self.classes)} classes, not 2; leave it out")
         if self.words is not None and set(self.words) != set(self.classes):
             other = sorted(set(self.words) ^ set(self.classes))
-            raise InputError(f"words and classes name different classes: {', '.join(other)}")
+            raise InputError(
+                f"words and classes name different classes: {', '.join(other)}; mend one"
+            )
         for name in ("patience", "probe_patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -112,9 +114,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))  # refuses a key that is given twice
     except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}") from None
+        raise InputError(f"cannot be read ({error}); mend it") from None
     if not isinstance(content, dict):
-        raise InputError("is no mapping of keys to values")
+        raise InputError("is no mapping of keys to values; see the shipped cards")
     return content  # type: ignore[return-value]
 
 
@@ -129,7 +131,7 @@ def _check(content: Mapping[str, Any]) -> None:
             raise InputError(f"{name} has to be of type {hint}, not {reprlib.repr(value)}")
     for field in dataclasses.fields(Card):
         if field.default is dataclasses.MISSING and field.name not in content:
-            raise InputError(f"lacks {field.name!r}")
+            raise InputError(f"lacks {field.name!r}; add it")
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jsonargparse
 import pytest
 import timm
 import torch
@@ -32,6 +33,21 @@ def test_own_types_are_collated() -> None:
         assert default_collate([Whole(), Whole()]) == 2
     finally:
         del compat.collate_functions()[Whole]
+
+
+def test_parser_errors_are_told_before_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`eva.activation`: a wrong value in a config, which jsonargparse prints in many lines."""
+    monkeypatch.setattr(jsonargparse.ArgumentParser, "error", jsonargparse.ArgumentParser.error)
+    told: list[str] = []
+    compat.watch_parser_errors(told.append)
+    for ends in (True, False):
+        parser = jsonargparse.ArgumentParser(exit_on_error=ends)
+        parser.add_argument("--steps", type=int)
+        with pytest.raises(SystemExit if ends else jsonargparse.ArgumentError):
+            parser.parse_args(["--steps", "many"])
+    (message,) = told  # of one that ends the process alone: others are tried
+    assert message.startswith('Parser key "steps"')
+    assert "many" in message
 
 
 def test_layers_unknown_to_peft_are_wrapped() -> None:

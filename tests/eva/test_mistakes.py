@@ -10,6 +10,7 @@ import torch
 from eva.core.models.wrappers import BaseModel
 from eva.vision.data.datasets import BACH, CRC, MHIST, PatchCamelyon
 from eva.vision.models import ModelFromRegistry
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from clipit_eva.errors import InputError
@@ -107,6 +108,46 @@ def test_a_backbone_that_cannot_be_made_is_named(error: Exception, advice: str) 
     assert advice in line
     assert "\n" not in line
     assert mistakes.explain_construction(nn.Linear, name, error) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (
+            """Parser key "model":
+  Problem with given class_path 'clipit_eva.CLIPITModule':
+    Parser key "lora.rank":
+      Expected a <class 'int'>. Got value: x""",
+            "lora.rank: Expected a <class 'int'>. Got value: x;",
+        ),
+        (
+            """Parser key "model":
+  Problem with given class_path 'clipit_eva.CLIPITModule':
+    unrecognized arguments: --lora.rnak=4""",
+            "unrecognized arguments: --lora.rnak=4;",
+        ),
+        (
+            """Parser key "datasets":
+  Expected a <class 'NoneType'>
+    Option 'topk' is not accepted""",
+            "Option 'topk' is not accepted;",
+        ),
+        ("Problems parsing\nconfig", "Problems parsing config;"),
+    ],
+)
+def test_the_parsers_many_lines_become_one(message: str, line: str) -> None:
+    told = mistakes.explain_parsing(message)
+    assert told.startswith(line)
+    assert "\n" not in told
+
+
+def test_what_lightning_refuses_is_told() -> None:
+    error = MisconfigurationException("No accelerator\nsecond line")
+    assert mistakes.explain(error, None) == (
+        "Lightning refuses the configuration: No accelerator; mend it"
+    )
+    stopped = RuntimeError("Early stopping conditioned on metric `x` which is not available.")
+    assert (mistakes.explain(stopped, None) or "").startswith("MONITOR_METRIC")
 
 
 def test_arguments_that_eva_would_drop_are_named() -> None:

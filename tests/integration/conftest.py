@@ -173,7 +173,9 @@ def _write_embeddings(
     from clipit_eva.embeddings.embedded_backbone import weights_digest
     from clipit_eva.embeddings.images import image_facts
     from clipit_eva.embeddings.row_store import RowStore
+    from clipit_eva.eva import activation
 
+    activation.register_backbones()
     half = (0.5, 0.5, 0.5)
     transform = ResizeAndCrop(size=synthetic.IMAGE_SIZE, mean=half, std=half)
     root = environment["DATA_ROOT"]

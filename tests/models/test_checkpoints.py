@@ -87,7 +87,7 @@ def test_damaged_files_are_refused_or_read(tmp_path: Path, data: st.DataObject) 
     try:
         read = read_checkpoint(path, "CHECKPOINT")
     except InputError as error:
-        assert "CHECKPOINT=" in str(error)  # noqa: PT017 (either way is right)
+        assert "CHECKPOINT=" in str(error)
     else:
         assert torch.equal(read["state_dict"]["head.weight"], weight)
 

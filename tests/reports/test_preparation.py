@@ -65,7 +65,7 @@ def test_a_bad_list_of_patients_is_named(corpus, tmp_path: Path, content) -> Non
     path = tmp_path / "patients.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=f"REPORT_PATIENTS={path}"):
+    with pytest.raises(InputError, match=f"REPORT_PATIENTS: {path}"):
         prepare(corpus, ReportPreparation(patients=str(path)))
 
 

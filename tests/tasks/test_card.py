@@ -57,7 +57,7 @@ arguments: {index: "${oc.env:INDEX, index.csv}", sizes: [1, 2]}
         ("patience: 50\n", "patience: 0\n", "patience: 0 must be at least 1"),
         ("title: BACH", "title:", "title has to be of type str, not None"),
         ("title: BACH", "title: 'a\n\n  b: c'", "title has to be one line of text"),
-        ("title: BACH", "title: a\ntitle: b", "cannot be read: .* duplicate key title"),
+        ("title: BACH", "title: a\ntitle: b", "cannot be read .* duplicate key title"),
         ("title: BACH", "title: a\nbinary: true", "binary: there are 4 classes, not 2"),
         ("test: val}", "tset: val}", "splits: unknown part 'tset'; they are train, val, test"),
         (", test: val}", "}", "splits lacks 'test'"),

@@ -1,5 +1,6 @@
 """From a plan to its jobs: what shares work, what depends on what, what each is called."""
 
+import contextlib
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva import settings
 from clipit_eva.tasks import configs, synthetic
 
 from . import identity, variables
@@ -52,7 +54,7 @@ def expand(plan: Plan, output: Path) -> Grid:
                 builder.training(task, backbone, variation, seed)
     check_selections(plan, used)
     if not builder.trained:
-        raise InputError("exclude leaves no job")
+        raise InputError("exclude leaves no job; exclude less")
     if plan.search is None:
         builder.report()
     return Grid.of(output, builder.jobs.values())
@@ -71,7 +73,9 @@ class _Builder:
         """Adds a training run and its dependencies; returns the run."""
         method = variation.method
         environment = self._environment(task, backbone, variation)
-        share = float(environment.pop(REPLACED_SHARE, 0))
+        share = _share(environment.pop(REPLACED_SHARE, "0"))
+        for key, value in environment.items():
+            settings.check_value(key, value)
         images = self._images(task, environment)
         config = _config_of(method, environment)
         dependencies: dict[str, Job] = {}
@@ -202,6 +206,14 @@ class _Builder:
         if job.kind in METHODS and job.name not in known.names:
             self.jobs[job.digest] = replace(known, aliases=(*known.aliases, job.name))
         return self.jobs[job.digest]
+
+
+def _share(value: str) -> float:
+    """Returns the share of pairs to replace."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(value) <= 1:
+            return float(value)
+    raise InputError(f"{REPLACED_SHARE}={value} must be a number from 0 to 1")
 
 
 def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:

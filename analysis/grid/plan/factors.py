@@ -43,9 +43,13 @@ def _inherited(plan: Plan, name: str, factor: Factor) -> dict[str, Any]:
     while factor.extends is not None:
         chain.append(factor.extends)
         if factor.extends not in plan.factors:
-            raise InputError(f"factors.{chain[-2]}.extends: there is no factor {chain[-1]!r}")
+            raise InputError(
+                f"factors.{chain[-2]}.extends: there is no factor {chain[-1]!r}; check its name"
+            )
         if chain[-1] in chain[:-1]:
-            raise InputError(f"factors extend each other in a circle: {' -> '.join(chain)}")
+            raise InputError(
+                f"factors extend each other in a circle: {' -> '.join(chain)}; open it"
+            )
         factor = plan.factors[factor.extends]
         environment = {**factor.environment, **environment}
     return environment

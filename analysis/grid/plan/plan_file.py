@@ -124,9 +124,8 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         loaded = OmegaConf.load(path)  # refuses a key that is given twice
         content = OmegaConf.to_container(loaded, resolve=True)
-    except (yaml.YAMLError, OmegaConfBaseException, OSError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"plan {path} cannot be read: {reason}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError) as error:
+        raise InputError(f"plan {path} cannot be read ({error}); mend it") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"plan {path} is no mapping; see the shipped plans")
     return content  # type: ignore[return-value]
@@ -252,7 +251,7 @@ def _mapping_of_mappings(
 ) -> dict[str, Mapping[str, Any]]:
     value = mapping(content.get(key), key)
     if required and not value:
-        raise InputError(f"{key} is missing or empty")
+        raise InputError(f"{key} is missing or empty; give at least one")
     return {name: mapping(inner, f"{key}.{name}") for name, inner in value.items()}
 
 
