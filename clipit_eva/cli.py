@@ -173,7 +173,7 @@ def _report(options: argparse.Namespace) -> None:
 
     chosen = Options(options.margin, options.resamples, options.thumbnails, options.report_text)
     page = write_report(options.runs, options.output, chosen)
-    for name in ("table1", "ablations"):
+    for name in ("contrasts", "ablations"):
         if (table := page.with_name(f"{name}.md")).is_file():
             print(table.read_text())
     print(f"Report: {page}")

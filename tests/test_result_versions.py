@@ -262,7 +262,9 @@ def _report(folder: Path, **_: Any) -> Numbers:
             }  # fmt: skip
             predictions_table.write_predictions(rows, path, facts)
     assert cli.main(["report", str(folder / "runs"), "--output", str(folder / "report")]) == 0
-    tables = {name: pd.read_csv(folder / "report" / f"{name}.csv") for name in ("runs", "gains")}
+    tables = {
+        name: pd.read_csv(folder / "report" / f"{name}.csv") for name in ("runs", "contrasts")
+    }
     return {
         f"{name}, {column}": values
         for name, table in tables.items()

@@ -8,7 +8,7 @@ from clipit_eva import _lazy
 
 _MODULES = {
     "complementarity_figures": ("plot_complementarity",),
-    "gain_figures": ("plot_gains", "plot_slopes", "plot_forest", "plot_replaced"),
+    "gain_figures": ("plot_contrasts", "plot_slopes", "plot_forest", "plot_replaced"),
     "decision_figures": ("plot_confusion", "plot_flips", "plot_calibration"),
     "training_figures": ("plot_learning", "plot_alignment"),
 }

@@ -1,4 +1,4 @@
-"""Differences with their intervals: gains by backbone, seeds one by one, ablations."""
+"""Differences with their intervals: contrasts, seeds one by one, ablations."""
 
 from collections.abc import Sequence
 
@@ -11,34 +11,49 @@ from ..reading import arms
 from . import style
 from .style import COLORS, GREY, LINES, MARKERS, PALETTE, axes, clean, points, short, wrapped
 
+CONTRASTS = {
+    "method": "method:\nCLIP-IT - unimodal",
+    "text": "text:\nCLIP-IT - no text",
+    "pairs": "pairs:\nCLIP-IT - shuffled pairs",
+    "lora_and_layers": "LoRA and layers:\nno text - unimodal",
+}
+"""Labels of contrasts, by their names in `contrasts_frame`."""
 
-def plot_gains(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
-    """Draws the gain of each backbone with its 95% interval, datasets beside each other.
 
-    A filled marker is significant after adjustment; an interval that is refused is not drawn.
-    `frame` is `headline_frame`'s: columns `dataset`, `backbone`, `difference_points`, `low_points`,
-    `high_points`, `p_holm`.
+def plot_contrasts(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
+    """Draws the contrasts of one dataset with their 95% intervals: the mean, and each backbone.
+
+    A filled marker has a p below 0.05 (adjusted where the contrast is in a family); an interval
+    that is refused is not drawn. `frame` is `contrasts_frame`'s: columns `backbone` (empty: the
+    mean), `contrast`, `difference_points`, `low_points`, `high_points`, `p`, `p_holm`.
     """
     ax = axes(ax)
+    names = list(dict.fromkeys(frame["contrast"]))
     frame = frame.dropna(subset=["difference_points"])
     backbones = list(dict.fromkeys(frame["backbone"]))
-    datasets = list(dict.fromkeys(frame["dataset"]))
     ax.axvline(0, color=GREY, linewidth=1)
-    for number, dataset in enumerate(datasets):
-        mine = frame[frame["dataset"] == dataset]
-        offset = (number - (len(datasets) - 1) / 2) * 0.7 / max(len(datasets), 1)
-        y = np.array([backbones.index(name) for name in mine["backbone"]]) + offset
-        color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
-        ax.hlines(y, mine["low_points"], mine["high_points"], color=color, linewidth=1.5)
-        significant, x = np.asarray(mine["p_holm"] < 0.05), mine["difference_points"]
-        points(ax, x, y, significant, marker=marker, markersize=6, color=color)
-        points(ax, x, y, ~significant, False, marker=marker, markersize=6, color=color)
-        ax.plot([], [], marker=marker, color=color, markerfacecolor="white", label=short(dataset))
-    ax.plot([], [], marker="o", linestyle="", color="black", label="filled: Holm p < 0.05")
-    ax.set_yticks(range(len(backbones)), [short(name) for name in backbones])
-    ax.invert_yaxis()
+    for number, backbone in enumerate(backbones):
+        mine = frame[frame["backbone"] == backbone]
+        offset = (number - (len(backbones) - 1) / 2) * 0.7 / len(backbones)
+        y = np.array([names.index(name) for name in mine["contrast"]]) + offset
+        color = PALETTE[(number - 1) % len(PALETTE)] if backbone else "black"
+        marker = MARKERS[number % len(MARKERS)]
+        x, low, high, raw, holm = (
+            np.asarray(mine[name], dtype=float)
+            for name in ("difference_points", "low_points", "high_points", "p", "p_holm")
+        )
+        ax.hlines(y, low, high, color=color, linewidth=1.5 if backbone else 2.5)
+        p = np.where(np.isnan(holm), raw, holm)
+        points(ax, x, y, p < 0.05, marker=marker, markersize=6, color=color)
+        points(ax, x, y, ~(p < 0.05), False, marker=marker, markersize=6, color=color)
+        label = short(backbone) if backbone else "mean over backbones"
+        if len(backbones) > 1:
+            ax.plot([], [], marker=marker, color=color, markerfacecolor="white", label=label)
+    ax.plot([], [], marker="o", linestyle="", color="black", label="filled: p < 0.05")
+    ax.set_yticks(range(len(names)), [CONTRASTS[name] for name in names])
+    ax.set_ylim(len(names) - 0.5, -0.5)
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    return clean(ax, xlabel="CLIP-IT - unimodal (points, 95% interval)", title=title)
+    return clean(ax, xlabel="points of balanced accuracy, 95% interval", title=title)
 
 
 def plot_slopes(

@@ -30,20 +30,21 @@ def ablation_frame(
     """
     rows, tests = [], []
     for comparison in comparisons:
-        if not comparison.has(arms.CLIP_IT):
-            continue
         for arm in comparison.runs:
             if arm.method != arms.CLIP_IT or arm.name == arms.CLIP_IT:
                 continue
-            test = columns.primary_test(comparison, arm.name, arms.CLIP_IT)
+            if not comparison.has(arm.name, arms.CLIP_IT):
+                continue  # or they share no seed
+            both = comparison.between(arm.name, arms.CLIP_IT)
+            test = columns.primary_test(both, arm.name, arms.CLIP_IT)
             rows.append(
                 {
                     **columns.where(comparison),
-                    **columns.size(comparison),
+                    **columns.size(both),
                     "arm": arm.name,
                     "label": arm.label,
-                    **columns.arm_scores(comparison, arm.name, "variant"),
-                    **columns.arm_scores(comparison, arms.CLIP_IT),
+                    **columns.arm_scores(both, arm.name, "variant"),
+                    **columns.arm_scores(both, arms.CLIP_IT),
                     **columns.crossed(test),
                 }
             )

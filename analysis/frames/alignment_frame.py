@@ -28,7 +28,7 @@ def alignment_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         arm = comparison.arm(arms.CLIP_IT)
         if arm is None:
             continue
-        for replicate, run in zip(comparison.seed_names, comparison.runs[arm], strict=True):
+        for replicate, run in comparison.named_runs(arm):
             path = run.path.parent / FILENAME
             if path.is_file():
                 rows, _ = read_alignment(path)

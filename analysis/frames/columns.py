@@ -10,23 +10,29 @@ from ..metrics.scores import balanced_accuracy
 from ..reading import arms
 from ..reading.study import Comparison
 from ..significance.crossed import CrossedTest, crossed_test
+from ..significance.crossed_backbones import BackbonesTest
 from ..significance.multiplicity import Method, adjust
 from ..significance.paired_t import seed_summary
 from ..significance.results import Result
 
 
 def paired(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Returns the comparisons with both unimodal and CLIP-IT runs."""
-    return [one for one in comparisons if one.has(arms.UNIMODAL, arms.CLIP_IT)]
+    """Returns unimodal and CLIP-IT of the comparisons with both, on the seeds that both have."""
+    both = (arms.UNIMODAL, arms.CLIP_IT)
+    return [one.between(*both) for one in comparisons if one.has(*both)]
 
 
 def primary_test(
     comparison: Comparison, first: str, second: str, balanced: bool = True
 ) -> CrossedTest:
-    """Runs the primary test of two arms of a comparison: of balanced accuracy, or of accuracy."""
+    """Runs the primary test of two arms, on the seeds that both have.
+
+    It is of balanced accuracy, or of accuracy.
+    """
+    both = comparison.between(first, second)
     return crossed_test(
-        comparison.right(first),
-        comparison.right(second),
+        both.right(first),
+        both.right(second),
         classes=comparison.targets if balanced else None,
         clusters=comparison.clusters,
     )
@@ -58,12 +64,12 @@ def arm_scores(
     return {f"{column or name}_mean_percent": mean, f"{column or name}_sd_points": sd}
 
 
-def crossed(test: CrossedTest, prefix: str = "") -> dict[str, Any]:
+def crossed(test: CrossedTest | BackbonesTest, prefix: str = "") -> dict[str, Any]:
     """Returns what is printed of a crossed test, in points."""
     numbers = {
         **points(test.estimate, test.ci95_floor),
         "p": test.p_floor,
-        "df": test.df,
+        "df": test.df_floor,
         "wins": test.wins,
     }
     if prefix:

@@ -51,12 +51,12 @@ def complementarity_by_class_frame(comparisons: Sequence[Comparison]) -> pd.Data
 
 
 def _text_arms(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, Arm]]:
-    """Yields each comparison with unimodal runs and each of its text-only arms."""
+    """Yields each text-only arm with unimodal runs, on the seeds that both have."""
     for comparison in comparisons:
-        if comparison.has(arms.UNIMODAL):
-            for arm in comparison.runs:
-                if arm.name.startswith(arms.TEXT_ONLY):
-                    yield comparison, arm
+        for arm in comparison.runs:
+            both = (arm.name, arms.UNIMODAL)
+            if arm.name.startswith(arms.TEXT_ONLY) and comparison.has(*both):
+                yield comparison.between(*both), arm
 
 
 def _row(

@@ -1,73 +1,49 @@
-"""The gain of CLIP-IT over unimodal: in each comparison, averaged over backbones and datasets.
+"""Unimodal and CLIP-IT in each comparison, as the paper's Table 1 has them.
 
-Each function takes comparisons of `reading.study.gather` and returns rows, unrounded.
 Accuracies are in percent and differences in points, of balanced accuracy (the paper's metric)
 unless a column's name says otherwise.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from ..reading import arms
 from ..reading.study import Comparison
-from ..significance.crossed import CrossedTest, crossed_mean
-from ..significance.datasets import Nemenyi, macro_difference, nemenyi_test
+from ..significance.datasets import Nemenyi, nemenyi_test
+from ..significance.rules import WARN_SEEDS
 from . import columns
-
-ALL_DATASETS = "all"
-"""Name of the row that averages over datasets."""
 
 
 def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Compares CLIP-IT with unimodal in each comparison: the crossed test, Holm over the family.
+    """Compares CLIP-IT with unimodal in each comparison by the crossed test, to describe.
 
-    Comparisons with one of the two arms give its scores and no comparison.
+    Comparisons with one of the two arms give its scores and no comparison. `p_holm` is over the
+    comparisons with 5 seeds, as in `contrasts_frame`: others have none.
     """
     rows, tests = [], []
     for comparison in comparisons:
         missing = [name for name in (arms.UNIMODAL, arms.CLIP_IT) if not comparison.has(name)]
         if len(missing) == 2:
             continue
-        row = {**columns.where(comparison), **columns.size(comparison)}
-        for name in (arms.UNIMODAL, arms.CLIP_IT):
-            row.update(columns.arm_scores(comparison, name))
+        both = (arms.UNIMODAL, arms.CLIP_IT)
+        shown = comparison if not comparison.has(*both) else comparison.between(*both)
+        row = {**columns.where(shown), **columns.size(shown)}
+        for name in both:
+            row.update(columns.arm_scores(shown, name))
         test = None
         if missing:
             row.update(columns.untested(f"no runs of {arms.LABELS[missing[0]]}"))
+        elif not comparison.has(*both):
+            row.update(columns.untested("no seed that both arms have"))
         else:
-            test = columns.primary_test(comparison, arms.CLIP_IT, arms.UNIMODAL)
-            plain = columns.primary_test(comparison, arms.CLIP_IT, arms.UNIMODAL, balanced=False)
+            test = columns.primary_test(shown, arms.CLIP_IT, arms.UNIMODAL)
+            plain = columns.primary_test(shown, arms.CLIP_IT, arms.UNIMODAL, balanced=False)
             row.update(columns.crossed(test), **columns.crossed(plain, "accuracy_"))
         rows.append(row)
-        tests.append(test)
+        tests.append(test if len(shown.replicates) >= WARN_SEEDS else None)
     return columns.adjusted(pd.DataFrame(rows), tests, "p_holm", "holm")
-
-
-def mean_gain_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Averages the gain over backbones for each dataset, then over datasets.
-
-    Backbones share a test set: their per-sample differences are averaged first, and the dataset is
-    tested once (see `significance.datasets.macro_difference`). Intervals only: the family of
-    p-values is the one of `headline_frame`.
-    """
-    rows, tests = [], []
-    for dataset, mine in _by_dataset(comparisons).items():
-        test, numbers = None, columns.untested("backbones have different seeds")
-        if len({comparison.replicates for comparison in mine}) == 1:
-            gains = [one.right(arms.CLIP_IT) - one.right(arms.UNIMODAL) for one in mine]
-            test = crossed_mean(
-                np.mean(gains, axis=0), classes=mine[0].targets, clusters=mine[0].clusters
-            )
-            numbers = columns.crossed(test)
-        where = {"dataset": dataset, "n_backbones": len(mine)}
-        rows.append({**where, **columns.size(mine[0]), **numbers})
-        tests.append(test)
-    if len(rows) > 1:
-        rows.append(_macro(rows, tests))
-    return pd.DataFrame(rows).drop(columns="p", errors="ignore")
 
 
 def rank_test(comparisons: Sequence[Comparison]) -> Nemenyi | None:
@@ -86,21 +62,3 @@ def _by_dataset(comparisons: Sequence[Comparison]) -> dict[str, list[Comparison]
     for comparison in columns.paired(comparisons):
         found.setdefault(comparison.dataset, []).append(comparison)
     return found
-
-
-def _macro(rows: Sequence[Mapping[str, Any]], tests: Sequence[CrossedTest | None]) -> dict:
-    """Returns the row that averages over datasets."""
-    estimates = [np.nan if test is None else test.estimate for test in tests]
-    errors = [np.nan if test is None or test.se_floor is None else test.se_floor for test in tests]
-    macro = macro_difference(estimates, errors)
-    return {
-        "dataset": ALL_DATASETS,
-        "n_backbones": None,
-        "n_samples": sum(row["n_samples"] for row in rows),
-        "n_slides": None,
-        "n_seeds": rows[0]["n_seeds"],
-        **columns.points(macro.estimate, macro.ci95),
-        "wins": macro.wins,
-        **columns.remarks(macro),
-        "mark": next((row["mark"] for row in rows if row["mark"]), ""),
-    }

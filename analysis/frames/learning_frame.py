@@ -24,8 +24,8 @@ def learning_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """
     rows, seen = [], set()
     for comparison in comparisons:
-        for arm, runs in comparison.runs.items():
-            for replicate, run in zip(comparison.seed_names, runs, strict=True):
+        for arm in comparison.runs:
+            for replicate, run in comparison.named_runs(arm):
                 if run.path in seen:
                     continue
                 seen.add(run.path)

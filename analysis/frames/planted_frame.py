@@ -23,16 +23,19 @@ def planted_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         if not comparison.has(arms.NO_TEXT) or not any(shares):
             continue
         for share in sorted(share for share in shares if share is not None):
-            test = columns.primary_test(comparison, shares[share], arms.NO_TEXT)
+            if not comparison.has(shares[share], arms.NO_TEXT):
+                continue  # they share no seed
+            both = comparison.between(shares[share], arms.NO_TEXT)
+            test = columns.primary_test(both, shares[share], arms.NO_TEXT)
             ends = test.ci95_floor
             rows.append(
                 {
                     **columns.where(comparison),
                     "replaced_share": share,
                     "arm": shares[share],
-                    **columns.size(comparison),
-                    **columns.arm_scores(comparison, shares[share], "clip_it"),
-                    **columns.arm_scores(comparison, arms.NO_TEXT),
+                    **columns.size(both),
+                    **columns.arm_scores(both, shares[share], "clip_it"),
+                    **columns.arm_scores(both, arms.NO_TEXT),
                     **columns.crossed(test),
                     "covers_zero": None if ends is None else ends[0] <= 0 <= ends[1],
                 }

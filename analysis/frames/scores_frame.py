@@ -20,14 +20,14 @@ def scores_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             predictions = comparison.predictions(arm.name)
             plain = 100 * accuracy(predictions, comparison.targets)
             balanced = 100 * balanced_accuracy(predictions, comparison.targets)
-            for place, run in enumerate(runs):
+            for place, (replicate, run) in enumerate(comparison.named_runs(arm)):
                 rows.append(
                     {
                         "dataset": comparison.dataset,
                         "backbone": published.backbone_name(runs[0].backbone),
                         "arm": arm.name,
                         "label": arm.label,
-                        "replicate": comparison.seed_names[place],
+                        "replicate": replicate,
                         "balanced_accuracy_percent": balanced[place],
                         "accuracy_percent": plain[place],
                         "ece": calibration(run.probabilities, comparison.targets).ece,

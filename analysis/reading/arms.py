@@ -25,6 +25,7 @@ LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
 """Names of the methods in print."""
 
 NO_TEXT = "no_text"  # the ablation with the same layers that reads no report
+SHUFFLED = "shuffled_pairs"  # the control that keeps the reports and breaks the link to images
 REPLACED = "replaced_pairs_"  # arms with a share of the pairs replaced; the percentage follows
 Part = tuple[str, str]  # a difference's name in files, and in print
 
@@ -93,6 +94,10 @@ _LABELS: dict[str, Callable[[Any], Part]] = {
     "model.lora.alpha": _value("alpha"),
     "model.lora.dropout": _value("LoRA dropout"),
     "model.lora.targets": _value("targets"),
+    "labels.per_class": lambda n: (f"labels_{n}", f"{n} labels a class"),
+    "labels.seed": _value("labels seed"),
+    "labels.unlabelled": _value("unlabelled images"),
+    "model.distillation": _value("distillation"),
     "model.distill_weight": _value("lambda"),
     "model.optimizer.lr": _value("learning rate"),
     "model.criterion": _value("criterion"),

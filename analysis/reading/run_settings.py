@@ -47,10 +47,16 @@ _SILENT_CALLBACKS = (
 )  # fmt: skip
 
 OF_TEXT = ("reports.", "pairing.", "top_k", "model.word_dropout", "model.text_gradient",
-           "model.lora.text")  # fmt: skip
+           "model.lora.text", "model.distillation", "labels.unlabelled")  # fmt: skip
 """Beginnings of the names of settings of the text."""
 
 _OF_LORA = ("model.lora.rank", "model.lora.alpha", "model.lora.dropout", "model.lora.targets")
+
+_OF_LABELS = {
+    "per_class": "labels_per_class",
+    "seed": "labels_seed",
+    "unlabelled": "unlabelled",
+}
 
 _CROSS_ENTROPIES = ("cross_entropy", "binary_cross_entropy")
 """The default criterion of multiclass and binary tasks: one setting."""
@@ -113,6 +119,12 @@ def _matters(key: str) -> bool:
 def _renamed(config: RecordedConfig) -> RecordedConfig:
     """Returns the configuration with what model and data both name, or name otherwise, once."""
     reports, train = dict(config.reports.arguments), config.part("data.datasets.train")
+    labels = {
+        name: train.first("FewLabels").get(argument)
+        for name, argument in _OF_LABELS.items()
+        if train.first("FewLabels").get("labels_per_class") is not None
+    }
+    train = train.without("FewLabels")
     if isinstance(reports.get("clip_model"), str):
         reports["clip_model"] = reports["clip_model"].rpartition("/")[2]  # of a folder, its name
     own = {k: v for k, v in train.arguments.items() if k not in ("reports", "top_k")}
@@ -125,6 +137,7 @@ def _renamed(config: RecordedConfig) -> RecordedConfig:
             "model": {"class_path": model.class_path, "init_args": arguments},
             "data": {**config.part("data").arguments, "datasets": datasets},
             "reports": reports,
+            "labels": labels,
             "top_k": train.get("top_k"),
         }
     )

@@ -67,6 +67,11 @@ class Run:
         return self.seed, self.number
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of the probabilities."""
+        return hashlib.sha256(self.probabilities.tobytes()).hexdigest()
+
+    @property
     def config(self) -> RecordedConfig:
         """The configuration that it ran with."""
         return RecordedConfig(self.provenance["config"])
@@ -111,7 +116,8 @@ def read_run(path: Path) -> Run | None:
 
     Raises:
         InputError: The file is missing or damaged, lacks a column or its provenance, repeats a
-            sample, or holds targets, predictions or probabilities out of range.
+            sample, holds targets, predictions or probabilities out of range,
+            or a prediction that is not the most probable class.
     """
     rows, provenance = _read(path)
     rows = rows.filter(pc.field("split") == TEST)
@@ -138,7 +144,7 @@ def read_run(path: Path) -> Run | None:
     probabilities = _probabilities(rows, path)
     predictions = _integers(rows, "prediction", path)
     _check_classes(path, probabilities.shape[1], predictions, test_set)
-    _check_likeliest(path, probabilities, predictions, index)
+    _check_agreement(path, probabilities, predictions, test_set)
     return Run(
         path=path,
         method=method_of(config, branch),
@@ -264,18 +270,20 @@ def _check_classes(
             )
 
 
-def _check_likeliest(
+def _check_agreement(
     path: Path,
     probabilities: NDArray[np.float32],
     predictions: NDArray[np.int64],
-    index: NDArray[np.int64],
+    test_set: Samples,
 ) -> None:
-    """Refuses predictions that are not the likeliest class: table or columns were mixed up."""
-    predicted = np.take_along_axis(probabilities, predictions[:, np.newaxis], axis=1)[:, 0]
-    wrong = np.flatnonzero(predicted < probabilities.max(axis=1) - 1e-3)
-    if len(wrong):
-        row = wrong[0]
+    """Refuses a prediction that another class is clearly more probable than."""
+    own = np.take_along_axis(probabilities, predictions[:, np.newaxis], axis=1)[:, 0]
+    bad = own < probabilities.max(axis=1) - 1e-6
+    if bad.any():
+        row = int(bad.argmax())
         raise InputError(
-            f"predictions table {path} predicts class {predictions[row]} for sample {index[row]}, "
-            f"but class {probabilities[row].argmax()} is the likeliest; run its test again"
+            f"predictions table {path} predicts class {predictions[row]} for sample "
+            f"{test_set.index[row]}, but its probabilities say class "
+            f"{int(probabilities[row].argmax())}: {probabilities[row].tolist()}; "
+            "test that run again"
         )

@@ -1,8 +1,7 @@
-"""Runs gathered into comparisons: a dataset, a backbone, arms on the same seeds and samples."""
+"""Runs gathered into comparisons: a dataset, a backbone, arms on the same samples."""
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +19,14 @@ Replicate = tuple[int | None, str]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All arms of one dataset and backbone, aligned.
+    """All arms of one dataset and backbone, on the same samples.
+
+    Arms may lack seeds that others have: `between` aligns those that are compared.
 
     Attributes:
         dataset: Name of the dataset in print; backbone: of the backbone.
         samples: The test set that all runs share.
-        replicates: Seed and run number of each seed row, the same for every arm.
+        replicates: Seed and run number of all seeds that an arm has.
         runs: Runs of each arm, in the order of `replicates`.
         clusters: Slide of each sample; None if not known.
     """
@@ -67,8 +68,34 @@ class Comparison:
         return next((arm for arm in self.runs if arm.name == name), None)
 
     def has(self, *names: str) -> bool:
-        """Returns whether all these arms are there."""
-        return all(self.arm(name) is not None for name in names)
+        """Returns whether all these arms are there, with a seed that they share."""
+        return all(self.arm(name) for name in names) and bool(self._shared(names))
+
+    def between(self, *names: str) -> "Comparison":
+        """Returns these arms alone, on the seeds that all of them have.
+
+        Raises:
+            InputError: One of them is not there.
+        """
+        shared = self._shared(names)
+        runs = {
+            arm: tuple(run for run in runs if run.replicate in shared)
+            for arm, runs in self.runs.items()
+            if arm.name in names
+        }
+        return replace(self, replicates=shared, runs=runs)
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Which arms lack seeds that others have, in words."""
+        found = []
+        for arm, runs in self.runs.items():
+            own = {run.replicate for run in runs}
+            missing = [one for one in self.replicates if one not in own]
+            if missing:
+                names = ", ".join(replicate_name(one, self.replicates) for one in missing)
+                found.append(f"{_words(arm, self.dataset, self.backbone)} lacks {names}")
+        return tuple(found)
 
     def predictions(self, name: str) -> NDArray[np.int16]:
         """Returns an arm's predicted classes, [seeds, samples]."""
@@ -81,6 +108,15 @@ class Comparison:
     def probabilities(self, name: str) -> NDArray[np.float32]:
         """Returns an arm's class probabilities, [seeds, samples, classes]."""
         return np.stack([run.probabilities for run in self._of(name)])
+
+    def named_runs(self, arm: Arm) -> list[tuple[str, Run]]:
+        """Returns an arm's runs, each with the words for its replicate."""
+        return [(replicate_name(run.replicate, self.replicates), run) for run in self.runs[arm]]
+
+    def _shared(self, names: Sequence[str]) -> tuple[Replicate, ...]:
+        """Returns the replicates that all these arms have."""
+        had = [{run.replicate for run in self._of(name)} for name in names]
+        return tuple(one for one in self.replicates if all(one in own for own in had))
 
     def _of(self, name: str) -> tuple[Run, ...]:
         arm = self.arm(name)
@@ -96,14 +132,19 @@ def gather(runs: Sequence[Run]) -> list[Comparison]:
     Text-only runs have no backbone: they join every comparison of their dataset.
 
     Raises:
-        InputError: Two runs of one dataset differ in samples or targets, an arm lacks a seed that
-            another arm of its comparison has, a run is there twice, or see `arms.resolve`.
+        InputError: Two runs of one dataset differ in samples or targets, a test set has one class,
+            a run is there twice (also under another seed), or see `arms.resolve`.
     """
     comparisons = []
     for dataset in sorted({run.dataset for run in runs}, key=_paper_order(published.DATASETS)):
         mine = [run for run in runs if run.dataset == dataset]
         for run in mine:
             check_same(mine[0].test_set, run.test_set, run.path)
+        if np.ptp(mine[0].test_set.targets) == 0:
+            raise InputError(
+                f"{mine[0].path} was tested on class {mine[0].test_set.targets[0]} alone: there is "
+                "nothing to tell apart; test on all classes, or report without it"
+            )
         clusters = slides_of(mine[0])
         shared = [run for run in mine if run.method == arms.TEXT_ONLY]
         backbones = {run.backbone for run in mine if run.method != arms.TEXT_ONLY}
@@ -135,29 +176,36 @@ def _cell(
                 f"{run.path} and {twin.path} are both {_words(arm, dataset, backbone)}, "
                 f"{replicate_name(run.replicate, [run.replicate, (None, '')])}; remove one of them"
             )
+    for arm, seen in by_arm.items():
+        _check_distinct(list(seen.values()), _words(arm, dataset, backbone))
     replicates = sorted({key for seen in by_arm.values() for key in seen}, key=_replicate_order)
-    for arm, replicate in itertools.product(by_arm, replicates):
-        if replicate not in by_arm[arm]:
-            other = next(other for other in by_arm if replicate in by_arm[other])
-            raise InputError(
-                f"{_words(arm, dataset, backbone)} lacks {replicate_name(replicate, replicates)}, "
-                f"which {other.label} has ({by_arm[other][replicate].path}); "
-                "finish that run, or report without the other"
-            )
     return Comparison(
         dataset=published.dataset_name(dataset),
         backbone=published.backbone_name(backbone),
         samples=runs[0].test_set,
         replicates=tuple(replicates),
         runs={
-            arm: tuple(by_arm[arm][replicate] for replicate in replicates)
+            arm: tuple(by_arm[arm][one] for one in replicates if one in by_arm[arm])
             for arm in sorted(by_arm, key=lambda arm: arm.order)
         },
         clusters=clusters,
     )
 
 
+def _check_distinct(runs: Sequence[Run], words: str) -> None:
+    """Refuses runs of one arm with the same probabilities to the last bit: one is a copy."""
+    known: dict[str, Run] = {}
+    for run in runs:
+        twin = known.setdefault(run.digest, run)
+        if twin is not run:
+            raise InputError(
+                f"{run.path} and {twin.path}, two seeds of {words}, hold the same predictions; "
+                "one is a copy of the other: remove it, or train that seed"
+            )
+
+
 def _words(arm: Arm, dataset: str, backbone: str | None) -> str:
+    """Names an arm, given the names in print or in eva of its dataset and backbone."""
     where = published.dataset_name(dataset)
     if arm.name.startswith(arms.TEXT_ONLY) or backbone is None:
         return f"{arm.label} on {where}"

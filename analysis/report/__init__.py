@@ -8,6 +8,7 @@ __getattr__ = _lazy.attach(
         "Contents": f"{__name__}.content",
         "Options": f"{__name__}.sections",
         "Section": f"{__name__}.sections",
+        "contrasts_of": f"{__name__}.sentences",
         "make_contents": f"{__name__}.content",
         "write_report": f"{__name__}.report_files",
     },

@@ -66,8 +66,9 @@ def make_contents(folder: Path, options: Options) -> Contents:
         tables=tuple(table for table in tables if table is not None),
         warnings=(
             *_unfinished(folder),
+            *_gaps(comparisons),
             *_leakage(results["leakage"]),
-            *_warnings(comparisons, results["headline"]),
+            *_warnings(comparisons, results["contrasts"]),
         ),
     )
 
@@ -81,16 +82,22 @@ def _unfinished(folder: Path) -> tuple[str, ...]:
     return (f"Not finished: {words} of the grid's plan ({few(missing)}).",)
 
 
+def _gaps(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Returns which arms lack seeds; text-only runs, which several comparisons share, once."""
+    found = dict.fromkeys(gap for comparison in comparisons for gap in comparison.gaps)
+    return tuple(f"{gap}: it is compared on the seeds that both arms have." for gap in found)
+
+
 def _leakage(frame: pd.DataFrame) -> Iterator[str]:
     """Yields what was found of leakage."""
     for row in frame[frame["found"] == "yes"].itertuples():
         yield f"Leakage on {row.dataset}: {row.check}: {row.detail}."
 
 
-def _warnings(comparisons: Sequence[Comparison], headline: pd.DataFrame) -> Iterator[str]:
+def _warnings(comparisons: Sequence[Comparison], contrasts: pd.DataFrame) -> Iterator[str]:
     """Yields what concerns the report as a whole."""
-    if not len(headline) or not headline["difference_points"].notna().any():
-        yield "No comparison has both unimodal and CLIP-IT runs: there is no headline comparison."
+    if not len(contrasts):
+        yield "No backbone has CLIP-IT and other runs: there is no headline comparison."
     if any(comparison.backbone == DEMO_BACKBONE for comparison in comparisons):
         yield (
             f"Runs with {DEMO_BACKBONE} are the demo's, on drawn images in BACH's layout: they say "

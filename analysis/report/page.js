@@ -123,7 +123,7 @@
       body.replaceChildren();
       for (const row of shown) {
         const line = body.insertRow();
-        const models = [row.unimodal, row.clip_it, row.text];
+        const models = [row.baseline, row.clip_it, row.text];
         add(line, comparisons[row.comparison]);
         add(line, row.kind);
         add(line, row.filename);

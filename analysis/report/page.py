@@ -35,6 +35,7 @@ def render(
     )
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
+        title=sentences.title(contents),
         headline=sentences.headline(contents),
         methods=sentences.methods(contents),
         warnings=contents.warnings,
@@ -43,7 +44,7 @@ def render(
         samples=_json(_samples(browser, extras)),
         capped=[
             (name, totals)
-            for name, totals in zip(browser.comparisons, browser.totals, strict=True)
+            for name, totals in zip(browser.names, browser.totals, strict=True)
             if max(totals.values()) > CAP
         ],
         cap=CAP,
@@ -84,7 +85,7 @@ def _samples(
         {**asdict(sample), **extras.get((sample.comparison, sample.index), {})}
         for sample in browser.samples
     ]
-    return {"comparisons": list(browser.comparisons), "rows": rows}
+    return {"comparisons": list(browser.names), "rows": rows}
 
 
 def _json(value: Any) -> Markup:

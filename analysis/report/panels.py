@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 
 from ..figures.complementarity_figures import plot_complementarity
 from ..figures.decision_figures import plot_calibration, plot_confusion, plot_flips
-from ..figures.gain_figures import plot_forest, plot_gains, plot_replaced, plot_slopes
+from ..figures.gain_figures import plot_contrasts, plot_forest, plot_replaced, plot_slopes
 from ..figures.training_figures import plot_alignment, plot_learning
 from ..frames.columns import paired
 from ..metrics.scores import balanced_accuracy, calibration, confusion, flips
 from ..reading import arms
 from ..reading.study import Comparison
+from .rescued import BASELINES
 
 COLUMNS = 3
 """Panels beside each other."""
@@ -39,14 +40,24 @@ class Drawing:
     figure: Figure
 
 
-def gains(frame: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
-    """Draws the gains with their intervals, and each seed from unimodal to CLIP-IT."""
+def contrasts(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
+    """Draws the contrasts of each dataset; single backbones where there are several."""
+    groups = list(frame.groupby("dataset", sort=False))
+    most = frame["backbone"].nunique() - 1
+    figure, panels = grid(len(groups), 7.0, 2.2 + 0.5 * (most if most > 1 else 0), columns=1)
+    for (dataset, rows), ax in zip(groups, panels, strict=True):
+        several = rows["backbone"].nunique() > 2
+        plot_contrasts(
+            rows if several else rows.loc[rows["backbone"] == ""], ax, title=str(dataset)
+        )
+    yield Drawing("contrasts", "What of the gain is the text's, and what LoRA's", figure)
+
+
+def slopes(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
+    """Draws each seed from unimodal to CLIP-IT."""
     both = paired(comparisons)
     if not both:
         return
-    figure, (ax,) = grid(1, 7.5, 1.6 + 0.55 * frame["backbone"].nunique())
-    plot_gains(frame, ax)
-    yield Drawing("gains", "Gain of CLIP-IT over unimodal, by backbone and dataset", figure)
     figure, panels = grid(len(both), 2.6, 2.6)
     for comparison, ax in zip(both, panels, strict=True):
         one, two = (
@@ -86,12 +97,14 @@ def planted(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
 
 
 def decisions(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
-    """Draws confusion, flips and calibration of unimodal and CLIP-IT, of each dataset."""
-    both = paired(comparisons)
-    for dataset in dict.fromkeys(comparison.dataset for comparison in both):
-        mine = [comparison for comparison in both if comparison.dataset == dataset]
-        title = f"{dataset}: confusion of unimodal and CLIP-IT, and where CLIP-IT flips decisions"
-        yield Drawing(f"confusion_{_slug(dataset)}", title, _confusion(mine))
+    """Draws confusion and flips of CLIP-IT against each baseline, and calibration."""
+    for baseline, words in BASELINES.items():
+        slug = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
+        for dataset, mine in _by_dataset(comparisons, baseline):
+            both = f"{words} and CLIP-IT" if baseline == arms.UNIMODAL else words
+            title = f"{dataset}: confusion of {both}, and where CLIP-IT decides otherwise"
+            yield Drawing(f"{slug}_{_slug(dataset)}", title, _confusion(mine, baseline))
+    for dataset, mine in _by_dataset(comparisons, arms.UNIMODAL):
         title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
         yield Drawing(f"calibration_{_slug(dataset)}", title, _calibration(mine))
 
@@ -126,19 +139,32 @@ def alignment(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     yield Drawing("alignment", title, figure)
 
 
-def _confusion(comparisons: Comparisons) -> Figure:
-    """Draws both arms' confusion and the flips, a row of panels a backbone."""
+def _by_dataset(comparisons: Comparisons, baseline: str) -> list[tuple[str, list[Comparison]]]:
+    """Returns a baseline and CLIP-IT, on the seeds that both have, by dataset."""
+    found: dict[str, list[Comparison]] = {}
+    for one in comparisons:
+        if one.has(baseline, arms.CLIP_IT):
+            found.setdefault(one.dataset, []).append(one.between(baseline, arms.CLIP_IT))
+    return list(found.items())
+
+
+def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
+    """Draws the confusion and the flips, a row of panels a backbone; CLIP-IT's beside unimodal."""
     size = 2.9 if len(comparisons[0].samples.classes) <= 4 else 3.8
-    figure, panels = grid(3 * len(comparisons), size, size)
+    shown = {baseline: BASELINES[baseline]}
+    if baseline == arms.UNIMODAL:
+        shown[arms.CLIP_IT] = arms.LABELS[arms.CLIP_IT]
+    count = len(shown) + 1
+    figure, panels = grid(count * len(comparisons), size, size, columns=count)
     for place, comparison in enumerate(comparisons):
         classes, backbone = comparison.samples.classes, comparison.backbone
-        first, second, third = panels[3 * place : 3 * place + 3]
-        both = [comparison.predictions(name) for name in (arms.UNIMODAL, arms.CLIP_IT)]
-        for name, predictions, ax in (("unimodal", both[0], first), ("CLIP-IT", both[1], second)):
-            matrix = confusion(predictions, comparison.targets, len(classes))
+        *matrices, last = panels[count * place : count * (place + 1)]
+        for (arm, name), ax in zip(shown.items(), matrices, strict=True):
+            matrix = confusion(comparison.predictions(arm), comparison.targets, len(classes))
             plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")
-        changed = flips(both[0], both[1], comparison.targets, len(classes))
-        plot_flips(changed, classes, third, title=f"{backbone}: flips")
+        first, second = (comparison.predictions(arm) for arm in (baseline, arms.CLIP_IT))
+        changed = flips(first, second, comparison.targets, len(classes))
+        plot_flips(changed, classes, last, title=f"{backbone}: flips")
     return figure
 
 

@@ -104,8 +104,7 @@ def _write(path: Path, content: bytes) -> None:
 def _extras(contents: Contents, browser: Browser) -> dict[tuple[int, int], dict[str, str]]:
     """Returns thumbnails and reports of the samples shown, as far as they were asked for."""
     extras: dict[tuple[int, int], dict[str, str]] = {}
-    for place, name in enumerate(browser.comparisons):
-        comparison = next(one for one in contents.comparisons if one.name == name)
+    for place, comparison in enumerate(browser.comparisons):
         mine = {s.index: s.filename for s in browser.samples if s.comparison == place}
         if contents.options.thumbnails:
             images = Thumbnails(next(iter(comparison.runs.values()))[0])

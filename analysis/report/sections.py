@@ -12,7 +12,8 @@ from clipit_eva.errors import InputError
 from ..frames.ablation_frame import MARGIN_POINTS, ablation_frame
 from ..frames.alignment_frame import alignment_frame
 from ..frames.complementarity_frames import complementarity_by_class_frame, complementarity_frame
-from ..frames.headline_frame import headline_frame, mean_gain_frame
+from ..frames.contrasts_frame import contrasts_frame
+from ..frames.headline_frame import headline_frame
 from ..frames.leakage_frame import leakage_frame
 from ..frames.learning_frame import learning_frame
 from ..frames.planted_frame import planted_frame
@@ -22,12 +23,13 @@ from ..reading.study import Comparison
 from ..significance.bootstrap import N_RESAMPLES, check_resamples
 from ..tables.ablation_table import ablations
 from ..tables.complementarity_tables import complementarity, complementarity_by_class
-from ..tables.gain_tables import gains, mean_gains, table1
+from ..tables.contrasts_table import contrasts, contrasts_by_backbone
 from ..tables.leakage_table import leakage
 from ..tables.planted_table import planted
 from ..tables.runs_table import runs
 from ..tables.secondary_table import secondary
 from ..tables.table import Table
+from ..tables.table1 import table1
 from . import panels
 from .panels import Drawing
 
@@ -39,7 +41,8 @@ class Options:
     """What a user may choose, before looking at results.
 
     Attributes:
-        margin_points: Equivalence margin of ablations, in points of balanced accuracy.
+        margin_points: Equivalence margin of the text's gain and of ablations, in points of
+            balanced accuracy.
         n_resamples: Resamples of each bootstrap.
         thumbnails: Whether the page shows images of rescued and lost samples.
         report_text: Whether the page shows the reports paired with them.
@@ -83,10 +86,11 @@ def sections(options: Options) -> tuple[Section, ...]:
     n = options.n_resamples
     resampled = partial(secondary_frame, n_resamples=n)
     ablation = partial(ablation_frame, margin_points=options.margin_points)
+    contrast = partial(contrasts_frame, margin_points=options.margin_points)
     return (
-        Section("headline", headline_frame, table1),
-        Section("gains", headline_frame, gains, panels.gains),
-        Section("mean_gains", mean_gain_frame, mean_gains),
+        Section("contrasts", contrast, contrasts, panels.contrasts),
+        Section("by_backbone", contrast, contrasts_by_backbone),
+        Section("headline", headline_frame, table1, panels.slopes),
         Section("complementarity_figure", complementarity_frame, None, panels.complementarity),
         Section("ablations", ablation, ablations, panels.forest),
         Section("planted", planted_frame, planted, panels.planted),

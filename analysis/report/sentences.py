@@ -1,53 +1,53 @@
 """What the report says in sentences: the headline, and a methods paragraph to paste."""
 
 from importlib import metadata
+from pathlib import Path
 
 import pandas as pd
 
-from ..frames.columns import paired
-from ..frames.headline_frame import ALL_DATASETS
+from ..frames.ablation_frame import MARGIN_POINTS
+from ..frames.contrasts_frame import contrasts_frame
+from ..reading.runs import read_runs
+from ..reading.study import gather
+from ..significance.attribution import CONFIRMATORY
+from ..tables.contrasts_table import sentences as sentences_on_contrasts
+from ..tables.contrasts_table import told
 from ..tables.planted_table import sentences as sentences_on_replaced
-from ..tables.table import difference_of, records
 from .content import Contents
 
 PACKAGES = ("clipit-eva", "kaiko-eva", "scipy", "statsmodels", "scikit-learn")
 """Packages that a methods paragraph names with their versions."""
 
 
+AGAINST = "CLIP-IT against unimodal"
+
+
+def title(contents: Contents) -> str:
+    """Returns the page's title: a question only where the runs can answer it."""
+    return "Did pathology reports help?" if told(contents.results["contrasts"]) else AGAINST
+
+
 def headline(contents: Contents) -> tuple[str, ...]:
-    """Returns the result in a few sentences, intervals included, refusals named."""
-    rows = [
-        row for row in records(contents.results["headline"]) if pd.notna(row["difference_points"])
-    ]
-    planted = sentences_on_replaced(contents.results["planted"])
-    if not rows:
-        needed = "unimodal and CLIP-IT runs of one backbone and dataset are needed"
-        return (f"No headline: {needed}.", *planted)
-    sentences = [_mean_gain(row) for row in records(contents.results["mean_gains"])]
-    tested = [row for row in rows if not row["refused"]]
-    if tested:
-        better = sum(row["p_holm"] < 0.05 and row["difference_points"] > 0 for row in tested)
-        worse = sum(row["p_holm"] < 0.05 and row["difference_points"] < 0 for row in tested)
-        sentences.append(
-            f"Of {len(tested)} single comparisons (backbone and dataset), CLIP-IT is better in "
-            f"{better} and worse in {worse} after Holm's adjustment; the others show no "
-            "difference beyond chance, which is no proof of equality."
-        )
-    refused = len(rows) - len(tested)
-    if refused:
-        words = "comparison was" if refused == 1 else "comparisons were"
-        sentences.append(f"{refused} single {words} not tested; the table says why.")
-    return (*sentences, *planted)
+    """Returns the result of each dataset in words, intervals included, refusals named."""
+    found = sentences_on_contrasts(contents.results["contrasts"])
+    if not found:
+        found = ("No headline: CLIP-IT runs and others of one backbone and dataset are needed.",)
+    return (*found, *sentences_on_replaced(contents.results["planted"]))
 
 
-def _mean_gain(row: dict) -> str:
-    """Returns one sentence on the mean gain of one dataset, or over datasets."""
-    gain = difference_of(row)
-    if row["dataset"] == ALL_DATASETS:
-        return f"Mean over these datasets: {gain} points."
-    many = f" (mean over {row['n_backbones']:.0f} backbones)" if row["n_backbones"] > 1 else ""
-    words = f"{row['dataset']}: CLIP-IT minus unimodal {gain} points of balanced accuracy{many}"
-    return f"{words}; not tested ({row['refused']})." if row.get("refused") else f"{words}."
+def contrasts_of(
+    folder: Path, margin_points: float = MARGIN_POINTS
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Returns the contrasts of a folder of runs, and what they say of each dataset in words.
+
+    The frame is `frames.contrasts_frame.contrasts_frame`'s; where runs cannot tell whether reports
+    helped, the first sentence says so.
+
+    Raises:
+        InputError: See `reading.runs.read_runs`, `reading.study.gather`, or a margin not above 0.
+    """
+    frame = contrasts_frame(gather(read_runs(folder)), margin_points)
+    return frame, sentences_on_contrasts(frame)
 
 
 def methods(contents: Contents) -> str:
@@ -59,7 +59,7 @@ def methods(contents: Contents) -> str:
         f"{' or '.join(map(str, seeds))} training seeds per arm; both arms of a comparison share "
         "seeds and test samples."
     ]
-    if paired(comparisons):
+    if len(results["contrasts"]):
         sentences += _primary(contents)
     if len(results["ablations"]):
         size = int(results["ablations"]["family_size"].iloc[0])
@@ -90,8 +90,9 @@ def _primary(contents: Contents) -> list[str]:
     clustered = dict.fromkeys(c.dataset for c in contents.comparisons if c.clusters is not None)
     plain = dict.fromkeys(c.dataset for c in contents.comparisons if c.clusters is None)
     sentences = [
-        "Differences between CLIP-IT and its unimodal counterpart were tested with seeds and test "
-        "samples as crossed random effects (Obuchowski and Rockette 1995; Hillis 2014), with "
+        "The gain of the method (CLIP-IT minus unimodal) and of the text alone (CLIP-IT minus the "
+        "same layers trained without text) were tested, as means over backbones, with seeds and "
+        "test samples as crossed random effects (Obuchowski and Rockette 1995; Hillis 2014), with "
         "Satterthwaite degrees of freedom and a standard error not below the one for fixed models.",
     ]
     if clustered:
@@ -101,9 +102,12 @@ def _primary(contents: Contents) -> list[str]:
             f"On {', '.join(plain)}, no slide identifiers were available, so patches were treated "
             "as independent and the intervals are optimistic."
         )
-    size = int(contents.results["headline"]["family_size"].iloc[0])
+    frame = contents.results["contrasts"]
+    family = frame.loc[(frame["backbone"] == "") & frame["contrast"].isin(CONFIRMATORY)]
     sentences.append(
-        f"p-values were adjusted by Holm's method over {size} comparisons; intervals are 95% and "
-        f"not adjusted. Secondary bootstraps used {contents.options.n_resamples:,} resamples."
+        f"p-values were adjusted by Holm's method over {family['p_holm'].notna().sum()} tests; "
+        "that the right report is needed was asked by CLIP-IT minus shuffled pairs, behind the "
+        "text's gain. Intervals are 95% and not adjusted. Secondary bootstraps used "
+        f"{contents.options.n_resamples:,} resamples."
     )
     return sentences

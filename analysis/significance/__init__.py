@@ -21,6 +21,7 @@ from clipit_eva import _lazy
 REPORTED = {
     "all_tests": ("AllTests", "compare"),
     "arrays": ("correctness",),
+    "attribution": ("Attribution", "attribute"),
     "auc": ("AucDifference", "auc_cluster_bootstrap"),
     "bootstrap": ("BootstrapDifference", "cluster_bootstrap", "stratified_bootstrap"),
     "clustered": ("ClusteredDifference", "clustered_difference"),
@@ -31,6 +32,7 @@ REPORTED = {
         "crossed_test",
         "samples_only_test",
     ),
+    "crossed_backbones": ("BackbonesTest", "crossed_test_over_backbones"),
     "datasets": (
         "MacroDifference",
         "Nemenyi",

@@ -40,9 +40,11 @@ def case_covariance(
 ) -> CaseCovariance:
     """Estimates means of rows and the covariance of those means over samples or clusters.
 
-    Each sample's share in a row's mean is linearised; shares are summed within a cluster, and
-    their cross products over units (samples within a class, or clusters) give the covariance
-    with the usual n / (n - 1).
+    Without clusters, each sample's share in a row's mean is linearised, and the shares' cross
+    products over the samples of a class give the covariance with the usual n / (n - 1). With
+    clusters it is the delete-one-cluster jackknife (Efron and Stein 1981, Ann. Stat. 9:586), which
+    keeps its level where clusters are few and differ in size and mix of classes; linearised sums
+    do not.
 
     Args:
         values: [rows, samples], finite.
@@ -60,21 +62,46 @@ def case_covariance(
         labels, n_classes = codes(classes, n_samples, "classes")
     sizes = np.bincount(labels, minlength=n_classes).astype(np.float64)
     means = _sums(values, labels, n_classes) / sizes
-    shares = (values - means[:, labels]) / (n_classes * sizes)[labels]
     theta = means.mean(axis=1)
     if clusters is not None:
         groups, n_clusters = codes(clusters, n_samples, "clusters")
-        totals = _sums(shares, groups, n_clusters)
-        scale = n_clusters / (n_clusters - 1) if n_clusters > 1 else 0.0
+        covariance, alone = _jackknife(values, labels, groups, n_classes, n_clusters)
         refused = cluster_refusal(n_clusters)
-        covariance = scale * totals @ totals.T
+        if refused is None and classes is not None and alone.any():
+            name = np.asarray(classes)[np.isin(labels, np.flatnonzero(alone))][0]
+            refused = (
+                f"class {name} sits in one slide only: what other slides would give is unknown"
+            )
         return CaseCovariance(theta, covariance, n_clusters - 1, n_samples, n_clusters, refused)
+    shares = (values - means[:, labels]) / (n_classes * sizes)[labels]
     refused = None
     if (sizes < 2).any():
         refused = "a class has one test sample: its sampling variance is unknown"
         sizes = np.maximum(sizes, 2)
     shares *= np.sqrt(sizes / (sizes - 1))[labels]
     return CaseCovariance(theta, shares @ shares.T, n_samples - n_classes, n_samples, None, refused)
+
+
+def _jackknife(
+    values: FloatArray,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    n_classes: int,
+    n_clusters: int,
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Returns the delete-one-cluster covariance of means of class means [rows, rows].
+
+    Also which classes sit in one cluster only [classes]: the covariance then means nothing.
+    """
+    cells, shape = groups * n_classes + labels, (n_clusters, n_classes)
+    counts = np.bincount(cells, minlength=n_clusters * n_classes).reshape(shape)
+    totals = _sums(values, cells, n_clusters * n_classes).reshape(-1, *shape)
+    left = counts.sum(axis=0) - counts
+    without = (totals.sum(axis=1, keepdims=True) - totals) / np.maximum(left, 1)
+    theta = totals.sum(axis=1) / counts.sum(axis=0)
+    deviations = without.mean(axis=2) - theta.mean(axis=1)[:, np.newaxis]
+    covariance = (n_clusters - 1) / n_clusters * deviations @ deviations.T
+    return covariance, (left == 0).any(axis=0)
 
 
 def mean_off_diagonal(matrix: FloatArray) -> float:

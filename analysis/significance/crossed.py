@@ -3,6 +3,7 @@
 Beside it the test for trained models as they are: what can be said with one seed or two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,14 +27,17 @@ class Crossed(OfSamples, TTest):
         se_samples_only: Standard error for these very models on new samples (or slides).
         se: Standard error over new seeds and new samples.
         se_floor: The larger of `se` and `se_samples_only`.
-        df: Degrees of freedom, with a term for the samples.
-        df_hillis: Degrees of freedom of the literature, without that term.
-        p_floor: Two-sided p with `se_floor` at `df`: the one to print. In simulation `p` rejects up
-            to 8% at a nominal 5% with three seeds; `p_floor` stays below, and rejects as little
-            as 1.5% where seeds hardly vary or the test set is small.
+        df: Degrees of freedom of `se`, with a term for the samples.
+        df_floor: Degrees of freedom of `se_floor`: at most those of the samples where the floor
+            binds.
+        df_hillis: Degrees of freedom of the literature, without the samples' term.
+        p_floor: Two-sided p with `se_floor` at `df_floor`: the one to print.
         p_hillis: Two-sided p of `t` at `df_hillis`.
         ci90: 90% interval with `se`, as `ci95`.
         ci90_floor: 90% interval with `se_floor` (for equivalence); ci95_floor likewise.
+
+    Where seeds do not vary at all and share no sample variance, `se` is 0 and what rests on it is
+    None; what rests on the floor is there.
     """
 
     estimate: float
@@ -41,6 +45,7 @@ class Crossed(OfSamples, TTest):
     se_samples_only: float | None = None
     se: float | None = None
     se_floor: float | None = None
+    df_floor: float | None = None
     df_hillis: float | None = None
     p_floor: float | None = None
     p_hillis: float | None = None
@@ -113,9 +118,10 @@ def crossed_mean(
 
     The crossed random-effects analysis of Obuchowski and Rockette (1995, Commun. Stat. Simul.
     24:285) and Hillis (2014, Stat. Med. 33:330, doi 10.1002/sim.5926) with seeds as readers; for
-    accuracy it equals the quasi-F of a two-way random ANOVA. Two things are added here: the
-    samples' term in the Satterthwaite degrees of freedom, and the floor that keeps the standard
-    error from falling below the one for fixed models.
+    accuracy it equals the quasi-F of a two-way random ANOVA. Three things are added here: the
+    samples' term in the Satterthwaite degrees of freedom, the floor that keeps the standard error
+    from falling below the one for fixed models, and the jackknife over slides
+    (`covariance.case_covariance`).
 
     `values` are per sample, such as differences or indicators, [seeds, samples]; other arguments
     and errors are those of `crossed_test`.
@@ -136,15 +142,12 @@ def crossed_mean(
     numbers = crossed_numbers(
         estimate,
         cases,
-        seeds=ms_seed,
-        shared=max(n_seeds * cov_cases, 0.0),
-        count=n_seeds,
-        df_seeds=n_seeds - 1,
+        seeds=[(ms_seed / n_seeds, n_seeds - 1)],
+        shared=max(cov_cases, 0.0),
         samples_only=cases.se_of_mean,
         zero=1e-12 * max(float(np.abs(array).max()), 1e-300),
     )
-    terms = {} if "refused" in numbers else {"ms_seed": ms_seed, "cov_cases": cov_cases}
-    return CrossedTest(**described, **terms, **numbers)
+    return CrossedTest(**described, ms_seed=ms_seed, cov_cases=cov_cases, **numbers)
 
 
 def samples_only_test(
@@ -203,49 +206,60 @@ def crossed_numbers(
     estimate: float,
     cases: CaseCovariance,
     *,
-    seeds: float,
+    seeds: Sequence[tuple[float, int]],
     shared: float,
-    count: int,
-    df_seeds: int,
     samples_only: float,
     zero: float,
 ) -> dict[str, Any]:
-    """Returns a crossed test's numbers from its two variance terms, or why there are none.
+    """Returns a crossed test's numbers from its variance terms, or why there are none.
 
     Args:
         estimate: The estimate.
         cases: Covariance over samples or slides.
-        seeds: `count` times the variance of the estimate that is due to seeds.
-        shared: `count` times the variance that is due to the samples which seeds share.
-        count: What both terms are divided by.
-        df_seeds: Degrees of freedom of `seeds`.
+        seeds: Parts of the estimate's variance that are due to seeds, each with its degrees of
+            freedom.
+        shared: The part that is due to the samples, which seeds share.
         samples_only: Standard error over new samples alone, the floor.
         zero: Standard error that counts as none.
     """
-    variance = seeds + shared
-    if variance <= zero**2:
-        reason = "zero variance: the seeds' estimates are all equal and share no sample variance"
-        return {"refused": reason}
-    se = float(np.sqrt(variance / count))
+    variance = sum(part for part, _ in seeds) + shared
+    se = float(np.sqrt(variance))
     floor = max(se, samples_only)
-    seed_term = seeds**2 / df_seeds
-    df = variance**2 / (seed_term + shared**2 / cases.df_cases)
-    df_hillis = variance**2 / seed_term if seeds > zero**2 else np.inf
-    numbers: dict[str, Any] = {
+    if floor <= zero:
+        return {"refused": "zero variance: the arms differ by the same on every seed and sample"}
+    seed_term = sum(part**2 / df for part, df in seeds)
+    spread = seed_term + shared**2 / cases.df_cases
+    df_floor = floor**4 / spread if spread > 0 else np.inf
+    if samples_only > se:
+        df_floor = min(df_floor, cases.df_cases)
+    numbers = {
         "se": se,
         "se_floor": floor,
+        "df_floor": float(df_floor),
+        "p_floor": two_sided_p(estimate / floor, df_floor),
+        **_intervals("_floor", estimate, floor, df_floor),
+    }
+    if se <= zero:
+        return numbers
+    df = variance**2 / spread
+    df_hillis = variance**2 / seed_term if seed_term > zero**4 else np.inf
+    return {
+        **numbers,
         "df": float(df),
         "df_hillis": float(df_hillis),
         "t": estimate / se,
         "p": two_sided_p(estimate / se, df),
-        "p_floor": two_sided_p(estimate / floor, df),
         "p_hillis": two_sided_p(estimate / se, df_hillis),
+        **_intervals("", estimate, se, df),
     }
-    for level in (90, 95):
-        critical = float(stats.t.ppf(0.5 + level / 200, df))
-        numbers[f"ci{level}"] = interval(estimate, se, critical)
-        numbers[f"ci{level}_floor"] = interval(estimate, floor, critical)
-    return numbers
+
+
+def _intervals(suffix: str, estimate: float, se: float, df: float) -> dict[str, Interval]:
+    """Returns the 90% and the 95% interval, their names with a suffix."""
+    return {
+        f"ci{level}{suffix}": interval(estimate, se, float(stats.t.ppf(0.5 + level / 200, df)))
+        for level in (90, 95)
+    }
 
 
 def two_sided_p(t: float, df: float) -> float:

@@ -41,7 +41,7 @@ def crossed_test_unpaired(
 
     Readers nested in arms, as in Hillis (2014, Stat. Med. 33:330, doi 10.1002/sim.5926) and the R
     package MRMCaov; with unequal numbers of seeds the seed variances are pooled by their degrees
-    of freedom. The samples' term of `df` and the floor are additions, as in `crossed_mean`.
+    of freedom. The samples' term of `df`, the floor and the jackknife are additions, as in `crossed_mean`.
 
     Arguments and errors are those of `crossed_test`, but each arm has its own seeds.
     """
@@ -63,12 +63,11 @@ def crossed_test_unpaired(
     numbers = crossed_numbers(
         estimate,
         cases,
-        seeds=ms_r * (1 / sizes[0] + 1 / sizes[1]),
+        seeds=[(ms_r * (1 / sizes[0] + 1 / sizes[1]), sum(sizes) - 2)],
         shared=max(2 * (cov2 - cov3), 0.0),
-        count=1,
-        df_seeds=sum(sizes) - 2,
         samples_only=samples_only,
         zero=1e-12,
     )
-    terms = {} if "refused" in numbers else {"ms_r": ms_r, "cov2": cov2, "cov3": cov3}
-    return UnpairedCrossedTest(**described, n_seeds=sizes, **terms, **numbers)
+    return UnpairedCrossedTest(
+        **described, n_seeds=sizes, ms_r=ms_r, cov2=cov2, cov3=cov3, **numbers
+    )

@@ -24,7 +24,7 @@ ENUMERATED = 5_000_000
 class MacroDifference(Result):
     """Mean difference over these very datasets, with independent test sets.
 
-    `wins` are the datasets with a positive difference, as "k/n".
+    `df` are Satterthwaite's, None if standard errors count as known; `wins` are the datasets with a positive difference, as "k/n".
     """
 
     n_datasets: int
@@ -32,6 +32,7 @@ class MacroDifference(Result):
     wins: str | None = None
     se: float | None = None
     z: float | None = None
+    df: float | None = None
     p: float | None = None
     ci95: Interval | None = None
 
@@ -68,23 +69,31 @@ class Nemenyi(Result):
     p: tuple[tuple[float, ...], ...] | None = None
 
 
-def macro_difference(estimates: ArrayLike, standard_errors: ArrayLike) -> MacroDifference:
+def macro_difference(
+    estimates: ArrayLike, standard_errors: ArrayLike, dfs: ArrayLike | None = None
+) -> MacroDifference:
     """Averages differences over these datasets; says nothing about other datasets.
 
-    se = sqrt(sum se^2) / n, for test sets that share no samples. To average backbones too, average
-    their per-sample differences first and test each dataset once: backbones share test sets.
+    se = sqrt(sum se^2) / n, for test sets that share no samples. To average backbones too, test
+    each dataset once with `crossed_test_over_backbones`: backbones share test sets.
 
     Args:
         estimates: One difference per dataset; NaN marks a refused one.
         standard_errors: Their standard errors; NaN marks a refused one.
+        dfs: Degrees of freedom of the standard errors (Satterthwaite 1946, Biometrics 2:110);
+            without them the normal distribution is used.
 
     Raises:
-        InputError: Vectors of different lengths, nothing in them, or a negative standard error.
+        InputError: Vectors of different lengths, nothing in them, a negative standard error, or
+            degrees of freedom that are not above 0.
     """
     values = np.asarray(estimates, dtype=np.float64)
     errors = np.asarray(standard_errors, dtype=np.float64)
     if values.ndim != 1 or values.shape != errors.shape or not values.size or (errors < 0).any():
         raise InputError("give one estimate and one standard error, not negative, per dataset")
+    known = np.full(values.shape, np.inf) if dfs is None else np.asarray(dfs, dtype=np.float64)
+    if known.shape != values.shape or (known <= 0).any():
+        raise InputError("give degrees of freedom above 0 for each dataset, or none")
     n = len(values)
     if not (np.isfinite(values).all() and np.isfinite(errors).all()):
         return MacroDifference(n_datasets=n, refused="a dataset has no estimate or standard error")
@@ -93,12 +102,15 @@ def macro_difference(estimates: ArrayLike, standard_errors: ArrayLike) -> MacroD
     described: dict[str, Any] = {"n_datasets": n, "estimate": estimate, "wins": wins}
     if se == 0:
         return MacroDifference(**described, refused="zero variance: se is 0")
+    spread = float((errors**4 / known).sum())
+    df = np.inf if spread == 0 else float((errors**2).sum()) ** 2 / spread
     return MacroDifference(
         **described,
         se=se,
         z=estimate / se,
-        p=two_sided_p(estimate / se, np.inf),
-        ci95=interval(estimate, se, float(stats.norm.ppf(0.975))),
+        df=None if dfs is None else df,
+        p=two_sided_p(estimate / se, df),
+        ci95=interval(estimate, se, float(stats.t.ppf(0.975, df))),
     )
 
 

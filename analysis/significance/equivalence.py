@@ -11,7 +11,7 @@ from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 from clipit_eva.errors import InputError
 
 from .arrays import pair_of_vectors
-from .crossed import CrossedTest
+from .crossed import Crossed
 from .paired_t import zero_variance
 from .results import Interval, Result, interval
 from .rules import seed_refusal, seed_warnings
@@ -71,7 +71,7 @@ def tost_paired(first: ArrayLike, second: ArrayLike, margin: float) -> Equivalen
     return _equivalence(margin, float(d.mean()), (float(p_lower), float(p_upper)), ci90, warnings)
 
 
-def tost_crossed(test: CrossedTest, margin: float) -> Equivalence:
+def tost_crossed(test: Crossed, margin: float) -> Equivalence:
     """Tests equivalence for new seeds and new samples, from a crossed test with its floor.
 
     `margin` is the largest difference that counts as none, as a fraction (0.005 is half a point).
@@ -80,17 +80,17 @@ def tost_crossed(test: CrossedTest, margin: float) -> Equivalence:
         InputError: A margin not above 0.
     """
     _check(margin)
-    if test.se_floor is None or test.df is None or test.ci90_floor is None:
+    if test.se_floor is None or test.df_floor is None or test.ci90_floor is None:
         return Equivalence(
             margin=margin, estimate=test.estimate, refused=test.refused, warnings=test.warnings
         )
-    p_lower = float(stats.t.sf((test.estimate + margin) / test.se_floor, test.df))
-    p_upper = float(stats.t.cdf((test.estimate - margin) / test.se_floor, test.df))
+    p_lower = float(stats.t.sf((test.estimate + margin) / test.se_floor, test.df_floor))
+    p_upper = float(stats.t.cdf((test.estimate - margin) / test.se_floor, test.df_floor))
     ci90 = test.ci90_floor
     return _equivalence(margin, test.estimate, (p_lower, p_upper), ci90, test.warnings)
 
 
-def verdict(test: CrossedTest, margin: float, p_adjusted: float | None) -> Verdict:
+def verdict(test: Crossed, margin: float, p_adjusted: float | None) -> Verdict:
     """Returns what may be written about first - second.
 
     Equivalence is asked first: a difference within the margin is none that matters, however sure.

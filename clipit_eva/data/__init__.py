@@ -1,4 +1,4 @@
-"""Datasets: the paired report on any eva vision dataset, hold-out splits, folders of images."""
+"""Datasets: the paired report on any eva dataset, hold-outs, few labels, folders of images."""
 
 from clipit_eva import _lazy
 
@@ -6,6 +6,7 @@ __getattr__ = _lazy.attach(
     __name__,
     {
         "EmbeddedDataset": "clipit_eva.data.embedded",
+        "FewLabels": "clipit_eva.data.few_labels",
         "HoldOut": "clipit_eva.data.hold_out",
         "ImageFolder": "clipit_eva.data.image_folder",
         "PairedDataset": "clipit_eva.data.paired",

@@ -71,6 +71,11 @@ class PairedDataset(DatasetWrapper):
         """The reports that the table was made of."""
         return self._reports
 
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the reports [N, k], int64, and their weights [N, k], float32; after `setup`."""
+        return self._rows, self._weights
+
     @override
     def configure(self) -> None:
         if not self._active or self._ids:
@@ -126,3 +131,12 @@ class PairedDataset(DatasetWrapper):
             "report_weight": torch.from_numpy(self._weights[list(indices)]),
             "report_id": [self._ids[row] for row in rows[:, 0]],
         }
+
+
+def find_paired(dataset: object) -> PairedDataset | None:
+    """Returns a dataset or the one inside its wrappers that adds reports; None without."""
+    while isinstance(dataset, DatasetWrapper):
+        if isinstance(dataset, PairedDataset):
+            return dataset
+        dataset = dataset.wrapped
+    return None

@@ -97,6 +97,15 @@ class RecordedConfig:
         inner = self.value.items()
         return RecordedConfig({name: RecordedConfig(v).of_images().value for name, v in inner})
 
+    def without(self, wrapper: str) -> "RecordedConfig":
+        """Returns the part with what datasets of a class wrap in their place."""
+        if self.class_name == wrapper:
+            return self.part("dataset").without(wrapper)
+        if not isinstance(self.value, Mapping):
+            return self
+        inner = self.value.items()
+        return RecordedConfig({name: RecordedConfig(v).without(wrapper).value for name, v in inner})
+
     @property
     def innermost(self) -> "RecordedConfig":
         """The dataset that the wrappers of a dataset wrap."""

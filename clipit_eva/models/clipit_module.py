@@ -1,9 +1,8 @@
 """CLIP-IT as an eva model module."""
 
 import dataclasses
-import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,26 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import nn, optim
 from typing_extensions import override
 
-from clipit_eva.data.paired import PairedDataset
-from clipit_eva.data.wrapper import DatasetWrapper
+from clipit_eva.data.few_labels import LABELLED
+from clipit_eva.data.paired import find_paired
 from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 from clipit_eva.models import checkpoints, lora, made_with, vision_head
+from clipit_eva.models.argument_checks import check_ranges, check_widths
+from clipit_eva.models.distillation import (
+    DistillationLoss,
+    GradientWatch,
+    find_distillation,
+    training_texts,
+)
 from clipit_eva.models.heads import CLIPITHeads, HeadOutputs
 from clipit_eva.models.lora import LoRASettings
-from clipit_eva.models.losses import build_criterion, distillation_loss
+from clipit_eva.models.losses import build_criterion
 from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
+from clipit_eva.models.training_batches import logs_now, step_output, unpack, with_labels
 
 
 class CLIPITModule(module.ModelModule):
@@ -50,6 +57,7 @@ class CLIPITModule(module.ModelModule):
         reports: ReportSource | None = None,
         *,
         criterion: str | nn.Module = "cross_entropy",
+        distillation: str = "cosine",
         distill_weight: float = 1.0,
         word_dropout: float = 0.0,
         text_gradient: bool = True,
@@ -72,6 +80,7 @@ class CLIPITModule(module.ModelModule):
             reports: The reports and the text encoder; not read if `distill_weight` is 0.
             criterion: The classification loss: a key of `losses.CRITERIA`, or a module that takes
                 logits and targets.
+            distillation: Name of the distillation loss, see `distillation.find_distillation`.
             distill_weight: Weight lambda of the distillation loss, at least 0; 0 is the no-text
                 ablation (same layers, no report read).
             word_dropout: Share of a report's words left out each time training reads it, [0, 1).
@@ -95,8 +104,8 @@ class CLIPITModule(module.ModelModule):
             InputError: An argument is out of range.
         """
         super().__init__(metrics=metrics, postprocess=postprocess)
-        _check_ranges(distill_weight, word_dropout)
-        _check_widths(IN_FEATURES=in_features, TEXT_FEATURES=text_features, num_classes=num_classes)
+        check_ranges(distill_weight, word_dropout)
+        check_widths(IN_FEATURES=in_features, TEXT_FEATURES=text_features, num_classes=num_classes)
         self.backbone = backbone
         self.criterion = build_criterion(criterion, num_classes)
         self._criterion_name = criterion if isinstance(criterion, str) else None
@@ -104,11 +113,13 @@ class CLIPITModule(module.ModelModule):
         self.lr_scheduler = lr_scheduler
         self.heads: CLIPITHeads | None = None
         self.reports: CachedReports | EncodedReports | None = None
+        self.distillation: DistillationLoss | None = None
         self.input_files: dict[str, Path] = {}  # for the provenance of predictions
         self._report_source = reports
         self._in_features = in_features
         self._num_classes = num_classes
         self._text_features = text_features
+        self._distillation = find_distillation(distillation)
         self._distill_weight = distill_weight
         self._word_dropout = word_dropout
         self._text_gradient = text_gradient
@@ -120,6 +131,7 @@ class CLIPITModule(module.ModelModule):
         self._vision_targets: list[str] = []
         self._vision_head_loaded = False
         self._lora_checked = False
+        self._gradients = GradientWatch()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -174,8 +186,7 @@ class CLIPITModule(module.ModelModule):
             )
             self._vision_head_loaded = True
         if self._distill_weight > 0 and self.reports is None:
-            self._check_reports()
-            self.reports = self._build_reports()
+            self._build_text_side()
 
     @override
     def on_fit_start(self) -> None:
@@ -184,7 +195,7 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def on_fit_end(self) -> None:
-        self.reports = None  # nothing after training reads text
+        self.reports = self.distillation = None  # nothing after training reads text
 
     @override
     def configure_optimizers(self) -> Any:
@@ -208,7 +219,8 @@ class CLIPITModule(module.ModelModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         made = made_with.describe(compat.recorded_trainer(self))
-        settings = {**self.settings, "made_with": made}
+        mean_text = None if self.distillation is None else self.distillation.mean_text.cpu()
+        settings = {**self.settings, "made_with": made, "mean_text": mean_text}
         checkpoints.keep_trained(checkpoint, self._trained_tensors(), settings)
 
     @override
@@ -226,37 +238,55 @@ class CLIPITModule(module.ModelModule):
         Raises:
             InputError: The backbone's embedding has another width than IN_FEATURES.
         """
+        return self._apply_heads(self.backbone(images))
+
+    def _apply_heads(self, embeddings: torch.Tensor) -> HeadOutputs:
+        """Returns the outputs of all heads for embeddings [B, d]."""
         if self.heads is None:
             raise RuntimeError("configure_model has not been called")
-        return self.heads(self.backbone(images))
+        return self.heads(embeddings)
 
     @override
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        if isinstance(self.reports, EncodedReports):
-            # Which reports a batch names is asked on the CPU: for a GPU's answer one has to wait.
-            (_, _, before), (_, _, after) = _unpack(batch), _unpack(moved)
-            if before and after and "report_index" in before:
-                after["report_index"] = before["report_index"]
+        (_, _, before), (_, _, after) = unpack(batch), unpack(moved)
+        # What decides what is computed is asked on the CPU: for a GPU's answer one has to wait.
+        asked = (
+            ("report_index", LABELLED) if isinstance(self.reports, EncodedReports) else (LABELLED,)
+        )
+        if before and after:
+            after.update({name: before[name] for name in asked if name in before})
         return moved
 
     @override
     def training_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
-        images, targets, metadata = _unpack(batch)
+        images, targets, metadata = unpack(batch)
         if not self._lora_checked:
             self._check_lora(images, metadata)
-        outputs = self.branches(images)
-        loss = classification = self._classify(outputs.fused, targets)
+        embeddings = self.backbone(images)
+        outputs = self._apply_heads(embeddings)
+        labelled, targets = with_labels(outputs, targets, metadata)
+        if len(labelled.fused):
+            loss = classification = self._classify(labelled.fused, targets)
+            self.log("train/classification_loss", classification.detach())
+        else:
+            loss = classification = 0 * outputs.fused.sum()  # every parameter has a gradient
         if self.reports is not None:
-            with nullcontext() if self._text_gradient else torch.no_grad():
-                text = self._paired_text(metadata)
-            distillation = distillation_loss(outputs.projected, text)
+            distillation = self._distil(outputs, metadata)
             loss = classification + self._distill_weight * distillation
-            self.log("train/distillation_loss", distillation.detach())
-        self.log("train/classification_loss", classification.detach())
-        return self._step_output(loss, outputs, targets, metadata)
+            at = embeddings if embeddings.requires_grad else outputs.projected
+            if logs_now(self) and len(labelled.fused):
+                weighted = self._distill_weight * distillation
+                ratio = self._gradients.compare(weighted, classification, at, self.global_step)
+                self.log("train/distillation_gradient_ratio", ratio)
+        return step_output(loss, labelled, targets, metadata)
+
+    @override
+    def on_train_batch_end(self, outputs: STEP_OUTPUT, batch: INPUT_BATCH, batch_idx: int) -> None:
+        if isinstance(outputs, Mapping) and len(outputs["predictions"]):  # else no label is known
+            super().on_train_batch_end(outputs, batch, batch_idx)
 
     @override
     def validation_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
@@ -268,7 +298,7 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def predict_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> Any:
-        images, _, _ = _unpack(batch)
+        images, _, _ = unpack(batch)
         if self.heads is None:
             return images  # `predict_fit`: a callback reads the images, see `configure_model`
         outputs = self.branches(images)
@@ -287,38 +317,55 @@ class CLIPITModule(module.ModelModule):
         trainer = compat.recorded_trainer(self)
         return trainer is not None and trainer.state.fn == TrainerFn.PREDICTING
 
-    def _check_reports(self) -> None:
-        """Raises InputError if the training data name rows of other reports than the model's."""
+    def _build_text_side(self) -> None:
+        """Builds what training needs of the reports.
+
+        Raises:
+            InputError: The training data name rows of other reports than the model's, or see
+                `build_reports` and the distillation loss.
+        """
         datamodule = getattr(self.trainer, "datamodule", None)
-        train = getattr(getattr(datamodule, "datasets", None), "train", None)
-        while isinstance(train, DatasetWrapper) and not isinstance(train, PairedDataset):
-            train = train.wrapped
-        if isinstance(train, PairedDataset) and self._report_source is not None:
-            self._report_source.check_same(train.reports)
+        train = find_paired(getattr(getattr(datamodule, "datasets", None), "train", None))
+        source, texts = self._report_source, None
+        if train is not None and source is not None:
+            source.check_same(train.reports)
+        self.reports = self._build_reports()
+        if train is not None and source is not None:
+            with torch.random.fork_rng(devices=[]):  # embedding what is not kept loads a model
+                texts = training_texts(*train.pairs, source.embeddings())
+        self.distillation = self._distillation(texts)
 
     def _build_reports(self) -> CachedReports | EncodedReports:
-        """Builds the text side of training."""
+        """Builds the encoder of reports, or their embeddings."""
         given = self._report_source, self._text_features, self._lora
         reports = build_reports(*given, self._vision_targets, self._word_dropout)
         if self._gradient_checkpointing and self._lora.text and isinstance(reports, EncodedReports):
             enable_checkpointing(reports.encoder)
         return reports
 
+    def _distil(self, outputs: HeadOutputs, metadata: Mapping[str, Any] | None) -> torch.Tensor:
+        """Returns the distillation loss of a training batch, without its weight."""
+        with nullcontext() if self._text_gradient else torch.no_grad():
+            text = self._paired_text(metadata)
+        reports = self.report_rows(metadata)[:, 0]  # the best one: the top k follow from it
+        loss = self.distillation or self._distillation(None)
+        distillation = loss(outputs.projected, text, reports)
+        self.log("train/distillation_loss", distillation.detach())
+        if logs_now(self):
+            with torch.no_grad():
+                of_mean = loss.of_mean_text(text, reports)
+            if of_mean is not None:
+                self.log("train/distillation_loss_of_mean_text", of_mean)
+        return distillation
+
     def _check_lora(self, images: torch.Tensor, metadata: Mapping[str, Any] | None) -> None:
         """Raises InputError if a LoRA layer cannot change what its encoder computes."""
         self._lora_checked = True
-        checks: list[tuple[nn.Module, Callable[[], torch.Tensor]]] = []
         if self._lora.vision:
-            checks.append((self.backbone, lambda: self.backbone(images[:1])))
-        if self._lora.text and isinstance(self.reports, EncodedReports):
+            lora.check_effect(self.backbone, lambda: self.backbone(images[:1]))
+        if self._lora.text and isinstance(reports := self.reports, EncodedReports):
             rows = self.report_rows(metadata)[:1]
-            checks.append((self.reports.encoder, lambda: self.reports(rows).flatten(1)))  # type: ignore[misc]
-        for encoder, forward in checks:
-            if idle := lora.ineffective_layers(encoder, forward):
-                raise InputError(
-                    f"LORA_TARGETS: LoRA on {', '.join(idle)} has no effect on the output of "
-                    f"{type(encoder).__name__}; leave these layers out"
-                )
+            lora.check_effect(reports.encoder, lambda: reports(rows).flatten(1))
 
     def _classify(self, logits: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
         """Returns the classification loss of logits [B, C]."""
@@ -348,40 +395,6 @@ class CLIPITModule(module.ModelModule):
 
     def _evaluation_step(self, batch: INPUT_BATCH) -> STEP_OUTPUT:
         """Performs a validation or test step: the classification loss alone, no text."""
-        images, targets, metadata = _unpack(batch)
+        images, targets, metadata = unpack(batch)
         outputs = self.branches(images)
-        return self._step_output(self._classify(outputs.fused, targets), outputs, targets, metadata)
-
-    @staticmethod
-    def _step_output(
-        loss: torch.Tensor, outputs: HeadOutputs, targets: Any, metadata: Any
-    ) -> STEP_OUTPUT:
-        """Returns a step's output in eva's form, with the vision branch beside the prediction."""
-        return {
-            "loss": loss,
-            "targets": targets,
-            "predictions": outputs.fused.squeeze(-1),
-            "metadata": metadata,
-            "branches": {"vision": outputs.vision.squeeze(-1)},
-        }
-
-
-def _unpack(batch: Any) -> tuple[Any, Any, dict[str, Any] | None]:
-    """Returns the images, targets and metadata of an eva batch."""
-    images, targets, metadata = INPUT_BATCH(*batch)
-    return images, targets, metadata
-
-
-def _check_ranges(distill_weight: float, word_dropout: float) -> None:
-    """Raises InputError unless the settings of distillation are in their ranges."""
-    if not 0 <= distill_weight < math.inf:
-        raise InputError(f"DISTILL_WEIGHT={distill_weight} must be a number of at least 0")
-    if not 0 <= word_dropout < 1:
-        raise InputError(f"WORD_DROPOUT={word_dropout} must lie in [0, 1)")
-
-
-def _check_widths(**widths: int) -> None:
-    """Raises InputError unless all layers have at least one unit."""
-    for name, value in widths.items():
-        if value < 1:
-            raise InputError(f"{name}={value} must be at least 1")
+        return step_output(self._classify(outputs.fused, targets), outputs, targets, metadata)

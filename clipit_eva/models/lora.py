@@ -129,6 +129,18 @@ def lora_layers(encoder: nn.Module) -> dict[str, LoraLayer]:
     }
 
 
+def check_effect(encoder: nn.Module, forward: Callable[[], torch.Tensor]) -> None:
+    """Raises InputError if a LoRA layer cannot change what its encoder computes.
+
+    Arguments are those of `ineffective_layers`.
+    """
+    if idle := ineffective_layers(encoder, forward):
+        raise InputError(
+            f"LORA_TARGETS: LoRA on {', '.join(idle)} has no effect on the output of "
+            f"{type(encoder).__name__}; leave these layers out"
+        )
+
+
 def ineffective_layers(encoder: nn.Module, forward: Callable[[], torch.Tensor]) -> list[str]:
     """Returns the LoRA layers that cannot change an encoder's output.
 

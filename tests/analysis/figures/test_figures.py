@@ -48,33 +48,32 @@ def test_complementarity_draws_counts_beside_chance(ax):
     assert ax.get_ylim()[1] > 61
 
 
-def test_gains_draw_estimates_intervals_and_significance(ax):
+def test_contrasts_draw_estimates_intervals_and_significance(ax):
     frame = pd.DataFrame(
         {
-            "dataset": ["PCAM", "BACH", "PCAM"],
-            "backbone": ["UNI", "UNI", "ViT-B/8"],
-            "difference_points": [2.0, -1.0, 0.5],
-            "low_points": [1.0, -3.0, np.nan],
-            "high_points": [3.0, 1.0, np.nan],
-            "p_holm": [0.01, 0.4, np.nan],
+            "backbone": ["", "UNI", "", "UNI"],
+            "contrast": ["method", "method", "text", "text"],
+            "difference_points": [2.0, -1.0, 0.5, None],
+            "low_points": [1.0, -3.0, None, None],
+            "high_points": [3.0, 1.0, None, None],
+            "p": [0.01, 0.4, None, None],
+            "p_holm": [0.02, None, None, None],
         }
     )
-    figures.plot_gains(frame, ax)
+    figures.plot_contrasts(frame, ax)
     drawn = {}
     for line in ax.lines:
         for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
             if line.get_linestyle() == "None":
                 drawn[float(x)] = (round(float(y)), to_hex(line.get_markerfacecolor()))
     assert set(drawn) == {2.0, -1.0, 0.5}
-    assert drawn[2.0][1] != "#ffffff"
+    assert drawn[2.0][1] == "#000000"
     assert drawn[-1.0][1] == drawn[0.5][1] == "#ffffff"
     assert drawn[0.5][0] == 1
-    drawn_intervals = [s for c in ax.collections for s in c.get_segments() if len(s)]
-    assert [segment[:, 0].tolist() for segment in drawn_intervals] == [[1.0, 3.0], [-3.0, 1.0]]
-    assert ticks(ax.yaxis) == ["UNI", "ViT-B/8"]
-    assert legend(ax)[:2] == ["PCAM", "BACH"]
-    markers = {line.get_marker() for line in ax.lines if line.get_label() in ("PCAM", "BACH")}
-    assert len(markers) == 2
+    segments = [s[:, 0].tolist() for c in ax.collections for s in c.get_segments() if len(s)]
+    assert [s for s in segments if not np.isnan(s).any()] == [[1.0, 3.0], [-3.0, 1.0]]
+    assert ticks(ax.yaxis) == ["method:\nCLIP-IT - unimodal", "text:\nCLIP-IT - no text"]
+    assert legend(ax) == ["mean over backbones", "UNI", "filled: p < 0.05"]
 
 
 def test_slopes_draw_one_line_a_seed_and_dash_what_falls(ax):

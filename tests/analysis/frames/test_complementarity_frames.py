@@ -72,7 +72,7 @@ def test_a_class_without_test_samples_has_no_row(write_run):
 
 
 def test_without_unimodal_or_text_only_runs_there_is_nothing_to_count(write_run):
-    write_run("unimodal", np.zeros(3, dtype=int), np.zeros(3, dtype=int))
+    write_run("unimodal", np.arange(3), np.arange(3))
     comparisons = gather(read_runs(write_run.folder))
     assert complementarity_frame(comparisons).empty
     assert complementarity_by_class_frame(comparisons).empty

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from clipit_eva.analysis.frames.headline_frame import headline_frame, mean_gain_frame
+from clipit_eva.analysis.frames.headline_frame import headline_frame
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
-from clipit_eva.analysis.significance import adjust, crossed_test
+from clipit_eva.analysis.significance import crossed_test
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def comparisons(shared_comparisons):
     return shared_comparisons
 
 
-def test_the_headline_is_the_crossed_test_of_balanced_accuracy_with_holm(comparisons):
+def test_the_headline_is_the_crossed_test_of_balanced_accuracy(comparisons):
     frame = headline_frame(comparisons)
     assert frame["dataset"].tolist() == ["BACH", "CRC"]
     tests = [
@@ -24,8 +24,7 @@ def test_the_headline_is_the_crossed_test_of_balanced_accuracy_with_holm(compari
     np.testing.assert_allclose(frame["difference_points"], [100 * t.estimate for t in tests])
     np.testing.assert_allclose(frame["low_points"], [100 * t.ci95_floor[0] for t in tests])
     np.testing.assert_allclose(frame["p"], [test.p_floor for test in tests])
-    np.testing.assert_allclose(frame["p_holm"], adjust(frame["p"]).adjusted)
-    assert frame["family_size"].tolist() == [2, 2]
+    assert frame["p_holm"].isna().all()  # three seeds
     difference = frame["clip_it_mean_percent"] - frame["unimodal_mean_percent"]
     np.testing.assert_allclose(frame["difference_points"], difference)
 
@@ -37,13 +36,3 @@ def test_a_comparison_with_one_arm_is_in_the_table_but_not_in_the_family(write_r
     frame = headline_frame(gather(read_runs(study_folder))).set_index("dataset")
     assert frame.loc["PCAM", "refused"] == "no runs of CLIP-IT"
     assert np.isnan(frame.loc["PCAM", "p_holm"])
-    assert frame["family_size"].tolist() == [2, 2, 2]
-
-
-def test_the_mean_gain_tests_the_average_of_backbones_once(comparisons):
-    frame = mean_gain_frame(comparisons).set_index("dataset")
-    assert frame.index.tolist() == ["BACH", "CRC", "all"]
-    mean = frame.loc[["BACH", "CRC"], "difference_points"].mean()
-    assert frame.loc["all", "difference_points"] == pytest.approx(mean)
-    assert frame.loc["all", "low_points"] < mean < frame.loc["all", "high_points"]
-    assert "p" not in frame.columns

@@ -98,6 +98,9 @@ CHANGES = {
     ),
     "of sample 0 that sum to": lambda rows: rows.assign(prob_0=np.float32(0)),
     "has a prediction 9, but 4 classes": lambda rows: rows.assign(prediction=9),
+    "predicts class 1 for sample 0, but its probabilities say class 0": lambda rows: rows.assign(
+        prediction=(rows["prediction"] + 1) % 4
+    ),
     "has a target -1, but 4 classes": lambda rows: rows.assign(target=-1),
     "has no target for 12 samples": lambda rows: rows.assign(
         target=pd.array([pd.NA] * len(rows), dtype="Int64")

@@ -70,18 +70,45 @@ def test_text_only_runs_join_every_backbone_whatever_else_lies_there(write_run, 
 
 def test_runs_of_one_session_are_told_apart_by_number(write_run):
     for number in (10, 9, 0):
-        write_run("unimodal", TARGETS, TARGETS, run=f"run_{number}")
+        write_run("unimodal", TARGETS, TARGETS, run=f"run_{number}", sure=0.9 - number / 100)
     (comparison,) = cells_of(write_run)
     assert comparison.seed_names == ("seed 1 run_0", "seed 1 run_9", "seed 1 run_10")
 
 
-def test_a_missing_seed_is_named_with_its_arm(write_run):
+def test_a_missing_seed_is_named_and_arms_are_compared_on_those_that_they_share(write_run, drawn):
     for seed in (1, 2, 3):
-        write_run("unimodal", TARGETS, TARGETS, seed=seed)
+        write_run("unimodal", TARGETS, drawn(TARGETS, 0.5, seed), seed=seed)
     for seed in (1, 3):
         write_run("clip_it", TARGETS, TARGETS, seed=seed)
-    with pytest.raises(InputError, match="CLIP-IT of UNI on BACH lacks seed 2, which unimodal has"):
+    write_run("text_only", TARGETS, TARGETS, seed=2)
+    (comparison,) = cells_of(write_run)
+    assert comparison.gaps == (
+        "text only on BACH lacks seed 1, seed 3", "CLIP-IT of UNI on BACH lacks seed 2",
+    )  # fmt: skip
+    both = comparison.between("unimodal", "clip_it")
+    assert both.seed_names == ("seed 1", "seed 3")
+    expected = np.stack([drawn(TARGETS, 0.5, seed) for seed in (1, 3)])
+    np.testing.assert_array_equal(both.predictions("unimodal"), expected)
+    assert comparison.has("unimodal", "text_only")
+    assert not comparison.has("clip_it", "text_only")
+    arm = comparison.arm("clip_it")
+    assert [name for name, _ in comparison.named_runs(arm)] == ["seed 1", "seed 3"]
+
+
+def test_a_copy_under_another_seed_is_refused_naming_both_files(write_run):
+    one = write_run("clip_it", TARGETS, TARGETS, seed=1, sure=0.9)
+    two = write_run("clip_it", TARGETS, TARGETS, seed=2, sure=0.9)
+    with pytest.raises(InputError, match="two seeds of CLIP-IT of UNI on BACH, hold the") as caught:
         cells_of(write_run)
+    assert str(one) in str(caught.value)
+    assert str(two) in str(caught.value)
+
+
+def test_a_test_set_of_one_class_is_refused(write_run):
+    path = write_run("unimodal", np.ones(5, dtype=int), np.ones(5, dtype=int))
+    with pytest.raises(InputError, match="was tested on class 1 alone") as caught:
+        cells_of(write_run)
+    assert str(path) in str(caught.value)
 
 
 def test_duplicate_runs_are_named(write_run):

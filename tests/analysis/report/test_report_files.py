@@ -31,10 +31,11 @@ def test_all_files_are_there_whole_and_the_same_again(report, shared_study, tmp_
         files = [path for path in page.parent.rglob("*") if path.is_file()]
         contents.append({str(p.relative_to(page.parent)): p.read_bytes() for p in files})
     assert contents[0] == contents[1]
-    tables = ("table1", "gains", "mean_gains", "ablations", "complementarity",
+    tables = ("contrasts", "table1", "ablations", "complementarity",
               "complementarity_by_class", "secondary", "leakage", "runs")  # fmt: skip
-    figures = ("gains", "slopes", "complementarity", "ablations", "confusion_bach",
-               "confusion_crc", "calibration_bach", "calibration_crc")  # fmt: skip
+    figures = ("contrasts", "slopes", "complementarity", "ablations", "confusion_bach",
+               "confusion_crc", "confusion_no_text_bach", "confusion_no_text_crc",
+               "calibration_bach", "calibration_crc")  # fmt: skip
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md", ".tex")}
     expected |= {f"figures/{name}{suffix}" for name in figures for suffix in (".png", ".svg")}
     assert set(contents[0]) == expected | {"report.html"}
@@ -50,10 +51,14 @@ def test_the_page_needs_no_network_and_says_what_it_must(report, shared_study):
     assert 'name="viewport"' in page
     for words in (
         "CLIP-IT minus unimodal",
-        "single comparisons",
+        "<h1>CLIP-IT against unimodal</h1>",
+        "These runs cannot tell whether reports helped: there are no runs of shuffled pairs.",
+        "would tell: factors: {shuffled: {PAIRING_POLICY: shuffled}}",
+        "the text&#39;s own gain (CLIP-IT minus no text)",
+        "UNI on BACH, against no text",
         "No slide ids are known for BACH, CRC",
         "Obuchowski and Rockette 1995",
-        "Holm&#39;s method over 2 comparisons",
+        "Holm&#39;s method over 4 tests",
         "margin of 0.5 points that was fixed beforehand",
         "Complementarity in each class",
         str(shared_study),
@@ -67,7 +72,7 @@ def test_a_folder_with_one_arm_is_reported_without_a_headline(write_run, tmp_pat
     write_run("unimodal", targets, targets)
     page = write_report(write_run.folder, tmp_path / "report", QUICK).read_text()
     assert "there is no headline comparison" in page
-    assert not (tmp_path / "report" / "gains.csv").exists()
+    assert not (tmp_path / "report" / "contrasts.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,7 @@ def test_the_command_writes_the_report(study_folder, tmp_path, capsys):
     arguments = ["report", str(study_folder), "--output", str(tmp_path / "out"), "--margin", "1"]
     assert main([*arguments, "--resamples", "1000"]) == 0
     assert f"Report: {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
+    assert "within the margin of 1 points" in (tmp_path / "out" / "contrasts.md").read_text()
     assert "Margin 1 points" in (tmp_path / "out" / "ablations.md").read_text()
 
 

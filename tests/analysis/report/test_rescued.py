@@ -8,8 +8,8 @@ from clipit_eva.analysis.report.rescued import browse
 
 @pytest.fixture
 def comparisons(write_run):
-    """Sample 0 is rescued in both seeds, 1 in one, 2 lost in both, 3 the same; 4 cancels out."""
-    targets = np.zeros(5, dtype=int)
+    """Sample 0 is rescued in both seeds, 1 in one, 2 lost in both; 4 cancels out."""
+    targets = np.array([0, 0, 0, 0, 0, 1])
     wrong = {
         ("unimodal", 1): [0, 1, 4],
         ("unimodal", 2): [0],
@@ -34,9 +34,9 @@ def test_samples_are_rescued_or_lost_by_their_net_seeds(comparisons):
         2: ("lost", -2),
     }
     assert browser.totals == ({"rescued": 2, "lost": 1},)
-    assert browser.comparisons == ("UNI on BACH",)
+    assert browser.names == ("UNI on BACH, against unimodal",)
     first = found[0]
-    assert (first.filename, first.target, first.unimodal, first.clip_it) == (
+    assert (first.filename, first.target, first.baseline, first.clip_it) == (
         "class/0.tif", "a", "d", "a",
     )  # fmt: skip
     assert first.right == ("0/2", "2/2", "1/2")
@@ -51,5 +51,5 @@ def test_the_cap_keeps_those_with_most_seeds(comparisons):
 
 
 def test_without_both_arms_there_is_nothing_to_browse(write_run):
-    write_run("unimodal", np.zeros(3, dtype=int), np.zeros(3, dtype=int))
+    write_run("unimodal", np.arange(3), np.arange(3))
     assert browse(gather(read_runs(write_run.folder))).samples == ()

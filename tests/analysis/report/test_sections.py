@@ -81,11 +81,12 @@ def test_sections_with_one_frame_compute_it_once_and_empty_ones_are_left_out(add
     assert contents.results["one"] is contents.results["two"]
     assert contents.results["none"].empty
     names = [table.name for table in contents.tables]
-    assert names == ["table1", "gains", "mean_gains", "ablations", "complementarity",
+    assert names == ["contrasts", "table1", "ablations", "complementarity",
                      "complementarity_by_class", "secondary", "leakage", "runs"]  # fmt: skip
     drawn = [drawing.name for drawing in contents.drawings()]
-    assert drawn == ["gains", "slopes", "complementarity", "ablations", "confusion_bach",
-                     "calibration_bach", "confusion_crc", "calibration_crc"]  # fmt: skip
+    assert drawn == ["contrasts", "slopes", "complementarity", "ablations", "confusion_bach",
+                     "confusion_crc", "confusion_no_text_bach", "confusion_no_text_crc",
+                     "calibration_bach", "calibration_crc"]  # fmt: skip
 
 
 def test_names_of_sections_are_unique():

@@ -192,10 +192,10 @@ def test_unpaired_seeds_have_a_floor():
     result = crossed_test_unpaired(first, 1 - first[:, ::-1])
     assert result.se < result.se_samples_only == result.se_floor
     assert result.p_floor == pytest.approx(
-        2 * t.sf(abs(result.estimate) / result.se_floor, result.df)
+        2 * t.sf(abs(result.estimate) / result.se_floor, result.df_floor)
     )
     half = (result.ci95_floor[1] - result.ci95_floor[0]) / 2
-    assert half == pytest.approx(t.ppf(0.975, result.df) * result.se_floor)
+    assert half == pytest.approx(t.ppf(0.975, result.df_floor) * result.se_floor)
 
 
 def test_copies_of_samples_narrow_the_interval_unless_clusters_are_given():

@@ -63,6 +63,17 @@ def test_macro_difference(known, check):
     assert {key for key in set(known["expected"]) - handled if "wilcoxon_min_p" not in key} == set()
 
 
+def test_macro_difference_with_degrees_of_freedom():
+    result = macro_difference([0.02, 0.04], [0.01, 0.03], [4, 9])
+    df = (0.01**2 + 0.03**2) ** 2 / (0.01**4 / 4 + 0.03**4 / 9)
+    assert result.df == pytest.approx(df)
+    assert result.p == pytest.approx(2 * stats.t.sf(0.03 / (np.sqrt(0.001) / 2), df))
+    known = macro_difference([0.02, 0.04], [0.01, 0.03])
+    assert known.p < result.p and known.df is None
+    with pytest.raises(InputError, match="degrees of freedom above 0"):
+        macro_difference([0.02], [0.01], [0])
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_exact_p_counts_every_arrangement(tied):
     scores = np.array([[0.1, 0.2, 0.3], [0.5, 0.7, 0.6], [0.2, 0.3, 0.9]])

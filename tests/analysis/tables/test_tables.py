@@ -10,26 +10,27 @@ from clipit_eva.analysis.frames.complementarity_frames import (
     complementarity_by_class_frame,
     complementarity_frame,
 )
-from clipit_eva.analysis.frames.headline_frame import headline_frame, mean_gain_frame
+from clipit_eva.analysis.frames.contrasts_frame import contrasts_frame
+from clipit_eva.analysis.frames.headline_frame import headline_frame
 from clipit_eva.analysis.frames.scores_frame import scores_frame
 from clipit_eva.analysis.frames.secondary_frame import secondary_frame
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
-from clipit_eva.analysis.tables import complementarity_tables, gain_tables, table, table_files
+from clipit_eva.analysis.tables import complementarity_tables, table, table_files
 from clipit_eva.analysis.tables.ablation_table import ablations
+from clipit_eva.analysis.tables.contrasts_table import contrasts
 from clipit_eva.analysis.tables.runs_table import runs
 from clipit_eva.analysis.tables.secondary_table import secondary
+from clipit_eva.analysis.tables.table1 import table1
 from clipit_eva.errors import InputError
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 
 
 def tables_of(comparisons):
-    headline = headline_frame(comparisons)
     made = (
-        gain_tables.table1(headline, comparisons),
-        gain_tables.gains(headline, comparisons),
-        gain_tables.mean_gains(mean_gain_frame(comparisons), comparisons),
+        contrasts(contrasts_frame(comparisons), comparisons),
+        table1(headline_frame(comparisons), comparisons),
         ablations(ablation_frame(comparisons), comparisons),
         complementarity_tables.complementarity(complementarity_frame(comparisons), comparisons),
         complementarity_tables.complementarity_by_class(
@@ -60,18 +61,20 @@ def test_table_1_has_the_papers_layout_and_labels_published_numbers(tables):
 
 
 def test_numbers_are_printed_as_they_were_computed(tables):
-    made = tables["gains"]
+    made = tables["contrasts"]
     row, data = made.shown.iloc[0], made.data.iloc[0]
-    mean, sd = data["clip_it_mean_percent"], data["clip_it_sd_points"]
-    assert row["CLIP-IT"] == f"{mean:.2f} ± {sd:.2f}"
     ends = f"[{data['low_points']:.2f}, {data['high_points']:.2f}]"
     assert row["difference [95% CI]"].startswith(f"{data['difference_points']:+.2f} {ends}")
-    assert row["wins"] == "3/3"
+    assert row["wins"] == "1/1"
+    data = tables["table1"].data.iloc[0]
+    shown = f"{data['clip_it_mean_percent']:.2f} ± {data['clip_it_sd_points']:.2f}"
+    assert tables["table1"].shown.loc[1, "BACH"] == shown
 
 
 def test_what_is_significant_is_starred_and_bold(tables):
-    made = tables["gains"]
-    for shown, p in zip(made.shown["difference [95% CI]"], made.data["p_holm"], strict=True):
+    made = tables["contrasts"]
+    means = made.data[made.data["backbone"] == ""]
+    for shown, p in zip(made.shown["difference [95% CI]"], means["p_holm"], strict=True):
         assert shown.endswith(table.STAR) == (p < 0.05)
     assert made.shown["difference [95% CI]"].str.endswith(table.STAR).any()
     assert "** \\* |" in table_files.markdown(made)
@@ -91,7 +94,7 @@ def test_the_footer_says_what_a_reader_must_know(tables):
         "Warning: only 3 seeds (fewer than 5)",
     ):
         assert words in footer
-    assert "Holm over a family of 2 comparisons" in " ".join(tables["gains"].notes)
+    assert "Holm over 4 tests of all datasets" in " ".join(tables["contrasts"].notes)
     assert "1,000 bootstrap resamples." in tables["secondary"].notes
 
 
@@ -138,7 +141,7 @@ def test_refusals_are_printed_with_their_reason(write_run, drawn):
         write_run("unimodal", targets, drawn(targets, 0.5, seed), seed=seed)
         write_run("clip_it", targets, drawn(targets, 0.8, seed), seed=seed)
     comparisons = gather(read_runs(write_run.folder))
-    made = gain_tables.gains(headline_frame(comparisons), comparisons)
+    made = contrasts(contrasts_frame(comparisons), comparisons)
     assert made.shown["difference [95% CI]"][0].endswith(" [1]")
     assert made.shown["Holm p"][0] == table.NONE
     assert "[1] 2 seeds: the crossed test needs at least 3" in made.notes
@@ -146,7 +149,7 @@ def test_refusals_are_printed_with_their_reason(write_run, drawn):
 
 
 def test_rank_tests_over_few_datasets_are_refused_in_the_footer(tables):
-    notes = " ".join(tables["mean_gains"].notes)
+    notes = " ".join(tables["contrasts"].notes)
     assert "(Nemenyi) refused: 2 datasets: a critical-difference diagram needs at least 6" in notes
 
 

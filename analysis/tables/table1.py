@@ -1,0 +1,43 @@
+"""Table 1 in the paper's layout."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..reading import arms
+from ..reading.study import Comparison
+from . import layout, notes
+from .table import NONE, STAR, Table, percent, records
+
+SHOWN_ARMS = (arms.UNIMODAL, arms.CLIP_IT)
+
+
+def table1(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
+    """Returns Table 1 in the paper's layout: backbones and methods by datasets."""
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    rows = []
+    for backbone in dict.fromkeys(frame["backbone"]):
+        mine = {row["dataset"]: row for row in records(frame) if row["backbone"] == backbone}
+        for arm in SHOWN_ARMS:
+            row = {"Backbone": backbone, "Method": arms.LABELS[arm]}
+            for dataset in datasets:
+                row[dataset] = _starred(mine[dataset], arm) if dataset in mine else NONE
+                known = layout.published_scores("table1", dataset, backbone, arm)
+                row[f"{dataset} (published)"] = known
+            rows.append(row)
+    footer = (
+        notes.METRIC,
+        "Bold with * : CLIP-IT differs from unimodal, Holm-adjusted p below 0.05 (from 5 seeds on; "
+        "single backbones describe, the contrasts test).",
+        notes.sizes(comparisons),
+        notes.what_varied(comparisons),
+        notes.PUBLISHED,
+    )
+    return Table("table1", "Unimodal and CLIP-IT", frame, pd.DataFrame(rows), {}, footer)
+
+
+def _starred(row: dict[str, Any], arm: str) -> str:
+    """Returns mean and SD of an arm, starred where it differs from the other one."""
+    text = percent(row[f"{arm}_mean_percent"], row[f"{arm}_sd_points"])
+    return text + STAR if arm == arms.CLIP_IT and row["p_holm"] < 0.05 else text
