@@ -1,6 +1,7 @@
 """A user's mistake in an error that eva or one of its libraries raised: told in one line."""
 
 import contextlib
+import difflib
 import errno
 import io
 import os
@@ -19,6 +20,9 @@ _DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
 
 _SIZES = re.compile(r"patch|input.*(height|width|size)|image size|size of tensor", re.IGNORECASE)
 """How encoders complain of images whose size they do not take."""
+
+_CHOICES = re.compile(r"choose one of the following: \[(.*)\]")
+"""How a registry of eva's tells its names."""
 
 _MISREAD = re.compile(r'Parser key "([^"]+)":\s+(?!Problem with|Does not validate)(\S[^\n]*)')
 """A place in a config and what eva's parser has against its value."""
@@ -129,7 +133,17 @@ def explain_construction(
     else:
         advice = "see whether MODEL_NAME and MODEL_EXTRA_KWARGS are right and its weights in reach"
     name = arguments.get("model_name") or class_type.__name__
-    return f"MODEL_NAME={name} cannot be made ({_first_line(error)}); {advice}"
+    return f"MODEL_NAME={name} cannot be made ({_without_list(str(name), error)}); {advice}"
+
+
+def _without_list(name: str, error: Exception) -> str:
+    """Returns an error's first line, with the names close to a wrong one for a registry's list."""
+    line = _first_line(error)
+    listed = _CHOICES.search(line)
+    if listed is None:
+        return line
+    close = difflib.get_close_matches(name, re.findall(r"'([^']+)'", listed[1]), cutoff=0.5)
+    return "eva has no such backbone" + (f"; close are {', '.join(close)}" if close else "")
 
 
 def _of_dataset(dataset: Any, error: Exception) -> str | None:

@@ -28,7 +28,8 @@ def test_images_are_refused(backbone: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("no/such", None, "MODEL_NAME=no/such cannot be made"),
+        ("no/such", None, r"MODEL_NAME=no/such cannot be made \(eva has no such backbone\); see"),
+        ("pathology/mahmod_uni", None, r"backbone; close are pathology/mahmood_uni, [^\[]{,90}see"),
         (synthetic.NAME, {"depth": 2}, f"MODEL_NAME={synthetic.NAME} does not take depth"),
     ],
 )
