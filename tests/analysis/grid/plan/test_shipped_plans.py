@@ -51,12 +51,13 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [
-        # full, no LoRA, no text, word dropout 0.3; 3 seeds
-        ("paper", {"pairing": 1, "embeddings": 1, "unimodal": 3, "clip_it": 4 * 3, "report": 1}),
-        # 6 backbones x 3 tasks x 3 seeds; a pairing a task, embeddings a task and backbone
+        # full, no LoRA, no text, shuffled, word dropout 0.3; 3 seeds
+        ("paper", {"pairing": 2, "embeddings": 1, "unimodal": 3, "clip_it": 5 * 3, "report": 1}),
+        # 6 backbones x 3 tasks x 3 seeds, full, no text and shuffled; two pairings a task,
+        # embeddings a task and backbone
         (
             "table1",
-            {"pairing": 3, "embeddings": 18, "unimodal": 54, "clip_it": 54, "report": 1},
+            {"pairing": 6, "embeddings": 18, "unimodal": 54, "clip_it": 3 * 54, "report": 1},
         ),
         # full; 3 kinds of pairs; prompts; text LoRA with and without gradient; lambda 0, .3, 3;
         # word dropout .1, .3, .5, .7, .9; top-k 5; 3 seeds
@@ -91,6 +92,12 @@ def test_plans_have_the_jobs_of_the_paper(
     shipped: Shipped, plan: str, expected: Mapping[str, int]
 ) -> None:
     assert Counter(job.kind for job in shipped(plan).jobs.values()) == expected
+
+
+@pytest.mark.parametrize("plan", ["paper", "table1", "controls", "demo"])
+def test_plans_can_tell_whose_gain_it_is(shipped: Shipped, plan: str) -> None:
+    arms = {arm.name for arm in planned_arms(shipped(plan)).values()}
+    assert {"unimodal", "clip_it", "no_text", "shuffled_pairs"} <= arms
 
 
 @pytest.mark.parametrize("plan", ["paper", "table1", "controls", "planted_truth", "demo"])
@@ -155,7 +162,7 @@ def test_the_backbone_of_the_search_comes_from_the_environment(
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [
-        ("paper", "unimodal clip_it no_lora no_text word_dropout_30"),
+        ("paper", "unimodal clip_it no_lora no_text shuffled_pairs word_dropout_30"),
         (
             "controls",
             "unimodal clip_it shuffled_pairs random_pairs constant_pairs class_prompts text_lora"
