@@ -69,9 +69,7 @@ def case_covariance(
         refused = cluster_refusal(n_clusters)
         if refused is None and classes is not None and alone.any():
             name = np.asarray(classes)[np.isin(labels, np.flatnonzero(alone))][0]
-            refused = (
-                f"class {name} sits in one slide only: what other slides would give is unknown"
-            )
+            refused = f"class {name} sits in one slide only: its variance over slides is unknown"
         return CaseCovariance(theta, covariance, n_clusters - 1, n_samples, n_clusters, refused)
     shares = (values - means[:, labels]) / (n_classes * sizes)[labels]
     refused = None

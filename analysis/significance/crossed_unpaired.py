@@ -41,7 +41,8 @@ def crossed_test_unpaired(
 
     Readers nested in arms, as in Hillis (2014, Stat. Med. 33:330, doi 10.1002/sim.5926) and the R
     package MRMCaov; with unequal numbers of seeds the seed variances are pooled by their degrees
-    of freedom. The samples' term of `df`, the floor and the jackknife are additions, as in `crossed_mean`.
+    of freedom. The samples' term of `df`, the floor and the jackknife are additions, as in
+    `crossed_mean`.
 
     Arguments and errors are those of `crossed_test`, but each arm has its own seeds.
     """

@@ -24,7 +24,8 @@ ENUMERATED = 5_000_000
 class MacroDifference(Result):
     """Mean difference over these very datasets, with independent test sets.
 
-    `df` are Satterthwaite's, None if standard errors count as known; `wins` are the datasets with a positive difference, as "k/n".
+    `df` are Satterthwaite's, None if standard errors count as known; `wins` are the datasets with a
+    positive difference, as "k/n".
     """
 
     n_datasets: int
