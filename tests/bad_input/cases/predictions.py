@@ -99,7 +99,6 @@ STUDIES = [
     _case("other samples", None, count=10),
     _case("other classes of the samples", lambda rows, _: rows.assign(target=1 - rows["target"])),
     _case("other file names", lambda rows, made: rows.assign(filename="x.tif")),
-    _case("other seeds", None, "seed", seed=2),
     _case("the same run twice", None, method="unimodal"),
     Case("a grid's list of runs that is not JSON", REPORT, files={"runs/grid.json": b"{"},
          names="grid.json", quotes=True),
