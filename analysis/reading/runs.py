@@ -283,7 +283,6 @@ def _check_agreement(
         row = int(bad.argmax())
         raise InputError(
             f"predictions table {path} predicts class {predictions[row]} for sample "
-            f"{test_set.index[row]}, but its probabilities say class "
-            f"{int(probabilities[row].argmax())}: {probabilities[row].tolist()}; "
-            "test that run again"
+            f"{test_set.index[row]}, but class {int(probabilities[row].argmax())} is the "
+            "likeliest; run its test again"
         )

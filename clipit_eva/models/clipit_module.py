@@ -219,8 +219,8 @@ class CLIPITModule(module.ModelModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         made = made_with.describe(compat.recorded_trainer(self))
-        mean_text = None if self.distillation is None else self.distillation.mean_text.cpu()
-        settings = {**self.settings, "made_with": made, "mean_text": mean_text}
+        mean = getattr(self.distillation, "mean_text", None)
+        settings = {**self.settings, "made_with": made, "mean_text": mean}
         checkpoints.keep_trained(checkpoint, self._trained_tensors(), settings)
 
     @override

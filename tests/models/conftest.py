@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from clipit_eva import provenance
-from clipit_eva.data import PairedDataset
+from clipit_eva.data import FewLabels, PairedDataset
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
@@ -120,10 +120,18 @@ MakeData = Callable[..., eva.DataModule]
 def make_data(source: ReportSource, pairing_table: Path) -> MakeData:
     """Returns a function that makes paired training data with plain validation and test data."""
 
-    def make(num_classes: int = 4, distill_weight: float = 1.0, **paired: Any) -> eva.DataModule:
+    def make(
+        num_classes: int = 4,
+        distill_weight: float = 1.0,
+        labels: Mapping[str, Any] | None = None,
+        **paired: Any,
+    ) -> eva.DataModule:
         arguments = {"reports": source, "pairing_table": str(pairing_table), "top_k": 2, **paired}
         train = PairedDataset(
-            TinyImages(24, num_classes, 1), "train", distill_weight=distill_weight, **arguments
+            FewLabels(TinyImages(24, num_classes, 1), **(labels or {})),
+            "train",
+            distill_weight=distill_weight,
+            **arguments,
         )
         loader = eva.DataLoader(
             batch_size=8,

@@ -98,7 +98,7 @@ CHANGES = {
     ),
     "of sample 0 that sum to": lambda rows: rows.assign(prob_0=np.float32(0)),
     "has a prediction 9, but 4 classes": lambda rows: rows.assign(prediction=9),
-    "predicts class 1 for sample 0, but its probabilities say class 0": lambda rows: rows.assign(
+    "predicts class 1 for sample 0, but class 0 is the likeliest": lambda rows: rows.assign(
         prediction=(rows["prediction"] + 1) % 4
     ),
     "has a target -1, but 4 classes": lambda rows: rows.assign(target=-1),

@@ -43,9 +43,7 @@ def test_a_class_in_one_slide_is_refused_by_name():
     slides = np.arange(60) % 6
     classes = np.where(slides == 4, "tumour", "normal")
     test = crossed_test(first, second, classes=classes, clusters=slides)
-    assert (test.p_floor, test.refused[:40]) == (
-        None,
-        "class tumour sits in one slide only: wha"[:40],
-    )
+    assert test.p_floor is None
+    assert test.refused.startswith("class tumour sits in one slide only")
     assert test.estimate is not None
     assert crossed_test(first, second, clusters=slides).refused is None
