@@ -5,11 +5,13 @@ has right and the vision model wrong. Alone it is no evidence: on a binary task 
 on half of the vision errors. Every count here therefore comes with what independence would give.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable, Table2x2
 
 from clipit_eva.errors import InputError
@@ -18,7 +20,7 @@ from ..significance.arrays import codes, correctness
 from ..significance.crossed import CrossedTest, crossed_mean
 from ..significance.effect_size import wilson_interval
 from ..significance.mcnemar import paired_table
-from ..significance.results import Interval, OfSamples, Result
+from ..significance.results import Interval, OfSamples, Result, interval
 
 BoolArray = NDArray[np.bool_]
 
@@ -186,8 +188,21 @@ def _counted(
         "sd_ddof1": float(counts.std(ddof=1)) if len(counts) > 1 else None,
         "grid_text_by_vision": tuple(tuple(row) for row in grid.tolist()),
         "grid_mean": float(grid.mean()),
-        "rate_crossed": crossed_mean(both, clusters=clusters),
+        "rate_crossed": _rate(both, clusters),
     }
+
+
+def _rate(counted: BoolArray, clusters: ArrayLike | None) -> CrossedTest:
+    """Returns the rate of counted samples [seeds, samples] over new seeds and new samples.
+
+    A rate is described and not tested: the interval with the floor keeps the degrees of freedom of
+    the standard error below it, which are fewer.
+    """
+    rate = crossed_mean(counted, clusters=clusters)
+    if rate.df is None or rate.se_floor is None:
+        return rate
+    critical = float(stats.t.ppf(0.975, rate.df))
+    return dataclasses.replace(rate, ci95_floor=interval(rate.estimate, rate.se_floor, critical))
 
 
 def _runs(

@@ -27,7 +27,10 @@ def test_other_methods_leave_them_out(method, paired_bach, run_eva) -> None:
     ("variables", "words"),
     [
         ({"LABELS_PER_CLASS": "1000"}, "LABELS_PER_CLASS=1000: class Benign has"),
-        ({"LABELS_PER_CLASS": "0"}, "LABELS_PER_CLASS=0 must be a whole number of at least 1 or null"),
+        (
+            {"LABELS_PER_CLASS": "0"},
+            "LABELS_PER_CLASS=0 must be a whole number of at least 1 or null",
+        ),
         ({"UNLABELLED": "distill", "DISTILL_WEIGHT": "0"}, "UNLABELLED=distill needs reports"),
         ({"DISTILLATION": "cosinus"}, "DISTILLATION=cosinus is unknown"),
     ],

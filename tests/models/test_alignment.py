@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
+from clipit_eva.data.wrapper import eva_dataset
 from clipit_eva.errors import InputError
 from clipit_eva.models import alignment
 from clipit_eva.models.alignment import AlignmentWriter
@@ -78,7 +79,7 @@ def test_the_table_holds_what_the_weights_give_before_and_selected(train, closen
     before = Before()
     module, trainer, data = train(before, AlignmentWriter())
     rows, facts = table_of(trainer)
-    images = data.datasets.train.wrapped.images
+    images = eva_dataset(data.datasets.train).images
     assert rows["index"].tolist() == list(range(24))
     assert rows["filename"].tolist() == [f"{index:03d}.png" for index in range(24)]
     assert facts["after"] == "best"
@@ -96,7 +97,7 @@ def test_the_table_holds_what_the_weights_give_before_and_selected(train, closen
 def test_a_run_that_keeps_the_last_weights_is_measured_with_them(train, closeness) -> None:
     module, trainer, data = train(AlignmentWriter(), checkpoint_type="last")
     rows, facts = table_of(trainer)
-    cosine, _ = closeness(module, data.datasets.train.wrapped.images)
+    cosine, _ = closeness(module, eva_dataset(data.datasets.train).images)
     np.testing.assert_allclose(rows["cosine_after"], cosine, atol=1e-5)
     assert facts["after"] == "last"
 
@@ -145,7 +146,7 @@ def test_text_that_is_trained_is_measured_as_selected(train) -> None:
     train_set = data.datasets.train
     means = []
     with torch.no_grad():
-        projected = module.heads.projection(module.eval().backbone(train_set.wrapped.images))
+        projected = module.heads.projection(module.eval().backbone(eva_dataset(train_set).images))
     for index, row in rows.iterrows():
         metadata = train_set.load_metadata(index)
         mean = metadata["report_weight"].numpy() @ kept[0][metadata["report_index"].numpy()]
@@ -181,7 +182,7 @@ def test_half_precision_is_measured_too(
     trainer.fit(module, datamodule=data)
     rows, _ = table_of(trainer)
     module.float().load_state_dict(before.state)
-    cosine, _ = closeness(module, data.datasets.train.wrapped.images)
+    cosine, _ = closeness(module, eva_dataset(data.datasets.train).images)
     np.testing.assert_allclose(rows["cosine_before"], cosine, atol=0.02)
 
 
