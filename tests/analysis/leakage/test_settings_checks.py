@@ -81,6 +81,11 @@ def test_other_weights(study) -> None:
     assert settings_checks.different_weights(study(HELD, HELD, started)).found == "yes"
 
 
+def test_arguments_that_are_not_set_are_no_other_weights(study) -> None:
+    unset = {"model_name": "vit", "model_kwargs": None, "transforms": None}  # as eva records images
+    assert settings_checks.different_weights(study(HELD, HELD, unset)).found == "no"
+
+
 def test_runs_that_record_no_data_are_not_called_clean(study) -> None:
     comparisons = study({}, {})
     assert settings_checks.selection_on_test(runs_of(comparisons)).found == "not known"
