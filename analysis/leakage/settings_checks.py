@@ -88,6 +88,6 @@ def _images(run: Run, role: str) -> list[tuple[str, object]]:
 
 
 def _backbone(run: Run) -> list[tuple[str, object]]:
-    """Returns what names a run's backbone; what is not set says nothing, wherever it is recorded."""
+    """Returns what names a run's backbone; what is not set says nothing."""
     part = run.config.part("model.backbone").of_images()
     return sorted((at, repr(value)) for at, value in part.leaves() if value is not None)
