@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -19,7 +18,8 @@ KIBIBYTES = 2 * 1024**2
 PEAK = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 
 
@@ -41,12 +41,12 @@ def test_the_report_of_54_comparisons_takes_a_minute_and_two_gibibytes(write_run
                 make(write_run, rng, "unimodal", targets, 0.9, **options)
                 make(write_run, rng, "clip_it", targets, 0.92, **options)
                 make(write_run, rng, "clip_it", targets, 0.91, distill_weight=0.0, **options)
-    start = time.perf_counter()
     output = tmp_path / "report"
     command = [sys.executable, "-m", "clipit_eva.cli", "report", str(write_run.folder)]
     command = [sys.executable, "-c", PEAK, *command, "--output", str(output)]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    seconds, kibibytes = time.perf_counter() - start, int(finished.stdout.split()[-1])
+    # Of the processor: other tests that run at the same time are not the report's time.
+    seconds, kibibytes = map(float, finished.stdout.split()[-2:])
     print(f"{seconds:.1f} s, {kibibytes / 1024:.0f} MiB")
     assert (output / "report.html").stat().st_size < 20e6
     assert seconds < SECONDS
