@@ -65,7 +65,7 @@ def case_covariance(
     theta = means.mean(axis=1)
     if clusters is not None:
         groups, n_clusters = codes(clusters, n_samples, "clusters")
-        covariance, alone = _jackknife(values, labels, groups, n_classes, n_clusters)
+        covariance, alone = _jackknife(values, theta, labels, groups, n_classes, n_clusters)
         refused = cluster_refusal(n_clusters)
         if refused is None and classes is not None and alone.any():
             name = np.asarray(classes)[np.isin(labels, np.flatnonzero(alone))][0]
@@ -82,6 +82,7 @@ def case_covariance(
 
 def _jackknife(
     values: FloatArray,
+    theta: FloatArray,
     labels: NDArray[np.int64],
     groups: NDArray[np.int64],
     n_classes: int,
@@ -96,8 +97,7 @@ def _jackknife(
     totals = _sums(values, cells, n_clusters * n_classes).reshape(-1, *shape)
     left = counts.sum(axis=0) - counts
     without = (totals.sum(axis=1, keepdims=True) - totals) / np.maximum(left, 1)
-    theta = totals.sum(axis=1) / counts.sum(axis=0)
-    deviations = without.mean(axis=2) - theta.mean(axis=1)[:, np.newaxis]
+    deviations = without.mean(axis=2) - theta[:, np.newaxis]
     covariance = (n_clusters - 1) / n_clusters * deviations @ deviations.T
     return covariance, (left == 0).any(axis=0)
 
