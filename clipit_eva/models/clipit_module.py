@@ -347,7 +347,7 @@ class CLIPITModule(module.ModelModule):
         """Returns the distillation loss of a training batch, without its weight."""
         with nullcontext() if self._text_gradient else torch.no_grad():
             text = self._paired_text(metadata)
-        reports = self.report_rows(metadata)[:, 0]  # the best one: the top k follow from it
+        reports = self.report_rows(metadata)
         loss = self.distillation or self._distillation(None)
         distillation = loss(outputs.projected, text, reports)
         self.log("train/distillation_loss", distillation.detach())

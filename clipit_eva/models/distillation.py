@@ -78,7 +78,7 @@ class DistillationLoss(nn.Module):
         Args:
             projected: Vision embeddings in the text space [B, t], float.
             text: Embeddings of the paired reports [B, t], float.
-            reports: Which report a sample has [B], int64: equal where reports are.
+            reports: Rows of each sample's reports [B, k], int64: equal where reports are.
         """
         raise NotImplementedError
 
@@ -142,7 +142,7 @@ class ContrastiveDistillation(DistillationLoss):
         self, projected: torch.Tensor, text: torch.Tensor, reports: torch.Tensor
     ) -> torch.Tensor:
         """Returns a scalar of at least 0; arguments are the base's."""
-        distinct, own = reports.unique(return_inverse=True)
+        distinct, own = reports.unique(dim=0, return_inverse=True)
         first = torch.full((len(distinct),), len(own), dtype=torch.int64, device=own.device)
         places = torch.arange(len(own), device=own.device)
         first = first.scatter_reduce(0, own, places, "amin").to(text.device)

@@ -24,7 +24,7 @@ def drawn():
     generator = torch.Generator().manual_seed(0)
     texts = torch.randn(4, 8, generator=generator) + 3
     reports = torch.tensor([2, 0, 2, 3, 0, 1])
-    return torch.randn(6, 8, generator=generator), texts[reports], reports
+    return torch.randn(6, 8, generator=generator), texts[reports], reports[:, None]
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def test_centred_cosine_asks_for_what_is_not_in_the_mean(drawn, texts):
 
 
 def test_contrastive_counts_identical_reports_once(drawn, texts):
-    projected, text, reports = (given.numpy() for given in drawn)
+    projected, text, rows = (given.numpy() for given in drawn)
+    reports = rows[:, 0]
     images = projected / np.linalg.norm(projected, axis=1, keepdims=True)
     distinct = np.stack([text[reports == report][0] for report in range(4)])
     distinct /= np.linalg.norm(distinct, axis=1, keepdims=True)
@@ -54,7 +55,17 @@ def test_contrastive_counts_identical_reports_once(drawn, texts):
     expected = -special.log_softmax(logits, axis=1)[np.arange(6), reports].mean()
     loss = find_distillation("contrastive")(texts)
     assert loss(*drawn).item() == pytest.approx(expected, rel=1e-5)
-    assert loss(drawn[0], drawn[1], torch.zeros(6, dtype=torch.int64)).item() == 0
+    assert loss(drawn[0], drawn[1], torch.zeros(6, 1, dtype=torch.int64)).item() == 0
+
+
+def test_contrastive_tells_apart_what_differs_in_any_of_the_top_k(texts):
+    text = torch.eye(8)[:2]
+    best_alike = torch.tensor([[4, 1], [4, 2]])
+    loss = find_distillation("contrastive")(texts)
+    assert loss(text, text, best_alike).item() == pytest.approx(
+        np.log1p(np.exp(-1 / 0.07)), abs=1e-6
+    )
+    assert loss(text.flip(0), text, best_alike).item() > 10
 
 
 def test_the_mean_text_earns_much_of_the_cosine_and_nothing_of_the_centred_one(drawn, texts):
