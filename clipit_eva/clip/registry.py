@@ -14,6 +14,7 @@ from importlib import metadata
 import torch
 from PIL import Image
 
+from clipit_eva import entry_points
 from clipit_eva.clip.model import CLIPModel
 from clipit_eva.errors import InputError
 
@@ -39,8 +40,7 @@ class NamedModel:
 
 def list_models() -> dict[str, str]:
     """Returns the registered names and the package each comes from, without importing any."""
-    names = {model.name: _package(model) for model in reversed(_registered())}
-    return dict(sorted(names.items()))
+    return dict(entry_points.list_names(ENTRY_POINTS, _OWN))
 
 
 def find_model(name: str) -> NamedModel | None:
@@ -49,29 +49,11 @@ def find_model(name: str) -> NamedModel | None:
     Raises:
         InputError: Two packages register the name, or the one that does is broken.
     """
-    found = [model for model in _registered() if model.name == name]
-    if not found:
+    found = entry_points.load(ENTRY_POINTS, _OWN, name, f"CLIP model {name!r}")
+    if found is None:
         return None
-    packages = [_package(model) for model in found]
-    if len(packages) > 1:
-        raise InputError(
-            f"CLIP model {name!r} is registered by {' and '.join(packages)}; uninstall one"
-        )
-    theirs = f"CLIP model {name!r} of package {packages[0]}"
-    try:
-        model = found[0].load()
-    except Exception as error:  # whatever the other package's import brings
-        raise InputError(f"{theirs} cannot be imported: {error!r}") from error
+    model, theirs = found
     if not isinstance(model, NamedModel):
         kind = type(model).__name__
         raise InputError(f"{theirs} is a {kind}; its entry point must be a {__name__}.NamedModel")
     return model
-
-
-def _registered() -> list[metadata.EntryPoint]:
-    """Returns our own models, and those of other packages by the package's name."""
-    return [*_OWN, *sorted(metadata.entry_points(group=ENTRY_POINTS), key=_package)]
-
-
-def _package(model: metadata.EntryPoint) -> str:
-    return model.dist.name if model.dist else "clipit_eva"

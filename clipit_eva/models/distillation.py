@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from clipit_eva import entry_points
 from clipit_eva.errors import InputError
 from clipit_eva.models.losses import distillation_loss
 
@@ -151,11 +152,14 @@ class ContrastiveDistillation(DistillationLoss):
         return functional.cross_entropy(images @ texts.T / TEMPERATURE, own.to(images.device))
 
 
-_OWN = {
-    "cosine": CosineDistillation,
-    "centred_cosine": CentredCosineDistillation,
-    "contrastive": ContrastiveDistillation,
-}
+_OWN = tuple(
+    metadata.EntryPoint(name, f"{__name__}:{loss.__name__}", ENTRY_POINTS)
+    for name, loss in (
+        ("cosine", CosineDistillation),
+        ("centred_cosine", CentredCosineDistillation),
+        ("contrastive", ContrastiveDistillation),
+    )
+)
 
 
 def find_distillation(name: str) -> type[DistillationLoss]:
@@ -164,25 +168,14 @@ def find_distillation(name: str) -> type[DistillationLoss]:
     Raises:
         InputError: There is none, two packages register it, or it cannot be imported.
     """
-    theirs = {entry for entry in metadata.entry_points(group=ENTRY_POINTS) if entry.name == name}
-    if name in _OWN and not theirs:
-        return _OWN[name]
-    if not theirs:
-        known = [*_OWN, *metadata.entry_points(group=ENTRY_POINTS).names]
+    found = entry_points.load(ENTRY_POINTS, _OWN, name, f"DISTILLATION={name}")
+    if found is None:
+        others = entry_points.list_names(ENTRY_POINTS, _OWN)
+        known = dict.fromkeys([*(entry.name for entry in _OWN), *others])
         raise InputError(f"DISTILLATION={name} is unknown; use one of {', '.join(known)}")
-    packages = sorted(entry.dist.name if entry.dist else "?" for entry in theirs)
-    if len(packages) > 1 or name in _OWN:
-        among = " and ".join([*(["clipit_eva"] if name in _OWN else []), *packages])
-        raise InputError(f"DISTILLATION={name} is registered by {among}; uninstall one")
-    (entry,) = theirs
-    try:
-        loss = entry.load()
-    except Exception as error:  # whatever the other package's import brings
-        raise InputError(f"DISTILLATION={name} of {packages[0]}: {error!r}") from error
+    loss, theirs = found
     if not (isinstance(loss, type) and issubclass(loss, DistillationLoss)):
-        raise InputError(
-            f"DISTILLATION={name} of {packages[0]} is no subclass of {__name__}.DistillationLoss"
-        )
+        raise InputError(f"{theirs} is no subclass of {__name__}.DistillationLoss")
     return loss
 
 

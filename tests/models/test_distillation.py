@@ -130,7 +130,9 @@ def test_another_package_brings_a_loss(installed, drawn):
     assert loss(*drawn).item() == 0.5 * distillation_loss(drawn[0], drawn[1]).item()
     with pytest.raises(InputError, match="registered by clipit_eva and their-losses"):
         find_distillation("cosine")
-    with pytest.raises(InputError, match="DISTILLATION=gone of their-losses"):
+    with pytest.raises(
+        InputError, match="DISTILLATION=gone of package their-losses cannot be imported"
+    ):
         find_distillation("gone")
 
 
