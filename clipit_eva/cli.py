@@ -90,13 +90,11 @@ def _demo(options: argparse.Namespace) -> None:
         raise InputError(f"--replaced-share {options.replaced_share} must lie in [0, 1]")
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs} must be at least 1")
-    from clipit_eva.analysis.frames.summary import summarize  # pyright: ignore[reportMissingImports]
-    from clipit_eva.analysis.grid.demo_grid import run_demo  # pyright: ignore[reportMissingImports]
-    from clipit_eva.analysis.reading.runs import read_runs  # pyright: ignore[reportMissingImports]
+    from clipit_eva.analysis.grid import demo_grid  # pyright: ignore[reportMissingImports]
     from clipit_eva.demo.result import render
 
-    files = run_demo(options.output, options.replaced_share, options.jobs)
-    print(render(files, summarize(read_runs(files["runs"]))))
+    files = demo_grid.run_demo(options.output, options.replaced_share, options.jobs)
+    print(render(files, *demo_grid.results(files["runs"])))
 
 
 def _configs_options(configs: _Parser) -> None:

@@ -114,24 +114,28 @@ def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") ->
 def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
     """Draws the gain over the no-text ablation against the share of replaced pairs.
 
-    A filled marker has an interval that does not cover zero; one that is refused is not drawn.
-    `frame` is `planted_frame`'s: columns `replaced_share`, `difference_points`, `low_points`,
-    `high_points`, `covers_zero`.
+    A line a setting. A filled marker has an interval that does not cover zero; one that is refused
+    is not drawn. `frame` is `planted_frame`'s: columns `setting`, `replaced_share`,
+    `difference_points`, `low_points`, `high_points`, `covers_zero`.
     """
     ax = axes(ax, 4.0, 3.2)
-    color = COLORS[arms.CLIP_IT]
-    x = 100 * frame["replaced_share"].astype(float)
-    gain = frame["difference_points"].astype(float)
     ax.axhline(0, color=GREY, linewidth=1)
-    ax.vlines(x, frame["low_points"].astype(float), frame["high_points"].astype(float), color=color)
-    ax.plot(x, gain, color=color, linestyle=LINES[1], linewidth=1)
-    clear = (frame["covers_zero"] == False).to_numpy()  # noqa: E712 (None: no interval)
-    kinds = ((clear, "95% interval without 0"), (~clear, "interval covers 0, or is refused"))
-    for chosen, words in kinds:
-        if chosen.any():
-            look = {"marker": "o", "markersize": 7, "color": color, "label": words}
-            points(ax, x, gain, chosen, chosen is clear, **look)
-    ax.set_xlim(-5, 105)
+    settings = list(frame.groupby("setting", sort=False))
+    for place, (setting, rows) in enumerate(settings):
+        color = PALETTE[(place + 1) % len(PALETTE)]
+        x = 100 * rows["replaced_share"].astype(float) + 1.5 * place  # bars beside each other
+        gain, low, high = (
+            rows[f"{name}_points"].astype(float) for name in ("difference", "low", "high")
+        )
+        ax.vlines(x, low, high, color=color)
+        ax.plot(x, gain, color=color, linestyle=LINES[(place + 1) % len(LINES)], linewidth=1)
+        clear = (rows["covers_zero"] == False).to_numpy()  # noqa: E712 (None: no interval)
+        for chosen, words in ((clear, "interval without 0"), (~clear, "covers 0, or refused")):
+            if chosen.any():
+                label = f"{wrapped(str(setting) or 'CLIP-IT')}: {words}" if settings[1:] else words
+                look = {"marker": "o", "markersize": 7, "color": color, "label": label}
+                points(ax, x, gain, chosen, chosen is clear, **look)
+    ax.set_xlim(-5, 107)
     ax.legend(frameon=False, fontsize="small")
     x_label, y_label = "pairs replaced at random (%)", "CLIP-IT - no text (points)"
     return clean(ax, xlabel=x_label, ylabel=y_label, title=title)

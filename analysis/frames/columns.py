@@ -85,9 +85,11 @@ def points(estimate: float | None, interval: tuple[float, float] | None) -> dict
     return dict(zip(names, scaled, strict=True))
 
 
-def untested(reason: str) -> dict[str, Any]:
+def untested(reason: str, prefix: str = "") -> dict[str, Any]:
     """Returns what is printed where there is no test."""
     numbers = {**points(None, None), **dict.fromkeys(("p", "df", "wins"))}
+    if prefix:
+        return {f"{prefix}{name}": value for name, value in numbers.items()}
     return {**numbers, "refused": reason, "warnings": "", "mark": ""}
 
 

@@ -79,11 +79,12 @@ def contrasts_frame(
 def over_datasets(frame: pd.DataFrame, contrast: str) -> MacroDifference | None:
     """Averages a contrast over datasets, in points; None with fewer than two.
 
-    `frame` is `contrasts_frame`'s. Test sets of datasets share no samples; backbones are averaged.
+    `frame` is `contrasts_frame`'s. Test sets of datasets share no samples (those of several numbers
+    of labels do: None); backbones are averaged.
     """
     mean = (frame["backbone"] == "") & (frame["n_backbones"] > 0)
     rows = frame.loc[mean & (frame["contrast"] == contrast)]
-    if len(rows) < 2:
+    if len(rows) < 2 or rows["test_set"].duplicated().any():
         return None
     numbers = rows[["difference_points", "se_points", "df"]].astype(float).to_numpy()
     return macro_difference(*numbers.T)
@@ -158,7 +159,8 @@ def _row(comparison: Comparison, backbone: str, name: str, test: Test | None) ->
         numbers = columns.untested(reason)
     else:
         numbers = columns.crossed(test)
-    return {"dataset": comparison.dataset, "backbone": backbone, "contrast": name, **numbers}
+    where = {"dataset": comparison.dataset, "backbone": backbone, "contrast": name}
+    return {**where, **numbers, "test_set": comparison.samples.digest}
 
 
 def _print(arm: str) -> str:

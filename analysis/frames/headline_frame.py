@@ -47,9 +47,15 @@ def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def rank_test(comparisons: Sequence[Comparison]) -> Nemenyi | None:
-    """Ranks unimodal and CLIP-IT over datasets (means over backbones); None below two datasets."""
+    """Ranks unimodal and CLIP-IT over datasets (means over backbones); None below two datasets.
+
+    Several numbers of labels of one test set are no further datasets: None.
+    """
     names, means = (arms.UNIMODAL, arms.CLIP_IT), []
-    for mine in _by_dataset(comparisons).values():
+    by_dataset = _by_dataset(comparisons)
+    if len({mine[0].samples.digest for mine in by_dataset.values()}) < len(by_dataset):
+        return None
+    for mine in by_dataset.values():
         scores = [[columns.arm_scores(one, name, "of") for name in names] for one in mine]
         percent = [[score["of_mean_percent"] for score in pair] for pair in scores]
         means.append(np.mean(np.array(percent, dtype=np.float64), axis=0))

@@ -1,27 +1,35 @@
-"""The grid of `clipit-eva demo`: every method on the synthetic cohort, three seeds."""
+"""The grid of `clipit-eva demo`: methods and controls on the synthetic cohort, three seeds."""
 
-import dataclasses
 import os
+from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from clipit_eva.errors import InputError
 from clipit_eva.tasks import configs
 
+from ..frames.contrasts_frame import contrasts_frame
+from ..frames.summary import summarize
+from ..reading.runs import read_runs
+from ..reading.study import gather
+from ..tables.contrasts_table import NAMES, sentences
 from . import store
 from .engines.local import run_local
 from .plan.checks import REPLACED_SHARE
 from .plan.expansion import expand
 from .plan.plan_file import read_plan
 
-SEEDS = (1, 2, 3)
 
-
-def run_demo(output: Path, replaced_share: float, parallel: int | None) -> dict[str, Path]:
+def run_demo(
+    output: Path, replaced_share: float, parallel: int | None, cohort: int = 1
+) -> dict[str, Path]:
     """Runs the shipped plan `ablations/demo` without its factors, or goes on with it.
 
-    Of a share of the images, in [0, 1], the paired report is replaced by a random one; 1 leaves no
-    information in the pairs. `parallel` processes run at a time; None means two, or one on one
-    core: each takes about 1.5 GB, and the demo is to fit into 4.
+    `cohort` is the seed of the synthetic cohort. Of a share of the images, in [0, 1], the paired
+    report is replaced by a random one; 1 leaves no information in the pairs. `parallel` processes
+    run at a time; None means two, or one on one core: each takes about 1.5 GB, and the demo is to
+    fit into 4.
 
     Returns:
         What to look at, below `output`: pairs, reports, images, runs, log, and the truth.
@@ -29,12 +37,10 @@ def run_demo(output: Path, replaced_share: float, parallel: int | None) -> dict[
     Raises:
         InputError: The folder holds something else, or a process failed.
     """
-    plan = dataclasses.replace(
-        read_plan(configs.path("ablations/demo")),
-        seeds=SEEDS,
-        factors={},
-        environment={REPLACED_SHARE: replaced_share} if replaced_share else {},
-    )
+    plan = read_plan(configs.path("ablations/demo"))
+    replaced = {REPLACED_SHARE: replaced_share} if replaced_share else {}
+    environment = {**plan.environment, **replaced}
+    plan = replace(plan, factors={}, environment=environment, cohorts={"bach": cohort})
     grid = expand(plan, output)
     store.claim(grid.folder)
     if (grid.folder / store.GRID).is_file() and not store.is_written(grid):
@@ -56,3 +62,21 @@ def run_demo(output: Path, replaced_share: float, parallel: int | None) -> dict[
         "runs": output,
         "log": works["clip_it/bach/demo/seed_1"].with_name("log_1.txt"),
     }
+
+
+def results(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+    """Returns what a demo's runs reached.
+
+    All its runs have one share of pairs replaced: what is called CLIP-IT here is CLIP-IT on those.
+
+    Returns:
+        The scores by seed (`summarize`), the contrasts (`contrasts_frame`) with their names in
+        print, and what they say.
+    """
+    (comparison,) = gather(read_runs(folder))
+    runs = {replace(arm, name=arm.setting_and_share[0]): r for arm, r in comparison.runs.items()}
+    comparison = replace(comparison, runs=runs)
+    frame = contrasts_frame([comparison])
+    means = frame.loc[frame["backbone"] == ""]
+    named = means.assign(contrast=means["contrast"].map(NAMES))
+    return summarize(comparison), named, sentences(frame)

@@ -38,11 +38,13 @@ class Arm:
         name: Name in files and columns, such as `no_text`.
         label: Name in print.
         method: What it is or varies: a key of `LABELS`, or the class of a baseline's model.
+        without_text: Name of CLIP-IT's arm with the same layers that reads no report.
     """
 
     name: str
     label: str
     method: str = CLIP_IT
+    without_text: str = NO_TEXT
 
     @property
     def order(self) -> tuple[int, str]:
@@ -51,12 +53,12 @@ class Arm:
         return (names.index(self.name) if self.name in names else len(names), self.name)
 
     @property
-    def replaced_share(self) -> float | None:
-        """Share of pairs replaced at random, if the arm differs from full CLIP-IT in no more."""
-        if self.name == CLIP_IT:
-            return 0.0
-        percent = self.name.removeprefix(REPLACED)
-        return None if percent == self.name or "+" in percent else float(percent) / 100
+    def setting_and_share(self) -> tuple[str, float]:
+        """The name of the same arm on untouched pairs, and the share replaced at random."""
+        parts = self.name.split("+")
+        shares = [float(p.removeprefix(REPLACED)) / 100 for p in parts if p.startswith(REPLACED)]
+        others = [part for part in parts if not part.startswith(REPLACED)]
+        return "+".join(others) or CLIP_IT, sum(shares)
 
 
 def _percent(name: str, words: str) -> Callable[[Any], Part]:
@@ -94,7 +96,6 @@ _LABELS: dict[str, Callable[[Any], Part]] = {
     "model.lora.alpha": _value("alpha"),
     "model.lora.dropout": _value("LoRA dropout"),
     "model.lora.targets": _value("targets"),
-    "labels.per_class": lambda n: (f"labels_{n}", f"{n} labels a class"),
     "labels.seed": _value("labels seed"),
     "labels.unlabelled": _value("unlabelled images"),
     "model.distillation": _value("distillation"),
@@ -171,12 +172,16 @@ def _completed(method: str, settings: Settings) -> Settings:
 
 def _arm(method: str, settings: Settings, base: Settings) -> Arm:
     parts = _parts(_differences(settings, base))
-    if method == CLIP_IT:
-        parts = parts or [(CLIP_IT, LABELS[CLIP_IT])]
-    else:
+    if method != CLIP_IT:
         parts = [(method, LABELS.get(method, method)), *parts]
-    name = "+".join(name for name, _ in parts)
-    return Arm(name, ", ".join(label for _, label in parts), method)
+        return Arm(_joined(parts), ", ".join(label for _, label in parts), method)
+    parts = parts or [(CLIP_IT, LABELS[CLIP_IT])]
+    without_text = _joined(_parts(_differences({**settings, "no_text": True}, base)))
+    return Arm(_joined(parts), ", ".join(label for _, label in parts), method, without_text)
+
+
+def _joined(parts: Sequence[Part]) -> str:
+    return "+".join(name for name, _ in parts)
 
 
 def _differences(settings: Settings, base: Settings) -> dict[str, Any]:

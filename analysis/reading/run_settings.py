@@ -52,6 +52,9 @@ OF_TEXT = ("reports.", "pairing.", "top_k", "model.word_dropout", "model.text_gr
 
 _OF_LORA = ("model.lora.rank", "model.lora.alpha", "model.lora.dropout", "model.lora.targets")
 
+LABELS_PER_CLASS = "labels.per_class"
+"""The setting that tells comparisons rather than arms: all arms see the same labels."""
+
 _OF_LABELS = {
     "per_class": "labels_per_class",
     "seed": "labels_seed",

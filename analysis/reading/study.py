@@ -1,6 +1,7 @@
-"""Runs gathered into comparisons: a dataset, a backbone, arms on the same samples."""
+"""Runs gathered into comparisons: a dataset, its labels, a backbone, arms on the same samples."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from clipit_eva.errors import InputError
 
 from . import arms, published
 from .arms import Arm
+from .run_settings import LABELS_PER_CLASS
 from .runs import Run
 from .samples import Samples, check_same
 from .slides import slides_of
@@ -19,16 +21,18 @@ Replicate = tuple[int | None, str]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All arms of one dataset and backbone, on the same samples.
+    """All arms of one dataset, number of labels and backbone, on the same samples.
 
     Arms may lack seeds that others have: `between` aligns those that are compared.
 
     Attributes:
-        dataset: Name of the dataset in print; backbone: of the backbone.
+        dataset: Name of the dataset in print, with the labelled training images a class unless all
+            are; backbone: of the backbone.
         samples: The test set that all runs share.
         replicates: Seed and run number of all seeds that an arm has.
         runs: Runs of each arm, in the order of `replicates`.
         clusters: Slide of each sample; None if not known.
+        labels_per_class: Labelled training images of each class; None: all.
     """
 
     dataset: str
@@ -37,6 +41,7 @@ class Comparison:
     replicates: tuple[Replicate, ...]
     runs: Mapping[Arm, tuple[Run, ...]]
     clusters: NDArray[np.int64] | None = field(default=None)
+    labels_per_class: int | None = None
 
     @property
     def name(self) -> str:
@@ -146,12 +151,25 @@ def gather(runs: Sequence[Run]) -> list[Comparison]:
                 "nothing to tell apart; test on all classes, or report without it"
             )
         clusters = slides_of(mine[0])
-        shared = [run for run in mine if run.method == arms.TEXT_ONLY]
-        backbones = {run.backbone for run in mine if run.method != arms.TEXT_ONLY}
-        for backbone in sorted(backbones or {None}, key=_paper_order(published.BACKBONES)):
-            own = [run for run in mine if run not in shared and run.backbone == backbone]
-            comparisons.append(_cell(dataset, backbone, [*own, *shared], clusters))
+        for labels in sorted({_labels(run) for run in mine}, key=lambda n: n or math.inf):
+            same = [run for run in mine if _labels(run) == labels]
+            for backbone, own in _by_backbone(same):
+                comparisons.append(_cell(dataset, backbone, own, clusters))
     return comparisons
+
+
+def _labels(run: Run) -> int | None:
+    """Returns the number of labelled training images of each class; None: all are."""
+    return run.settings.get(LABELS_PER_CLASS)
+
+
+def _by_backbone(runs: Sequence[Run]) -> Iterator[tuple[str | None, list[Run]]]:
+    """Yields the runs of each backbone, with those of text alone."""
+    shared = [run for run in runs if run.method == arms.TEXT_ONLY]
+    backbones = {run.backbone for run in runs if run.method != arms.TEXT_ONLY}
+    for backbone in sorted(backbones or {None}, key=_paper_order(published.BACKBONES)):
+        own = [run for run in runs if run not in shared and run.backbone == backbone]
+        yield backbone, [*own, *shared]
 
 
 def replicate_name(replicate: Replicate, among: Sequence[Replicate]) -> str:
@@ -165,22 +183,25 @@ def replicate_name(replicate: Replicate, among: Sequence[Replicate]) -> str:
 def _cell(
     dataset: str, backbone: str | None, runs: Sequence[Run], clusters: NDArray[np.int64] | None
 ) -> Comparison:
+    labels = _labels(runs[0])
     settings = [(run.method, run.settings) for run in runs]
     resolved = arms.resolve(settings, [run.plain for run in runs])
+    where = published.dataset_name(dataset)
+    where += "" if labels is None else f" ({labels} labels a class)"
     by_arm: dict[Arm, dict[Replicate, Run]] = {}
     for arm, run in zip(resolved, runs, strict=True):
         seen = by_arm.setdefault(arm, {})
         twin = seen.setdefault(run.replicate, run)
         if twin is not run:
             raise InputError(
-                f"{run.path} and {twin.path} are both {_words(arm, dataset, backbone)}, "
+                f"{run.path} and {twin.path} are both {_words(arm, where, backbone)}, "
                 f"{replicate_name(run.replicate, [run.replicate, (None, '')])}; remove one of them"
             )
     for arm, seen in by_arm.items():
-        _check_distinct(list(seen.values()), _words(arm, dataset, backbone))
+        _check_distinct(list(seen.values()), _words(arm, where, backbone))
     replicates = sorted({key for seen in by_arm.values() for key in seen}, key=_replicate_order)
     return Comparison(
-        dataset=published.dataset_name(dataset),
+        dataset=where,
         backbone=published.backbone_name(backbone),
         samples=runs[0].test_set,
         replicates=tuple(replicates),
@@ -189,6 +210,7 @@ def _cell(
             for arm in sorted(by_arm, key=lambda arm: arm.order)
         },
         clusters=clusters,
+        labels_per_class=labels,
     )
 
 
@@ -204,9 +226,8 @@ def _check_distinct(runs: Sequence[Run], words: str) -> None:
             )
 
 
-def _words(arm: Arm, dataset: str, backbone: str | None) -> str:
-    """Names an arm, given the names in print or in eva of its dataset and backbone."""
-    where = published.dataset_name(dataset)
+def _words(arm: Arm, where: str, backbone: str | None) -> str:
+    """Names an arm, given its dataset in print and the name in print or in eva of its backbone."""
     if arm.name.startswith(arms.TEXT_ONLY) or backbone is None:
         return f"{arm.label} on {where}"
     return f"{arm.label} of {published.backbone_name(backbone)} on {where}"

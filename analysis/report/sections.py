@@ -87,13 +87,14 @@ def sections(options: Options) -> tuple[Section, ...]:
     resampled = partial(secondary_frame, n_resamples=n)
     ablation = partial(ablation_frame, margin_points=options.margin_points)
     contrast = partial(contrasts_frame, margin_points=options.margin_points)
+    plant = partial(planted_frame, margin_points=options.margin_points)
     return (
         Section("contrasts", contrast, contrasts, panels.contrasts),
         Section("by_backbone", contrast, contrasts_by_backbone),
         Section("headline", headline_frame, table1, panels.slopes),
         Section("complementarity_figure", complementarity_frame, None, panels.complementarity),
         Section("ablations", ablation, ablations, panels.forest),
-        Section("planted", planted_frame, planted, panels.planted),
+        Section("planted", plant, planted, panels.planted),
         Section("complementarity", complementarity_frame, complementarity),
         Section("by_class", complementarity_by_class_frame, complementarity_by_class),
         Section("decisions", headline_frame, None, panels.decisions),

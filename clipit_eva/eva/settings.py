@@ -36,6 +36,12 @@ def check_settings(names: Collection[str], environment: Mapping[str, str]) -> No
             raise InputError(
                 "N_DATA_WORKERS=0 needs PERSISTENT_WORKERS=false and PREFETCH_FACTOR=null; set them"
             )
+    over_epochs = given.get("CHECK_VAL_EVERY_N_EPOCH", "1").strip() == "null"
+    if over_epochs and not given.get("VAL_CHECK_INTERVAL", "1.0").strip().isdigit():
+        raise InputError(
+            "CHECK_VAL_EVERY_N_EPOCH=null counts steps over epochs; set VAL_CHECK_INTERVAL to a "
+            "number of them"
+        )
 
 
 def check_value(name: str, value: str) -> None:
@@ -159,6 +165,7 @@ _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "ACCELERATOR": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"),
     "BATCH_SIZE": _whole(1),
     "CHECKPOINT_TYPE": _one_of("best", "last"),
+    "CHECK_VAL_EVERY_N_EPOCH": _whole(1, None, "null"),
     "DISTILL_WEIGHT": _number("of at least 0", lambda number: number >= 0),
     "DOWNLOAD_DATA": _switch,
     "GRADIENT_CHECKPOINTING": _switch,

@@ -61,6 +61,15 @@ def test_only_what_the_configs_read_is_checked() -> None:
         check_settings(["TOP_K", "REPORTS"], {"TOP_K": "x"})
 
 
+def test_steps_over_epochs_are_a_whole_number() -> None:
+    names = configs.variables(configs.path("clip_it/bach"))
+    over_epochs = {"CHECK_VAL_EVERY_N_EPOCH": "null"}
+    for interval in ({}, {"VAL_CHECK_INTERVAL": "0.5"}):
+        with pytest.raises(InputError, match="set VAL_CHECK_INTERVAL to a number"):
+            check_settings(names, {**over_epochs, **interval})
+    check_settings(names, {**over_epochs, "VAL_CHECK_INTERVAL": "10"})
+
+
 def test_no_worker_needs_its_two_settings() -> None:
     names = configs.variables(configs.path("clip_it/bach"))
     alone = {"N_DATA_WORKERS": "0"}

@@ -14,7 +14,7 @@ from clipit_eva.tasks import configs, synthetic
 
 from . import identity, variables
 from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
-from .factors import variations_of
+from .factors import OF_LABELS, variations_of, with_labels
 from .job import METHODS, Grid, Job
 from .plan_file import Factor, Plan, Selection
 
@@ -50,8 +50,8 @@ def expand(plan: Plan, output: Path) -> Grid:
         for seed in variation.where.seeds or plan.seeds:
             chosen = [s for s in plan.exclude if _selects(s, task, backbone, variation.name, seed)]
             used.update(chosen)
-            if not chosen:
-                builder.training(task, backbone, variation, seed)
+            for one in () if chosen else with_labels(plan, variation):
+                builder.training(task, backbone, one, seed)
     check_selections(plan, used)
     if not builder.trained:
         raise InputError("exclude leaves no job; exclude less")
@@ -91,12 +91,15 @@ class _Builder:
             dependencies["PAIRING_TABLE"] = pairing
             environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
         if method == "clip_it":
-            # One unimodal run a seed, whatever the variation.
-            head = self.training(task, backbone, Factor("unimodal", name="unimodal"), seed)
+            # One unimodal run a seed, whatever the variation: on the same labels.
+            probe = Factor("unimodal", _of_labels(variation), name="unimodal")
+            head = self.training(task, backbone, probe, seed)
             dependencies["VISION_HEAD_CHECKPOINT"] = head
             environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
         own = "" if variation.name == method else f"/{variation.name}"
-        name = f"{method}/{task}/{backbone}{own}/seed_{seed}"
+        labels = "".join(f":{key.lower()}={n}" for key, n in _of_labels(variation).items())
+        labels = labels.replace("=null", "=all")
+        name = f"{method}/{task}{labels}/{backbone}{own}/seed_{seed}"
         job = self._eva(f"{config}/{task}", name, environment, dependencies, seed=seed)
         self.trained[job.digest] = job
         return job
@@ -206,6 +209,11 @@ class _Builder:
         if job.kind in METHODS and job.name not in known.names:
             self.jobs[job.digest] = replace(known, aliases=(*known.aliases, job.name))
         return self.jobs[job.digest]
+
+
+def _of_labels(variation: Factor) -> dict[str, Any]:
+    """Returns a variation's own variables of how many labels are known, and which."""
+    return {key: variation.environment[key] for key in OF_LABELS if key in variation.environment}
 
 
 def _share(value: str) -> float:

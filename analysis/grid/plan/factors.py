@@ -1,18 +1,31 @@
 """The variations of a plan: its methods, and factors that vary one of them."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from clipit_eva.errors import InputError
 
 from . import variables
-from .plan_file import Factor, Plan
+from .plan_file import Factor, Plan, Selection
+
+CONTRASTS = {
+    "no_text": {"DISTILL_WEIGHT": "0"},
+    "shuffled_pairs": {"PAIRING_POLICY": "shuffled"},
+}
+"""Arms without which a gain of CLIP-IT cannot be told to be the text's, or the right pairs'."""
+
+
+OF_LABELS = ("LABELS_PER_CLASS", "LABELS_SEED")
+"""Variables of how many images are labelled, and which: the same for all arms of a comparison."""
 
 
 def variations_of(plan: Plan) -> Iterator[Factor]:
     """Yields a plan's variations: its methods, its factors with lists unrolled, what it includes.
+
+    A plan with CLIP-IT gets the arms of `CONTRASTS` as well, unless it says `contrasts: false` or
+    has them under another name; trials of a search have nothing to be contrasted with.
 
     Raises:
         InputError: Two of them have one name, or factors extend each other in a circle.
@@ -28,13 +41,40 @@ def variations_of(plan: Plan) -> Iterator[Factor]:
         replace(factor, environment=_inherited(plan, factor.name, factor))
         for factor in plan.include
     )
-    for variation in (*methods, *factors, *included):
+    listed = [*methods, *factors, *included]
+    wanted = plan.contrasts and plan.search is None and "clip_it" in plan.methods
+    for variation in (*listed, *(_not_among(listed) if wanted else ())):
         if variation.name in names:
             raise InputError(
                 f"there are two arms {variation.name!r}: jobs would write one folder; rename one"
             )
         names.add(variation.name)
         yield variation
+
+
+def with_labels(plan: Plan, variation: Factor) -> list[Factor]:
+    """Returns a variation with each number of labels that a plan trains its arms on."""
+    own = variation.environment
+    if "LABELS_PER_CLASS" in own or not plan.labels_per_class:
+        return [variation]
+    return [
+        replace(variation, environment={**own, "LABELS_PER_CLASS": "null" if n is None else n})
+        for n in plan.labels_per_class
+    ]
+
+
+def _not_among(variations: Sequence[Factor]) -> list[Factor]:
+    """Returns the arms of `CONTRASTS` that none of some variations trains everywhere."""
+    known = [
+        {key: variables.as_text(value) for key, value in one.environment.items()}
+        for one in variations
+        if one.method == "clip_it" and one.where == Selection()
+    ]
+    return [
+        Factor(name=name, environment=environment)
+        for name, environment in CONTRASTS.items()
+        if environment not in known
+    ]
 
 
 def _inherited(plan: Plan, name: str, factor: Factor) -> dict[str, Any]:

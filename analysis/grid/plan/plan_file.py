@@ -57,6 +57,9 @@ class Plan:
         tasks: Variables of each task; the name is that of its configs (`bach`). backbones and
             methods: variables of each vision backbone and of each method that is trained.
         factors: Arms besides the methods.
+        contrasts: Whether CLIP-IT's arms without text and with shuffled pairs are trained as well.
+        labels_per_class: Numbers of labelled images a class, each with all arms (None: all
+            images are labelled); empty leaves it to the variables.
         environment: Variables of all jobs.
         cohorts: Seed of the synthetic cohort of tasks that are drawn instead of read.
         cards: Card of tasks that are not shipped.
@@ -73,6 +76,8 @@ class Plan:
     backbones: Mapping[str, Environment]
     methods: Mapping[str, Environment]
     factors: Mapping[str, Factor] = dataclasses.field(default_factory=dict)
+    contrasts: bool = True
+    labels_per_class: tuple[int | None, ...] = ()
     environment: Environment = dataclasses.field(default_factory=dict)
     cohorts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     cards: Mapping[str, Path] = dataclasses.field(default_factory=dict)
@@ -100,7 +105,9 @@ def read_plan(path: Path) -> Plan:
     The file is a YAML mapping. `seeds`, `tasks` (name of the configs -> variables; `cohort: SEED`
     stands for the synthetic cohort, `file: CARD` for a task of one's own), `backbones` (name ->
     variables) and `methods` (of `METHODS`, name -> variables) span the grid. `factors` (name ->
-    variables, `method`, `extends`) are further arms. `environment` holds for all. `include` and
+    variables, `method`, `extends`) are further arms; those of `factors.CONTRASTS` are added unless
+    `contrasts` is false. `labels_per_class` lists numbers (or `all`) of labelled images a class
+    with which all arms are trained. `environment` holds for all. `include` and
     `exclude` are lists of selections by `task`, `backbone`, `arm` and `seed`; an included one has
     variables of its own. `retries`, `report`, `slurm` and `search` set the rest. Values may refer
     to the caller's environment (`${oc.env:NAME, default}`).
@@ -157,6 +164,8 @@ def _plan(content: Mapping[str, Any], folder: Path) -> Plan:
         backbones=backbones,
         methods=methods,
         factors=factors,
+        contrasts=_contrasts(content.get("contrasts", True)),
+        labels_per_class=_labels(content.get("labels_per_class")),
         environment=mapping(content.get("environment"), "environment"),
         cohorts={
             n: integer(e["cohort"], f"tasks.{n}.cohort", least=0)
@@ -237,6 +246,25 @@ def _seeds(value: Any, at: str) -> tuple[int, ...]:
     if repeated:
         raise InputError(f"{at}: seed {repeated[0]} is repeated; seeds must differ")
     return tuple(seeds)
+
+
+def _contrasts(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"contrasts is {value!r}; it must be true or false")
+    return value
+
+
+def _labels(value: Any) -> tuple[int | None, ...]:
+    """Returns numbers of labelled images a class, None for `all`."""
+    at = "labels_per_class"
+    if value is None:
+        return ()
+    listed = value if isinstance(value, list) else [value]
+    numbers = [None if item == "all" else integer(item, at, least=1) for item in listed]
+    repeated = [n for n in numbers if numbers.count(n) > 1]
+    if repeated or not numbers:
+        raise InputError(f"{at}: {listed} is empty or repeats a number; give each once")
+    return tuple(numbers)
 
 
 def _words(value: Any, at: str) -> tuple[str, ...]:

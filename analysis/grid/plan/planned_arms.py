@@ -10,7 +10,7 @@ from clipit_eva.pairing.pairing_table import CONTROLS
 from clipit_eva.tasks import configs
 
 from ...reading.arms import Arm, resolve
-from ...reading.run_settings import BRANCH_OF_METHOD, settings_of
+from ...reading.run_settings import BRANCH_OF_METHOD, LABELS_PER_CLASS, settings_of
 from .identity import fingerprint
 from .job import Grid, Job
 
@@ -22,13 +22,15 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
         InputError: Two runs of one task, backbone and seed would be one arm: a report could not
             tell them apart.
     """
-    groups: dict[tuple[str, ...], list[Job]] = {}
+    settings = {job.digest: _settings(job, grid) for job in grid.trained()}
+    groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in grid.trained():
-        task_and_backbone = tuple(job.name.split("/")[1:3])
-        groups.setdefault(task_and_backbone, []).append(job)
+        _, task, backbone, *_ = job.name.split("/")
+        labels = settings[job.digest].get(LABELS_PER_CLASS)
+        groups.setdefault((task.partition(":")[0], backbone, labels), []).append(job)
     found: dict[str, Arm] = {}
     for jobs in groups.values():
-        runs = [(job.kind, _settings(job, grid)) for job in jobs]
+        runs = [(job.kind, settings[job.digest]) for job in jobs]
         arms = resolve(runs, [job.is_plain for job in jobs])
         seen: dict[tuple[Arm, int | None], Job] = {}
         for job, arm in zip(jobs, arms, strict=True):

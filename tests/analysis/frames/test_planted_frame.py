@@ -71,12 +71,38 @@ def test_runs_that_differ_in_more_than_the_pairs_are_left_out(write_run, drawn):
     assert frame["arm"].tolist() == ["clip_it", "replaced_pairs_50", "replaced_pairs_100"]
 
 
-def test_the_sentence_says_whether_the_interval_at_share_one_covers_zero(write_run, drawn):
+def test_a_setting_is_compared_with_its_own_ablation(write_run, drawn):
+    write(write_run, drawn)
+    for seed in (1, 2, 3):
+        for share, accuracy in ((0.0, 0.95), (1.0, 0.7)):
+            predictions = drawn(TARGETS, accuracy, 77 * seed + int(share))
+            facts = {"pairing": {"replaced_share": share}}
+            write_run("clip_it", TARGETS, predictions, seed=seed, name=f"l{share}_{seed}",
+                      provenance=facts, distill_weight=10.0)  # fmt: skip
+    frame = planted_frame(gather(read_runs(write_run.folder)))
+    assert frame["setting"].tolist() == [""] * 3 + ["lambda 10"] * 2
+    assert frame["no_text_mean_percent"].nunique() == 1  # lambda is nothing to it
+    assert len(sentences(frame)) == 2
+
+
+def test_gains_over_all_replaced_are_those_of_the_crossed_test(write_run, drawn):
+    comparisons = write(write_run, drawn)
+    frame, (comparison,) = planted_frame(comparisons), comparisons
+    replaced = comparison.right("replaced_pairs_100")
+    for row in frame.to_dict("records")[:2]:
+        test = crossed_test(comparison.right(row["arm"]), replaced, classes=TARGETS)
+        assert row["over_replaced_difference_points"] == pytest.approx(100 * test.estimate)
+        assert row["over_replaced_low_points"] == pytest.approx(100 * test.ci95_floor[0])
+    assert np.isnan(frame["over_replaced_difference_points"][2])
+
+
+def test_the_sentence_says_what_was_seen_and_denied(write_run, drawn):
     comparisons = write(write_run, drawn)
     frame = planted_frame(comparisons)
     (sentence,) = sentences(frame)
-    assert sentence.startswith("UNI on BACH: with all pairs replaced at random, the gain over")
-    assert sentence.endswith("; the interval covers zero.")
+    assert sentence.startswith("UNI on BACH: on untouched pairs the gain over the no-text ablation")
+    assert "the planted gain was seen; with all pairs replaced at random it is" in sentence
+    assert sentence.endswith("but that the gain is within 0.5 points of it is not shown.")
     row = frame.iloc[2]
     ends = f"[{row['low_points']:.2f}, {row['high_points']:.2f}]"
     assert f"{row['difference_points']:+.2f} {ends} points" in sentence
@@ -84,6 +110,9 @@ def test_the_sentence_says_whether_the_interval_at_share_one_covers_zero(write_r
     assert sentence in made.notes
     assert made.shown["pairs replaced %"].tolist() == ["0", "50", "100"]
     assert made.shown["interval covers 0"].tolist() == ["no", "no", "yes"]
+    assert made.shown["within the margin"].tolist() == ["no"] * 3
+    (sentence,) = sentences(planted_frame(comparisons, margin_points=10))
+    assert sentence.endswith("within 10 points of zero: the absent gain was denied.")
     (sentence,) = sentences(planted_frame(write(write_run, drawn, base=0.4)))
     assert "does not cover zero: not all of the gain comes from the pairs" in sentence
     assert sentences(frame[:2]) == ()

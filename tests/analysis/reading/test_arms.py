@@ -179,10 +179,12 @@ def test_text_only_runs_are_named_after_what_differs_from_full_clip_it():
 def test_the_share_of_replaced_pairs_is_read_off_the_arm():
     shares = [0.0, 0.25, 0.5, 1.0]
     runs = [traits(config(), "fused", {"replaced_share": share}) for share in shares]
-    assert [arm.replaced_share for arm in resolve(runs)] == shares
+    assert [arm.setting_and_share for arm in resolve(runs)] == [("clip_it", s) for s in shares]
     more = traits(config(lora={"rank": 4}), "fused", {"replaced_share": 0.5})
-    assert resolve([runs[0], more])[1].replaced_share is None
-    assert Arm("no_text", "").replaced_share is None
+    arm = resolve([runs[0], more])[1]
+    assert arm.setting_and_share == ("rank_4", 0.5)
+    assert arm.without_text == "no_text+rank_4"
+    assert Arm("no_text", "").setting_and_share == ("no_text", 0)
 
 
 def test_the_only_settings_are_the_full_arm_whatever_they_are():

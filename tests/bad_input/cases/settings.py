@@ -21,6 +21,7 @@ OF_TRAINING = [
     *_values(CLIP_IT, "LR_VALUE", "-0.1", "nan", "inf", "1e-3x"),
     *_values(CLIP_IT, "WEIGHT_DECAY", "-1", "nan"),
     *_values(CLIP_IT, "PATIENCE", "-1", "soon", ""),
+    *_values(CLIP_IT, "CHECK_VAL_EVERY_N_EPOCH", "0", "x"),
     *_values(CLIP_IT, "VAL_CHECK_INTERVAL", "-1", "0", "1.5", "x"),
     *_values(CLIP_IT, "MONITOR_METRIC", "val/Accuracy"),
     *_values(CLIP_IT, "MONITOR_METRIC_MODE", "most"),

@@ -138,11 +138,60 @@ def test_inputs_count_by_what_they_hold(plan: Plan, tmp_path: Path) -> None:
 
 def test_lists_make_arms_and_equal_ones_are_trained_once(plan: Plan, tmp_path: Path) -> None:
     factor = Factor(environment={"DISTILL_WEIGHT": [0, 0.3, 1]})
-    grid = expand(dataclasses.replace(plan, factors={"lambda": factor}), tmp_path / "out")
+    changed = dataclasses.replace(plan, factors={"lambda": factor}, contrasts=False)
+    grid = expand(changed, tmp_path / "out")
     assert len(_of(grid, "clip_it")) == 8 * 3  # full (= lambda_1), lambda_0 and lambda_0.3
     full = _named(grid, "clip_it/bach/s/seed_1")
     assert full.aliases == ("clip_it/bach/s/lambda_1/seed_1",)
     assert _named(grid, "clip_it/bach/s/lambda_0.3/seed_1").environment["DISTILL_WEIGHT"] == "0.3"
+
+
+def _clip_it_names(grid: Grid) -> set[str]:
+    names = {name for job in _of(grid, "clip_it") for name in job.names}
+    return {name.split("/")[3] for name in names if name.count("/") == 4}
+
+
+def test_what_tells_whose_gain_it_is_is_trained_unless_the_plan_says_not(
+    plan: Plan, tmp_path: Path
+) -> None:
+    bare = dataclasses.replace(plan, factors={})
+    assert _clip_it_names(expand(bare, tmp_path / "out")) == {"no_text", "shuffled_pairs"}
+    without = expand(dataclasses.replace(bare, contrasts=False), tmp_path / "out")
+    assert _clip_it_names(without) == set()
+    # The plan's own factors have them under other names: nothing is trained twice.
+    assert _clip_it_names(expand(plan, tmp_path / "out")) == {"no_text", "shuffled"}
+    listed = {"lambda": Factor(environment={"DISTILL_WEIGHT": [0, 3]})}
+    found = _clip_it_names(expand(dataclasses.replace(plan, factors=listed), tmp_path / "out"))
+    assert found == {"lambda_0", "lambda_3", "shuffled_pairs"}
+    unimodal = dataclasses.replace(plan, methods={"unimodal": {}}, factors={})
+    assert not _of(expand(unimodal, tmp_path / "out"), "clip_it")
+
+
+def test_each_number_of_labels_has_all_arms_and_its_own_vision_heads(
+    plan: Plan, tmp_path: Path
+) -> None:
+    grid = expand(dataclasses.replace(plan, labels_per_class=(5, None)), tmp_path / "out")
+    assert len(_of(grid, "unimodal")) == 2 * 8
+    assert len(_of(grid, "clip_it")) == 2 * 24
+    for labels, value in (("5", "5"), ("all", "null")):
+        task = f"bach:labels_per_class={labels}"
+        job = _named(grid, f"clip_it/{task}/s/no_text/seed_1")
+        assert job.environment["LABELS_PER_CLASS"] == value
+        (head,) = (grid.jobs[digest] for digest in job.dependencies)
+        assert head.name == f"unimodal/{task}/s/seed_1"
+        assert head.environment["LABELS_PER_CLASS"] == value
+    arms = planned_arms(grid)
+    full = [job for job in _of(grid, "clip_it") if arms[job.digest].name == "clip_it"]
+    assert len(full) == 2 * 8
+
+
+def test_a_factor_of_labels_starts_from_heads_that_saw_the_same(plan: Plan, tmp_path: Path) -> None:
+    few = {"few": Factor(environment={"LABELS_PER_CLASS": 5, "LABELS_SEED": 3})}
+    grid = expand(dataclasses.replace(plan, factors=few), tmp_path / "out")
+    job = _named(grid, "clip_it/bach:labels_per_class=5:labels_seed=3/s/few/seed_1")
+    head = next(grid.jobs[d] for d in job.dependencies if grid.jobs[d].kind == "unimodal")
+    assert head.environment["LABELS_PER_CLASS"] == "5"
+    assert head.environment["LABELS_SEED"] == "3"
 
 
 def test_factors_extend_each_other(plan: Plan, tmp_path: Path) -> None:
@@ -158,7 +207,8 @@ def test_factors_extend_each_other(plan: Plan, tmp_path: Path) -> None:
 
 def test_replaced_pairs_are_made_of_the_shared_pairing(plan: Plan, tmp_path: Path) -> None:
     factors = {"replaced": Factor(environment={"REPLACED_SHARE": [0, 0.5, 1]})}
-    grid = expand(dataclasses.replace(plan, factors=factors), tmp_path / "out")
+    changed = dataclasses.replace(plan, factors=factors, contrasts=False)
+    grid = expand(changed, tmp_path / "out")
     assert len(_of(grid, "pairing")) == 2
     assert len(_of(grid, "replacement")) == 4
     job = _named(grid, "clip_it/bach/s/replaced_0.5/seed_1")
@@ -285,7 +335,7 @@ def test_a_task_of_ones_own_is_given_by_its_card(
     prompts = _named(grid, "clip_it/mine/s/prompts/seed_1").environment["REPORTS"]
     assert prompts == f"prompts:{tmp_path / 'mine.yaml'}"
     assert {arm.name for arm in planned_arms(grid).values()} == {
-        "unimodal", "clip_it", "class_prompts",
+        "unimodal", "clip_it", "class_prompts", "no_text", "shuffled_pairs",
     }  # fmt: skip
 
 

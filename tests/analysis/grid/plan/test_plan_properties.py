@@ -32,7 +32,19 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from(
-    [*RIGHT, "factors", "include", "exclude", "retries", "report", "slurm", "search", "other"]
+    [
+        *RIGHT,
+        "factors",
+        "contrasts",
+        "labels_per_class",
+        "include",
+        "exclude",
+        "retries",
+        "report",
+        "slurm",
+        "search",
+        "other",
+    ]
 )
 
 
@@ -71,7 +83,12 @@ def test_any_bytes_are_an_input_error(content: bytes) -> None:
 def test_plans_are_read_back(seeds: list[int], ranks: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "plan.yaml")
-        content = {**RIGHT, "seeds": seeds, "factors": {"lora": {"LORA_RANK": ranks}}}
+        content = {
+            **RIGHT,
+            "contrasts": False,
+            "seeds": seeds,
+            "factors": {"lora": {"LORA_RANK": ranks}},
+        }
         path.write_text(yaml.safe_dump(content))
         plan = read_plan(path)
         grid = expand(plan, Path(folder, "grid"))

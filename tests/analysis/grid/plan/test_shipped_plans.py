@@ -71,16 +71,16 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
                 "report": 1,
             },
         ),
-        # full, no text, replaced 0.5 and 1; 5 seeds
+        # 5 labels a class and all; no text, shuffled, two settings of 5 shares each; 5 seeds
         (
             "planted_truth",
             {
                 "cohort": 1,
                 "embeddings": 1,
-                "pairing": 1,
-                "replacement": 2,
-                "unimodal": 5,
-                "clip_it": 4 * 5,
+                "pairing": 2,
+                "replacement": 4,
+                "unimodal": 2 * 5,
+                "clip_it": 2 * (2 + 2 * 5) * 5,
                 "report": 1,
             },
         ),
@@ -169,7 +169,19 @@ def test_the_backbone_of_the_search_comes_from_the_environment(
             " text_lora+stop_gradient no_text lambda_0.3 lambda_3 word_dropout_10 word_dropout_30"
             " word_dropout_50 word_dropout_70 word_dropout_90 top-k_5",
         ),
-        ("planted_truth", "unimodal clip_it no_text replaced_pairs_50 replaced_pairs_100"),
+        (
+            "planted_truth",
+            2
+            * (
+                "unimodal no_text shuffled_pairs clip_it distillation_centred_cosine+lambda_1 "
+                + " ".join(
+                    f"replaced_pairs_{share} "
+                    f"replaced_pairs_{share}+distillation_centred_cosine+lambda_1"
+                    for share in (10, 25, 50, 100)
+                )
+                + " "
+            ),
+        ),
         ("demo", "unimodal text_only clip_it no_lora no_text word_dropout_30 shuffled_pairs"),
     ],
 )
