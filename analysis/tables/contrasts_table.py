@@ -71,6 +71,7 @@ def contrasts(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
         notes.STARRED,
     )
     after = (
+        *notes.few_labels(comparisons),
         *_over_datasets(frame),
         *_ranks(comparisons),
         *_published(means),

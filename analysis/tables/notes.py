@@ -23,6 +23,16 @@ OPTIMISTIC = (
 STARRED = "Bold with * : adjusted p below 0.05."
 
 
+def few_labels(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """Says, of studies with few labels, that those of validation are all known."""
+    if all(comparison.labels_per_class is None for comparison in comparisons):
+        return ()
+    return (
+        "Where a number of labels a class is named, it counts training images; the validation "
+        "images that select checkpoints keep all their labels.",
+    )
+
+
 def sizes(comparisons: Sequence[Comparison]) -> str:
     """Says how many samples, slides and seeds there are, by dataset."""
     parts = []

@@ -68,11 +68,13 @@ def _contrast(row: pd.Series) -> str:
 
 def _pairing(pairs_file: Path, truth: Path) -> str:
     """Says how often the paired report describes the image's class."""
-    pairs, _ = read_pairs(pairs_file)
+    pairs, provenance = read_pairs(pairs_file)
+    share = provenance.get("replaced_share", 0)
+    control = f"{share:.0%} of the pairs were replaced at random.\n" if share else ""
     order = np.random.default_rng(1).permutation(len(pairs))
     shuffled = pairs.assign(report_id=pairs["report_id"].to_numpy()[order])
     return (
-        "Share of images whose paired report describes their class: "
+        f"{control}Share of images whose paired report describes their class: "
         f"{agreement(pairs, truth):.1%} "
         f"(the same pairs shuffled: {agreement(shuffled, truth):.1%}; chance: 25.0%)"
     )

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipit_eva.analysis.grid import store
+from clipit_eva.analysis.metrics.scores import balanced_accuracy
 from clipit_eva.analysis.reading.runs import read_runs
+from clipit_eva.analysis.reading.study import gather
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +38,14 @@ def _finished(output: Path) -> list[Path]:
     """The results of jobs that are recorded as finished."""
     found = output.glob("jobs/*/work/*/results.json")
     return [path for path in found if store.is_finished(path.parents[2])]
+
+
+def _contrasts(printed: str) -> dict[str, tuple[float, float, float]]:
+    """Reads the printed contrasts: difference, low and high."""
+    found = re.findall(
+        r"^  ([A-Za-z ]+): .* ([+-]\d+\.\d) \[(-?[\d.]+), (-?[\d.]+)\]", printed, re.M
+    )
+    return {name: (float(one), float(low), float(high)) for name, one, low, high in found}
 
 
 TOKEN = "hf_CanaryOfTheDemo0123456789"
@@ -62,20 +72,31 @@ def test_demo_continues_after_kill(output) -> None:
     (output / "printed.log").write_text(second.stdout + second.stderr)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
-    assert len(list(output.rglob("best.ckpt"))) == 9
-    runs = read_runs(output)
-    assert sorted((run.method, run.seed) for run in runs) == [
-        (method, seed) for method in ("clip_it", "text_only", "unimodal") for seed in (1, 2, 3)
-    ]
+    assert len(list(output.rglob("best.ckpt"))) == 15
+    (comparison,) = gather(read_runs(output))
+    assert comparison.labels_per_class == 5
+    names = {"unimodal", "text_only", "clip_it", "no_text", "shuffled_pairs"}
+    assert {arm.name for arm in comparison.runs} == names
+    assert [seed for seed, _ in comparison.replicates] == [1, 2, 3]
+    assert not comparison.gaps
     share, shuffled = map(float, re.findall(r"(\d+\.\d)%", second.stdout)[:2])
     # 400 images: chance is 25% with a standard deviation of 2.2 points.
     assert share > 50
     assert 16 < shuffled < 34
-    table = [line.split() for line in second.stdout.splitlines() if re.match(r"^[123] ", line)]
-    assert len(table) == 3
-    for row in table:
-        unimodal, clip_it, _, difference = map(float, row[1:5])
-        assert difference == pytest.approx(clip_it - unimodal, abs=0.11)
+    contrasts = _contrasts(second.stdout)
+    assert list(contrasts) == ["method", "text", "pairs", "LoRA and layers"]
+    for name, (first, other) in {
+        "method": ("clip_it", "unimodal"),
+        "text": ("clip_it", "no_text"),
+        "pairs": ("clip_it", "shuffled_pairs"),
+    }.items():
+        scores = [balanced_accuracy(comparison.predictions(a), comparison.targets).mean()
+                  for a in (first, other)]  # fmt: skip
+        assert contrasts[name][0] == pytest.approx(100 * (scores[0] - scores[1]), abs=0.051)
+    # The positive control: what was planted is seen.
+    for name in ("text", "pairs"):
+        assert contrasts[name][1] > 0
+    assert "reports helped" in second.stdout
 
     start = time.monotonic()
     third = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from clipit_eva.analysis.frames.complementarity_frames import complementarity_frame
+from clipit_eva.analysis.frames.contrasts_frame import contrasts_frame, over_datasets
+from clipit_eva.analysis.frames.headline_frame import rank_test
+from clipit_eva.analysis.reading.run_settings import LABELS_PER_CLASS
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
 from clipit_eva.errors import InputError
@@ -154,3 +159,16 @@ def test_an_unknown_arm_is_refused(write_run):
     assert not comparison.has("unimodal", "clip_it")
     with pytest.raises(InputError, match="has no arm 'clip_it'; it has unimodal"):
         comparison.right("clip_it")
+
+
+def test_a_number_of_labels_is_a_comparison_of_its_own(shared_study):
+    runs = [run for run in read_runs(shared_study) if run.dataset == "BACH"]
+    few = [replace(run, settings={**run.settings, LABELS_PER_CLASS: 5}) for run in runs]
+    comparisons = gather([*runs, *few])
+    assert [one.dataset for one in comparisons] == ["BACH (5 labels a class)", "BACH"]
+    assert [one.labels_per_class for one in comparisons] == [5, None]
+    for one in comparisons:
+        assert {arm.name for arm in one.runs} == {"unimodal", "text_only", "clip_it", "no_text"}
+    frame = contrasts_frame(comparisons)
+    assert over_datasets(frame, "text") is None  # one test set is no two datasets
+    assert rank_test(comparisons) is None
