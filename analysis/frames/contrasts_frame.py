@@ -84,7 +84,7 @@ def over_datasets(frame: pd.DataFrame, contrast: str) -> MacroDifference | None:
     """
     mean = (frame["backbone"] == "") & (frame["n_backbones"] > 0)
     rows = frame.loc[mean & (frame["contrast"] == contrast)]
-    if len(rows) < 2 or rows["test_set"].duplicated().any():
+    if len(rows) < 2 or rows["task"].duplicated().any():
         return None
     numbers = rows[["difference_points", "se_points", "df"]].astype(float).to_numpy()
     return macro_difference(*numbers.T)
@@ -160,7 +160,7 @@ def _row(comparison: Comparison, backbone: str, name: str, test: Test | None) ->
     else:
         numbers = columns.crossed(test)
     where = {"dataset": comparison.dataset, "backbone": backbone, "contrast": name}
-    return {**where, **numbers, "test_set": comparison.samples.digest}
+    return {**where, **numbers, "task": comparison.task}
 
 
 def _print(arm: str) -> str:

@@ -53,7 +53,7 @@ def rank_test(comparisons: Sequence[Comparison]) -> Nemenyi | None:
     """
     names, means = (arms.UNIMODAL, arms.CLIP_IT), []
     by_dataset = _by_dataset(comparisons)
-    if len({mine[0].samples.digest for mine in by_dataset.values()}) < len(by_dataset):
+    if len({mine[0].task for mine in by_dataset.values()}) < len(by_dataset):
         return None
     for mine in by_dataset.values():
         scores = [[columns.arm_scores(one, name, "of") for name in names] for one in mine]

@@ -22,11 +22,11 @@ from .plan.plan_file import read_plan
 
 
 def run_demo(
-    output: Path, replaced_share: float, parallel: int | None, cohort: int = 1
+    output: Path, replaced_share: float, parallel: int | None, cohort_seed: int = 1
 ) -> dict[str, Path]:
     """Runs the shipped plan `ablations/demo` without its factors, or goes on with it.
 
-    `cohort` is the seed of the synthetic cohort. Of a share of the images, in [0, 1], the paired
+    `cohort_seed` is the seed of the synthetic cohort. Of a share of the images, in [0, 1], the paired
     report is replaced by a random one; 1 leaves no information in the pairs. `parallel` processes
     run at a time; None means two, or one on one core: each takes about 1.5 GB, and the demo is to
     fit into 4.
@@ -40,7 +40,7 @@ def run_demo(
     plan = read_plan(configs.path("ablations/demo"))
     replaced = {REPLACED_SHARE: replaced_share} if replaced_share else {}
     environment = {**plan.environment, **replaced}
-    plan = replace(plan, factors={}, environment=environment, cohorts={"bach": cohort})
+    plan = replace(plan, factors={}, environment=environment, cohorts={"bach": cohort_seed})
     grid = expand(plan, output)
     store.claim(grid.folder)
     if (grid.folder / store.GRID).is_file() and not store.is_written(grid):

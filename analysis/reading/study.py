@@ -26,8 +26,7 @@ class Comparison:
     Arms may lack seeds that others have: `between` aligns those that are compared.
 
     Attributes:
-        dataset: Name of the dataset in print, with the labelled training images a class unless all
-            are; backbone: of the backbone.
+        task: Name of the dataset in print; backbone: of the backbone.
         samples: The test set that all runs share.
         replicates: Seed and run number of all seeds that an arm has.
         runs: Runs of each arm, in the order of `replicates`.
@@ -35,13 +34,18 @@ class Comparison:
         labels_per_class: Labelled training images of each class; None: all.
     """
 
-    dataset: str
+    task: str
     backbone: str
     samples: Samples
     replicates: tuple[Replicate, ...]
     runs: Mapping[Arm, tuple[Run, ...]]
     clusters: NDArray[np.int64] | None = field(default=None)
     labels_per_class: int | None = None
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset in print, with the number of labels unless all are known."""
+        return _with_labels(self.task, self.labels_per_class)
 
     @property
     def name(self) -> str:
@@ -158,6 +162,10 @@ def gather(runs: Sequence[Run]) -> list[Comparison]:
     return comparisons
 
 
+def _with_labels(dataset: str, labels: int | None) -> str:
+    return dataset if labels is None else f"{dataset} ({labels} labels a class)"
+
+
 def _labels(run: Run) -> int | None:
     """Returns the number of labelled training images of each class; None: all are."""
     return run.settings.get(LABELS_PER_CLASS)
@@ -186,8 +194,7 @@ def _cell(
     labels = _labels(runs[0])
     settings = [(run.method, run.settings) for run in runs]
     resolved = arms.resolve(settings, [run.plain for run in runs])
-    where = published.dataset_name(dataset)
-    where += "" if labels is None else f" ({labels} labels a class)"
+    where = _with_labels(published.dataset_name(dataset), labels)
     by_arm: dict[Arm, dict[Replicate, Run]] = {}
     for arm, run in zip(resolved, runs, strict=True):
         seen = by_arm.setdefault(arm, {})
@@ -201,7 +208,7 @@ def _cell(
         _check_distinct(list(seen.values()), _words(arm, where, backbone))
     replicates = sorted({key for seen in by_arm.values() for key in seen}, key=_replicate_order)
     return Comparison(
-        dataset=where,
+        task=published.dataset_name(dataset),
         backbone=published.backbone_name(backbone),
         samples=runs[0].test_set,
         replicates=tuple(replicates),

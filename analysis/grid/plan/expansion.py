@@ -66,6 +66,7 @@ class _Builder:
     def __init__(self, plan: Plan, output: Path) -> None:
         self.jobs: dict[str, Job] = {}
         self.trained: dict[str, Job] = {}
+        self._heads: dict[tuple[Any, ...], Job] = {}
         self._plan = plan
         self._output = output
 
@@ -91,9 +92,7 @@ class _Builder:
             dependencies["PAIRING_TABLE"] = pairing
             environment["PAIRING_TABLE"] = str(pairing.work / _PAIRS)
         if method == "clip_it":
-            # One unimodal run a seed, whatever the variation: on the same labels.
-            probe = Factor("unimodal", _of_labels(variation), name="unimodal")
-            head = self.training(task, backbone, probe, seed)
+            head = self._head(task, backbone, _of_labels(variation), seed)
             dependencies["VISION_HEAD_CHECKPOINT"] = head
             environment["VISION_HEAD_CHECKPOINT"] = str(head.work)
         own = "" if variation.name == method else f"/{variation.name}"
@@ -103,6 +102,14 @@ class _Builder:
         job = self._eva(f"{config}/{task}", name, environment, dependencies, seed=seed)
         self.trained[job.digest] = job
         return job
+
+    def _head(self, task: str, backbone: str, labels: dict[str, Any], seed: int) -> Job:
+        """Adds the unimodal run that vision heads start from: one for all that see its labels."""
+        key = (task, backbone, *labels.items(), seed)
+        if key not in self._heads:
+            probe = Factor("unimodal", labels, name="unimodal")
+            self._heads[key] = self.training(task, backbone, probe, seed)
+        return self._heads[key]
 
     def report(self) -> None:
         """Adds the report on all training runs."""
