@@ -26,10 +26,10 @@ def run_demo(
 ) -> dict[str, Path]:
     """Runs the shipped plan `ablations/demo` without its factors, or goes on with it.
 
-    `cohort_seed` is the seed of the synthetic cohort. Of a share of the images, in [0, 1], the paired
-    report is replaced by a random one; 1 leaves no information in the pairs. `parallel` processes
-    run at a time; None means two, or one on one core: each takes about 1.5 GB, and the demo is to
-    fit into 4.
+    `cohort_seed` is the seed of the synthetic cohort. Of a share of the images, in [0, 1], the
+    paired report is replaced by a random one; 1 leaves no information in the pairs. `parallel`
+    processes run at a time; None means two, or one on one core: each takes about 1.5 GB, and the
+    demo is to fit into 4.
 
     Returns:
         What to look at, below `output`: pairs, reports, images, runs, log, and the truth.
