@@ -18,6 +18,7 @@ tasks:
 backbones:
   demo: {{}}
 methods: {{unimodal: {{}}, clip_it: {{}}}}
+contrasts: false
 """
 
 PYTHON = """#!/bin/sh

@@ -38,7 +38,7 @@ def test_dry_run_lists_jobs_and_commands_and_writes_nothing(plan: Path, tmp_path
         "after unimodal/bach/demo/seed_1",
         "eva fit --config",
         "EVA_GLOBAL_SEED=1",
-        "6 jobs (1 cohort, 1 embeddings, 1 pairing, 1 unimodal, 1 clip_it, 1 report); 0 finished",
+        "9 jobs (1 cohort, 1 embeddings, 2 pairing, 1 unimodal, 3 clip_it, 1 report); 0 finished",
     ):
         assert words in answer.stdout
     assert not (tmp_path / "out").exists()
@@ -47,7 +47,7 @@ def test_dry_run_lists_jobs_and_commands_and_writes_nothing(plan: Path, tmp_path
 def test_status_of_what_has_not_begun(plan: Path, tmp_path: Path) -> None:
     answer = _ablate(plan, "--output", "out", "--status", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "6 jobs: 6 waiting" in answer.stdout
+    assert "9 jobs: 9 waiting" in answer.stdout
     assert not (tmp_path / "out").exists()
 
 
@@ -117,5 +117,5 @@ def test_the_status_of_a_thousand_jobs_takes_two_seconds(tmp_path: Path) -> None
     # Of the processor, since other tests run beside; the command has one thread and waits for none.
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert answer.returncode == 0, answer.stderr
-    assert "1014 jobs: 1014 waiting" in answer.stdout
+    assert "1035 jobs: 1035 waiting" in answer.stdout
     assert seconds < 2
