@@ -157,6 +157,7 @@ _PRECISIONS = (
 
 _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "ACCELERATOR": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"),
+    "AUGMENTATION": _one_of("flips_and_jitter", "null"),
     "BATCH_SIZE": _whole(1),
     "CHECKPOINT_TYPE": _one_of("best", "last"),
     "DISTILL_WEIGHT": _number("of at least 0", lambda number: number >= 0),
@@ -200,6 +201,7 @@ _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "TQDM_REFRESH_RATE": _whole(0),
     "UNLABELLED": _one_of("distill", "drop", "null"),
     "VAL_CHECK_INTERVAL": _interval,
+    "VISION_HEAD_LORA": _switch,
     "WEIGHT_DECAY": _number("of at least 0", lambda number: number >= 0),
     "WORD_DROPOUT": _number("from 0, below 1", lambda number: 0 <= number < 1),
 }
