@@ -320,7 +320,7 @@ class Losses(callbacks.Callback):
         images, targets, metadata = batch
         with torch.no_grad():
             made = pl_module.branches(images)
-            text = pl_module._paired_text(metadata) if "report_index" in metadata else None
+            text = None if pl_module.reports is None else pl_module._paired_text(metadata)
         criterion = nn.functional.cross_entropy(made.fused, targets)
         distance = 0.0
         if text is not None:

@@ -84,8 +84,7 @@ def test_text_only_schedule_of_the_authors_counts_steps(make_data, make_trainer)
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
         lr_scheduler=authors_text_schedule,
     )
-    trainer = make_trainer(max_epochs=2, num_sanity_val_steps=0, enable_checkpointing=False)
-    trainer.callbacks = []
+    trainer = make_trainer(callbacks=[])
     trainer.fit(module, datamodule=make_data(distill_weight=0.0))
     (rate,) = {group["lr"] for group in trainer.optimizers[0].param_groups}
     expected = 1e-4 + (1e-3 - 1e-4) * (1 + math.cos(math.pi * 6 / 12_500)) / 2
