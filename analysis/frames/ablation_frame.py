@@ -1,4 +1,4 @@
-"""Each variant of CLIP-IT against full CLIP-IT: variant minus full, with a verdict."""
+"""Each variant of CLIP-IT against the full one of its recipe: variant minus full, a verdict."""
 
 from collections.abc import Sequence
 
@@ -31,20 +31,22 @@ def ablation_frame(
     rows, tests = [], []
     for comparison in comparisons:
         for arm in comparison.runs:
-            if arm.method != arms.CLIP_IT or arm.name == arms.CLIP_IT:
+            full = arm.method
+            if full not in arms.RECIPES or arm.name == full:
                 continue
-            if not comparison.has(arm.name, arms.CLIP_IT):
+            if not comparison.has(arm.name, full):
                 continue  # or they share no seed
-            both = comparison.between(arm.name, arms.CLIP_IT)
-            test = columns.primary_test(both, arm.name, arms.CLIP_IT)
+            both = comparison.between(arm.name, full)
+            test = columns.primary_test(both, arm.name, full)
             rows.append(
                 {
                     **columns.where(comparison),
                     **columns.size(both),
                     "arm": arm.name,
                     "label": arm.label,
+                    "published_arm": _published_arm(arm, comparison),
                     **columns.arm_scores(both, arm.name, "variant"),
-                    **columns.arm_scores(both, arms.CLIP_IT),
+                    **columns.arm_scores(both, full, arms.CLIP_IT),
                     **columns.crossed(test),
                 }
             )
@@ -61,3 +63,15 @@ def ablation_frame(
         verdict=[outcome.label for outcome in verdicts],
         reason=[outcome.reason for outcome in verdicts],
     )
+
+
+def _published_arm(arm: arms.Arm, comparison: Comparison) -> str:
+    """Returns the arm whose published numbers stand beside an arm; empty if none shall.
+
+    They are of the authors' recipe: none stand beside this package's where there are runs of it.
+    """
+    if arm.method == arms.AUTHORS:
+        # The paper's "no LoRA" freezes both encoders.
+        own = arm.name.removeprefix(f"{arms.AUTHORS}+")
+        return own.replace("no_text_lora+no_lora", "no_lora")
+    return "" if comparison.arm(arms.AUTHORS) else arm.name

@@ -20,7 +20,8 @@ def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Compares CLIP-IT with unimodal in each comparison by the crossed test, to describe.
 
     Comparisons with one of the two arms give its scores and no comparison. `p_holm` is over the
-    comparisons with 5 seeds, as in `contrasts_frame`: others have none.
+    comparisons with 5 seeds, as in `contrasts_frame`: others have none. Scores of CLIP-IT by the
+    authors' recipe are added where there are runs of it.
     """
     rows, tests = [], []
     for comparison in comparisons:
@@ -32,6 +33,8 @@ def headline_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         row = {**columns.where(shown), **columns.size(shown)}
         for name in both:
             row.update(columns.arm_scores(shown, name))
+        if comparison.has(arms.AUTHORS):
+            row.update(columns.arm_scores(comparison, arms.AUTHORS))
         test = None
         if missing:
             row.update(columns.untested(f"no runs of {arms.LABELS[missing[0]]}"))

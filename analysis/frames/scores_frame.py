@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ..metrics.scores import accuracy, balanced_accuracy, calibration
-from ..reading import published
+from ..reading import arms, published
 from ..reading.study import Comparison
 
 
@@ -27,6 +27,7 @@ def scores_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                         "backbone": published.backbone_name(runs[0].backbone),
                         "arm": arm.name,
                         "label": arm.label,
+                        "recipe": arms.recipe_of(run.method, run.settings),
                         "replicate": replicate,
                         "balanced_accuracy_percent": balanced[place],
                         "accuracy_percent": plain[place],

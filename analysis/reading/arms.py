@@ -11,6 +11,7 @@ from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.tasks import configs
 
 from .run_settings import (
+    AUTHORS,
     BRANCH_OF_METHOD,
     CLIP_IT,
     OF_TEXT,
@@ -21,8 +22,16 @@ from .run_settings import (
     settings_of,
 )
 
-LABELS = {UNIMODAL: "unimodal", TEXT_ONLY: "text only", CLIP_IT: "CLIP-IT"}
+LABELS = {
+    UNIMODAL: "unimodal",
+    TEXT_ONLY: "text only",
+    CLIP_IT: "CLIP-IT",
+    AUTHORS: "CLIP-IT by the authors' recipe",
+}
 """Names of the methods in print."""
+
+RECIPES = {CLIP_IT: "this package's", AUTHORS: "the authors'"}
+"""What CLIP-IT is trained by."""
 
 NO_TEXT = "no_text"  # the ablation with the same layers that reads no report
 SHUFFLED = "shuffled_pairs"  # the control that keeps the reports and breaks the link to images
@@ -156,12 +165,34 @@ def resolve(runs: Sequence[tuple[str, Settings]], plain: Sequence[bool] | None =
     return [_arm(method, settings, bases[method]) for method, settings in completed]
 
 
+_OF_RECIPE = (
+    "no_text", "model.lora.", "model.criterion", "model.distill", "model.word_dropout",
+    "model.text_gradient", "model.optimizer.lr", "model.optimizer.weight_decay",
+    "model.vision_head_lora", "data.dataloaders.train.batch_size", "trainer.max_steps",
+    "trainer.max_epochs", "trainer.gradient_clip_val",
+)  # fmt: skip
+"""Beginnings of the names of settings that make a recipe; it has them alike on all tasks."""
+
+
+def recipe_of(method: str, settings: Settings) -> str | None:
+    """Returns whose recipe a run followed, and in what it did not; None of other methods."""
+    if method not in RECIPES:
+        return None
+    shipped = {**_shipped(method), "no_text": False}
+    changed = {
+        key: value
+        for key, value in _completed(method, settings).items()
+        if key.startswith(_OF_RECIPE) and value != shipped.get(key)
+    }
+    return ", ".join([RECIPES[method], *(label for _, label in _parts(changed))])
+
+
 _OF_PAIRS = ("pairing.", "reports.", "top_k")
 
 
 def _completed(method: str, settings: Settings) -> Settings:
     """Returns settings with those of the model and the pairs that they do not name as shipped."""
-    no_text = method == CLIP_IT and settings.get("model.distill_weight") == 0
+    no_text = method in RECIPES and settings.get("model.distill_weight") == 0
     shipped = {k: v for k, v in _shipped(method).items() if k.startswith(("model.", *_OF_PAIRS))}
     completed = {**shipped, **settings, "no_text": no_text}
     if no_text:
@@ -253,4 +284,4 @@ def _shipped(method: str) -> Settings:
         return {}
     config = RecordedConfig(configs.resolved(configs.path(f"{method}/bach"), {}))
     settings = settings_of(config, BRANCH_OF_METHOD[method])
-    return {**settings, "model.vision_head_checkpoint": method == CLIP_IT}
+    return {**settings, "model.vision_head_checkpoint": method in RECIPES}

@@ -8,11 +8,16 @@ from clipit_eva.pairing.pairing_table import CONTROLS
 from clipit_eva.reports.prompts import PREFIX as PROMPTS
 
 UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"
+AUTHORS = "clip_it_authors"
+"""CLIP-IT by the authors' recipe: known by its selection, in which text takes part."""
 
 METHOD_OF_BRANCH = {"vision": UNIMODAL, "text": TEXT_ONLY, "fused": CLIP_IT}
 """Method of a run, by the branch that its prediction rests on."""
 
-BRANCH_OF_METHOD = {method: branch for branch, method in METHOD_OF_BRANCH.items()}
+BRANCH_OF_METHOD = {
+    **{method: branch for branch, method in METHOD_OF_BRANCH.items()},
+    AUTHORS: "fused",
+}
 
 NO_EFFECT = frozenset(
     {
@@ -37,7 +42,7 @@ _NO_EFFECT_BELOW = (
     "data.class", "data.datasets.class", "data.dataloaders.class", "trainer.class",
     "model.lora.class", "reports.class", "reports.preparation.class",
     "data.datasets.val.reports", "data.datasets.val.top_k", "data.datasets.test.reports",
-    "data.datasets.test.top_k",
+    "data.datasets.test.top_k", "data.datasets.val.distill_weight",
 )  # fmt: skip
 """Parts that change no result, or that tell backbones or datasets apart rather than arms."""
 
@@ -74,6 +79,8 @@ def method_of(config: RecordedConfig, branch: str) -> str:
     A vision model of another class than eva's probe is a method of its own.
     """
     method = METHOD_OF_BRANCH[branch]
+    if method == CLIP_IT and config.get("model.validation_distillation"):
+        return AUTHORS
     own = config.part("model").class_name
     return own if method == UNIMODAL and own not in ("HeadModule", "") else method
 
@@ -127,7 +134,8 @@ def _renamed(config: RecordedConfig) -> RecordedConfig:
         for name, argument in _OF_LABELS.items()
         if train.first("FewLabels").get("labels_per_class") is not None
     }
-    train = train.without("FewLabels")
+    augmentation = train.first("Augmented").get("augmentation")
+    train = train.without("FewLabels").without("Augmented")
     if isinstance(reports.get("clip_model"), str):
         reports["clip_model"] = reports["clip_model"].rpartition("/")[2]  # of a folder, its name
     own = {k: v for k, v in train.arguments.items() if k not in ("reports", "top_k")}
@@ -141,6 +149,7 @@ def _renamed(config: RecordedConfig) -> RecordedConfig:
             "data": {**config.part("data").arguments, "datasets": datasets},
             "reports": reports,
             "labels": labels,
+            "augmentation": augmentation,
             "top_k": train.get("top_k"),
         }
     )

@@ -124,4 +124,4 @@ def _warnings(comparisons: Sequence[Comparison], contrasts: pd.DataFrame) -> Ite
 def _is_paired(run: Run) -> bool:
     """Returns whether a run was trained with a pairing table."""
     reads_text = run.settings.get("model.distill_weight") != 0
-    return run.method in (arms.TEXT_ONLY, arms.CLIP_IT) and reads_text
+    return run.method in (arms.TEXT_ONLY, *arms.RECIPES) and reads_text

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ..reading.arms import AUTHORS
 from ..reading.study import Comparison
 from . import layout, notes
 from .layout import lay_out
@@ -36,6 +37,7 @@ def ablations(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
         "inconclusive (which is no evidence of equality).",
         notes.STARRED,
     )
-    after = (notes.what_varied(comparisons), notes.PUBLISHED, *notes.warnings(frame))
+    ours = () if frame["arm"].str.startswith(AUTHORS).any() else (notes.OUR_RECIPE,)
+    after = (notes.what_varied(comparisons), notes.PUBLISHED, *ours, *notes.warnings(frame))
     title = "Ablations of CLIP-IT"
     return lay_out("ablations", title, frame, COLUMNS, comparisons, before=before, after=after)

@@ -99,11 +99,16 @@ def numbers(title: str, key: str, digits: int = 2) -> Column:
 
 
 def published_column(title: str, table: str, arm: str | None = None) -> Column:
-    """Returns the column of what is published of an arm (None: the row's) in a published table."""
-    return Column(
-        title,
-        lambda row, _: published_scores(table, row["dataset"], row["backbone"], arm or row["arm"]),
-    )
+    """Returns the column of what a published table has of an arm.
+
+    None: of the row's `published_arm`. There is a dash in rows where that is empty.
+    """
+
+    def text(row: Row, _: Footnotes) -> str:
+        own = row["published_arm"]
+        return published_scores(table, row["dataset"], row["backbone"], own and (arm or own))
+
+    return Column(title, text)
 
 
 def published_scores(table: str, dataset: str, backbone: str, arm: str) -> str:

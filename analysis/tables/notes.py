@@ -16,6 +16,10 @@ PUBLISHED = (
     "Columns marked published are printed numbers of the paper (v1: arXiv 2504.16181v1) and of its "
     "authors' repository, not measured here."
 )
+OUR_RECIPE = (
+    "CLIP-IT beside published numbers is this package's recipe, not the authors' own, which "
+    "clip_it_authors trains."
+)
 OPTIMISTIC = (
     f"{DAGGER} patch-level, optimistic: no slide ids are known, so patches count as independent "
     "and intervals are too narrow."

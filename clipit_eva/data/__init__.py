@@ -1,10 +1,11 @@
-"""Datasets: the paired report on any eva dataset, hold-outs, few labels, folders of images."""
+"""Datasets: the paired report on any eva dataset, hold-outs, few labels, augmentation, folders."""
 
 from clipit_eva import _lazy
 
 __getattr__ = _lazy.attach(
     __name__,
     {
+        "Augmented": "clipit_eva.data.augmented",
         "EmbeddedDataset": "clipit_eva.data.embedded",
         "FewLabels": "clipit_eva.data.few_labels",
         "HoldOut": "clipit_eva.data.hold_out",

@@ -1,4 +1,4 @@
-"""A stratified hold-out of a training split."""
+"""A hold-out of a training split: stratified, or every n-th sample."""
 
 from typing import Literal
 
@@ -17,10 +17,11 @@ SEED = 42
 
 
 class HoldOut(DatasetWrapper):
-    """One side of a stratified split of a dataset.
+    """One side of a split of a dataset.
 
     The authors' protocol for BACH and CRC: the held-out part of `train` selects the model, and
-    eva's `val` split is the test set, which selection must not see.
+    eva's `val` split is the test set, which selection must not see. They hold out a stratified
+    share of CRC, and every 20th image of BACH.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class HoldOut(DatasetWrapper):
         part: Literal["train", "hold_out"],
         share: float = SHARE,
         seed: int = SEED,
+        every: int | None = None,
     ) -> None:
         """Initializes the dataset.
 
@@ -37,21 +39,30 @@ class HoldOut(DatasetWrapper):
             part: The side: `hold_out` has `share` of each class, `train` the rest.
             share: Share of each class that is held out, in (0, 1).
             seed: Seed of the split.
+            every: Hold out the samples 0, `every`, 2 `every`, ... instead, at least 2; `share` and
+                `seed` do not count then.
 
         Raises:
-            InputError: `share` is out of range.
+            InputError: `share` or `every` is out of range.
         """
         super().__init__(dataset)
         if not 0 < share < 1:
             raise InputError(f"HoldOut: share={share} must lie in (0, 1)")
+        if every is not None and every < 2:
+            raise InputError(f"HoldOut: every={every} must be at least 2: 1 leaves no train part")
         self._part = part
         self._share = share
         self._seed = seed
+        self._every = every
         self._indices: list[int] = []
 
     @override
     def configure(self) -> None:
         samples = range(len(self._dataset))
+        if self._every is not None:
+            held = self._part == "hold_out"
+            self._indices = [n for n in samples if (n % self._every == 0) == held]
+            return
         targets = [int(self._dataset.load_target(index)) for index in samples]
         train, hold_out, _ = stratified.stratified_split(
             samples, targets, 1 - self._share, self._share, seed=self._seed

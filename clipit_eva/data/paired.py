@@ -131,12 +131,3 @@ class PairedDataset(DatasetWrapper):
             "report_weight": torch.from_numpy(self._weights[list(indices)]),
             "report_id": [self._ids[row] for row in rows[:, 0]],
         }
-
-
-def find_paired(dataset: object) -> PairedDataset | None:
-    """Returns a dataset or the one inside its wrappers that adds reports; None without."""
-    while isinstance(dataset, DatasetWrapper):
-        if isinstance(dataset, PairedDataset):
-            return dataset
-        dataset = dataset.wrapped
-    return None

@@ -1,7 +1,7 @@
 """What all dataset wrappers share: another dataset, and which of its samples."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from eva.vision.data.datasets import vision
 from typing_extensions import override
@@ -100,6 +100,18 @@ class DatasetWrapper(vision.VisionDataset):
     @override
     def load_metadata(self, index: int) -> dict[str, Any] | None:
         return self._dataset.load_metadata(self.inner_index(index))
+
+
+Wrapper = TypeVar("Wrapper", bound=DatasetWrapper)
+
+
+def find_wrapper(dataset: object, kind: type[Wrapper]) -> Wrapper | None:
+    """Returns a dataset or the one inside its wrappers that is of a kind; None without."""
+    while isinstance(dataset, DatasetWrapper):
+        if isinstance(dataset, kind):
+            return dataset
+        dataset = dataset.wrapped
+    return None
 
 
 def eva_dataset(dataset: vision.VisionDataset) -> vision.VisionDataset:

@@ -4,6 +4,7 @@ eva's parser would tell of a wrong one by its place in the config, over many lin
 and torch by a traceback, some after hours. Others (`N_RUNS=0`) would end as if all was well.
 """
 
+import importlib
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -151,6 +152,15 @@ def _words(value: str) -> Wanted:
     return None if fits else "a list of names, such as [Linear, Conv2d]"
 
 
+def _imported(value: str) -> Wanted:
+    module, _, name = value.strip().rpartition(".")
+    try:
+        getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return "the import path of a class or function, such as torch.optim.lr_scheduler.ConstantLR"
+    return None
+
+
 def _mapping(value: str) -> Wanted:
     found = _yaml(value)
     return None if found is None or isinstance(found, dict) else "a mapping, such as {key: value}"
@@ -163,6 +173,7 @@ _PRECISIONS = (
 
 _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "ACCELERATOR": _one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"),
+    "AUGMENTATION": _one_of("flips_and_jitter", "null"),
     "BATCH_SIZE": _whole(1),
     "CHECKPOINT_TYPE": _one_of("best", "last"),
     "CHECK_VAL_EVERY_N_EPOCH": _whole(1, None, "null"),
@@ -178,6 +189,7 @@ _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "LORA_TARGETS": _words,
     "LORA_TEXT": _switch,
     "LORA_VISION": _switch,
+    "LR_SCHEDULER": _imported,
     "LR_VALUE": _number("of at least 0", lambda number: number >= 0),
     "MAX_STEPS": _whole(1, None, "-1"),
     "MODEL_EXTRA_KWARGS": _mapping,
@@ -207,6 +219,7 @@ _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "TQDM_REFRESH_RATE": _whole(0),
     "UNLABELLED": _one_of("distill", "drop", "null"),
     "VAL_CHECK_INTERVAL": _interval,
+    "VISION_HEAD_LORA": _switch,
     "WEIGHT_DECAY": _number("of at least 0", lambda number: number >= 0),
     "WORD_DROPOUT": _number("from 0, below 1", lambda number: 0 <= number < 1),
 }

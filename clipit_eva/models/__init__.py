@@ -12,5 +12,7 @@ __getattr__ = _lazy.attach(
         "SoftmaxCrossEntropyLoss": "clipit_eva.models.losses",
         "TextHead": "clipit_eva.models.heads",
         "TrainedCLIPITModule": "clipit_eva.models.trained",
+        "authors_text_schedule": "clipit_eva.models.training",
+        "positive_probability": "clipit_eva.models.training_batches",
     },
 )

@@ -18,11 +18,13 @@ from torch.utils.data import DataLoader, Subset
 from typing_extensions import override
 
 from clipit_eva import provenance
+from clipit_eva.data.augmented import plain_images
 from clipit_eva.data.wrapper import eva_dataset, eva_index
 from clipit_eva.errors import InputError
 from clipit_eva.models import alignment_table
 from clipit_eva.models.checkpoints import read_checkpoint
 from clipit_eva.models.clipit_module import CLIPITModule
+from clipit_eva.models.training_batches import report_rows
 
 SAMPLES = 512
 """Most training samples that are measured."""
@@ -141,7 +143,7 @@ def _measure(trainer: pl.Trainer, module: CLIPITModule) -> np.ndarray:
     dataset = given.dataset
     modes = {part: part.training for part in module.modules()}
     module.eval()
-    with isolate_rng():  # transforms may draw, and the loader does
+    with isolate_rng(), plain_images(dataset):  # transforms may draw, and the loader does
         samples = Subset(dataset, _positions(len(dataset)))
         loader = DataLoader(samples, BATCH, collate_fn=given.collate_fn)
         parts = [_measure_batch(trainer, module, batch) for batch in loader]
@@ -156,7 +158,7 @@ def _measure_batch(trainer: pl.Trainer, module: CLIPITModule, batch: Any) -> np.
         raise RuntimeError("the reports have been freed")
     batch = trainer.precision_plugin.convert_input(batch)
     given: Any = INPUT_BATCH(*trainer.strategy.batch_to_device(batch))
-    rows = module.report_rows(given.metadata)
+    rows = report_rows(given.metadata)
     with trainer.precision_plugin.forward_context():
         projected = module.branches(given.data).projected.float()
         embeddings = module.reports(rows).float()

@@ -19,12 +19,13 @@ from torch import nn, optim
 from typing_extensions import override
 
 from clipit_eva.data.few_labels import LABELLED
-from clipit_eva.data.paired import find_paired
+from clipit_eva.data.paired import PairedDataset
+from clipit_eva.data.wrapper import find_wrapper
 from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.embeddings.report_source import ReportSource
-from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 from clipit_eva.models import checkpoints, lora, made_with, vision_head
+from clipit_eva.models import training_batches as batches
 from clipit_eva.models.argument_checks import check_ranges, check_widths
 from clipit_eva.models.distillation import (
     DistillationLoss,
@@ -37,13 +38,13 @@ from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.losses import build_criterion
 from clipit_eva.models.report_features import CachedReports, EncodedReports, build_reports
 from clipit_eva.models.training import enable_checkpointing, use_fused_kernel
-from clipit_eva.models.training_batches import logs_now, step_output, unpack, with_labels
 
 
 class CLIPITModule(module.ModelModule):
     """Distils paired reports into a vision backbone that LoRA adapts.
 
-    Only training reads text: validation, test and prediction need images alone.
+    Only training reads text: test and prediction need images alone, and so does validation unless
+    `validation_distillation` is set.
 
     Reference: Karimian et al., arXiv 2504.16181.
     """
@@ -64,6 +65,7 @@ class CLIPITModule(module.ModelModule):
         lora: LoRASettings = LoRASettings(),  # noqa: B008 (frozen)
         vision_head_checkpoint: str | None = None,
         vision_head_lora: bool = False,
+        validation_distillation: bool = False,
         gradient_checkpointing: bool = False,
         optimizer: OptimizerCallable = optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
@@ -92,6 +94,8 @@ class CLIPITModule(module.ModelModule):
                 which each run takes the one of its own number.
             vision_head_lora: Freeze the vision head and adapt it with LoRA, as the authors do;
                 otherwise it is trained in full.
+            validation_distillation: Whether the validation loss has the distillation term too, as
+                the authors': the text of paired validation data takes part in selecting the model.
             gradient_checkpointing: Compute the activations of encoders that LoRA adapts twice,
                 rather than keep them: less memory, more time, the same gradients.
             optimizer: The optimizer of all trainable parameters.
@@ -126,6 +130,7 @@ class CLIPITModule(module.ModelModule):
         self._lora = lora
         self._vision_head_checkpoint = vision_head_checkpoint
         self._vision_head_lora = vision_head_lora
+        self._validation_distillation = validation_distillation
         self._gradient_checkpointing = gradient_checkpointing
         self._backbone_digest = ""
         self._vision_targets: list[str] = []
@@ -251,7 +256,7 @@ class CLIPITModule(module.ModelModule):
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        (_, _, before), (_, _, after) = unpack(batch), unpack(moved)
+        (_, _, before), (_, _, after) = batches.unpack(batch), batches.unpack(moved)
         # What decides what is computed is asked on the CPU: for a GPU's answer one has to wait.
         asked = (
             ("report_index", LABELLED) if isinstance(self.reports, EncodedReports) else (LABELLED,)
@@ -262,12 +267,12 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def training_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
-        images, targets, metadata = unpack(batch)
+        images, targets, metadata = batches.unpack(batch)
         if not self._lora_checked:
             self._check_lora(images, metadata)
         embeddings = self.backbone(images)
         outputs = self._apply_heads(embeddings)
-        labelled, targets = with_labels(outputs, targets, metadata)
+        labelled, targets = batches.with_labels(outputs, targets, metadata)
         if len(labelled.fused):
             loss = classification = self._classify(labelled.fused, targets)
             self.log("train/classification_loss", classification.detach())
@@ -277,11 +282,11 @@ class CLIPITModule(module.ModelModule):
             distillation = self._distil(outputs, metadata)
             loss = classification + self._distill_weight * distillation
             at = embeddings if embeddings.requires_grad else outputs.projected
-            if logs_now(self) and len(labelled.fused):
+            if batches.logs_now(self) and len(labelled.fused):
                 weighted = self._distill_weight * distillation
                 ratio = self._gradients.compare(weighted, classification, at, self.global_step)
                 self.log("train/distillation_gradient_ratio", ratio)
-        return step_output(loss, labelled, targets, metadata)
+        return batches.step_output(loss, labelled, targets, metadata)
 
     @override
     def on_train_batch_end(self, outputs: STEP_OUTPUT, batch: INPUT_BATCH, batch_idx: int) -> None:
@@ -290,7 +295,8 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def validation_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
-        return self._evaluation_step(batch)
+        distils = self._validation_distillation and self.reports is not None  # in `fit` alone
+        return self._evaluation_step(batch, distils)
 
     @override
     def test_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> STEP_OUTPUT:
@@ -298,7 +304,7 @@ class CLIPITModule(module.ModelModule):
 
     @override
     def predict_step(self, batch: INPUT_BATCH, *args: Any, **kwargs: Any) -> Any:
-        images, _, _ = unpack(batch)
+        images, _, _ = batches.unpack(batch)
         if self.heads is None:
             return images  # `predict_fit`: a callback reads the images, see `configure_model`
         outputs = self.branches(images)
@@ -325,7 +331,8 @@ class CLIPITModule(module.ModelModule):
                 `build_reports` and the distillation loss.
         """
         datamodule = getattr(self.trainer, "datamodule", None)
-        train = find_paired(getattr(getattr(datamodule, "datasets", None), "train", None))
+        data = getattr(getattr(datamodule, "datasets", None), "train", None)
+        train = find_wrapper(data, PairedDataset)
         source, texts = self._report_source, None
         if train is not None and source is not None:
             source.check_same(train.reports)
@@ -344,14 +351,16 @@ class CLIPITModule(module.ModelModule):
         return reports
 
     def _distil(self, outputs: HeadOutputs, metadata: Mapping[str, Any] | None) -> torch.Tensor:
-        """Returns the distillation loss of a training batch, without its weight."""
+        """Returns the distillation loss of a batch, without its weight; logs it in training."""
         with nullcontext() if self._text_gradient else torch.no_grad():
             text = self._paired_text(metadata)
-        reports = self.report_rows(metadata)
+        reports = batches.report_rows(metadata)
         loss = self.distillation or self._distillation(None)
         distillation = loss(outputs.projected, text, reports)
+        if not self.training:
+            return distillation
         self.log("train/distillation_loss", distillation.detach())
-        if logs_now(self):
+        if batches.logs_now(self):
             with torch.no_grad():
                 of_mean = loss.of_mean_text(text, reports)
             if of_mean is not None:
@@ -364,7 +373,7 @@ class CLIPITModule(module.ModelModule):
         if self._lora.vision:
             lora.check_effect(self.backbone, lambda: self.backbone(images[:1]))
         if self._lora.text and isinstance(reports := self.reports, EncodedReports):
-            rows = self.report_rows(metadata)[:1]
+            rows = batches.report_rows(metadata)[:1]
             lora.check_effect(reports.encoder, lambda: reports(rows).flatten(1))
 
     def _classify(self, logits: torch.Tensor, targets: torch.Tensor | None) -> torch.Tensor:
@@ -375,26 +384,17 @@ class CLIPITModule(module.ModelModule):
             targets = targets.long() if logits.ndim > 1 else targets.to(logits.dtype)
         return self.criterion(logits, targets)
 
-    def report_rows(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
-        """Returns the report rows [B, k] of a batch.
-
-        Raises:
-            InputError: The batch names no report.
-        """
-        if metadata is None or "report_index" not in metadata:
-            raise InputError(
-                "the training batches name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"
-            )
-        return metadata["report_index"]
-
     def _paired_text(self, metadata: Mapping[str, Any] | None) -> torch.Tensor:
         """Returns the embedding [B, t] of each sample's reports, weighted over its top k."""
-        embeddings = self.reports(self.report_rows(metadata))  # type: ignore[misc]
+        embeddings = self.reports(batches.report_rows(metadata))  # type: ignore[misc]
         weights = metadata["report_weight"].to(embeddings.dtype)  # type: ignore[index]
         return torch.einsum("bk,bkt->bt", weights, embeddings)
 
-    def _evaluation_step(self, batch: INPUT_BATCH) -> STEP_OUTPUT:
-        """Performs a validation or test step: the classification loss alone, no text."""
-        images, targets, metadata = unpack(batch)
+    def _evaluation_step(self, batch: INPUT_BATCH, distils: bool = False) -> STEP_OUTPUT:
+        """Performs a validation or test step: no text, unless the loss is to have its term."""
+        images, targets, metadata = batches.unpack(batch)
         outputs = self.branches(images)
-        return step_output(self._classify(outputs.fused, targets), outputs, targets, metadata)
+        loss = self._classify(outputs.fused, targets)
+        if distils:
+            loss = loss + self._distill_weight * self._distil(outputs, metadata)
+        return batches.step_output(loss, outputs, targets, metadata)

@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 
 from clipit_eva import provenance
+from clipit_eva.clip.transforms import CLIPPreprocess
 from clipit_eva.data.wrapper import DatasetWrapper
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat, mistakes, recorder
@@ -96,12 +97,13 @@ def prepare_data(trainer: Any, made_with: Mapping[str, Any], field: str) -> None
             )
 
 
-def _build_transform(description: Any, field: str) -> ResizeAndCrop:
+def _build_transform(description: Any, field: str) -> ResizeAndCrop | CLIPPreprocess:
     """Returns the transform of a run."""
     transform = RecordedConfig(description)
-    if transform.class_name != ResizeAndCrop.__name__:
+    kinds = {kind.__name__: kind for kind in (ResizeAndCrop, CLIPPreprocess)}
+    if transform.class_name not in kinds:
         raise InputError(f"{field}: transforms are {transform.class_path or 'unknown'}, {_OWN}")
-    return ResizeAndCrop(**transform.arguments)
+    return kinds[transform.class_name](**transform.arguments)
 
 
 def _datasets(trainer: Any) -> Iterator[tuple[str, Any]]:

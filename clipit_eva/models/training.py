@@ -32,6 +32,16 @@ def enable_checkpointing(encoder: nn.Module) -> None:
     )
 
 
+def authors_text_schedule(optimizer: optim.Optimizer) -> dict[str, Any]:
+    """Returns the authors' schedule of the text-only model, as Lightning takes it.
+
+    A cosine from the optimizer's learning rate to 1e-4 over 12,500 steps; eva alone would count
+    epochs.
+    """
+    cosine = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=12_500, eta_min=1e-4)
+    return {"scheduler": cosine, "interval": "step"}
+
+
 def use_fused_kernel(optimizer: optim.Optimizer) -> None:
     """Lets Adam and AdamW update all parameters in one kernel, unless told otherwise, in place.
 

@@ -9,6 +9,7 @@ from eva.core.models.modules.typings import INPUT_BATCH
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from clipit_eva.data.few_labels import LABELLED
+from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 from clipit_eva.models.heads import HeadOutputs
 
@@ -25,6 +26,19 @@ def unpack(batch: Any) -> tuple[Any, Any, dict[str, Any] | None]:
     return images, targets, metadata
 
 
+def report_rows(metadata: Mapping[str, Any] | None) -> torch.Tensor:
+    """Returns the report rows [B, k] of a batch, int64.
+
+    Raises:
+        InputError: The batch names no report.
+    """
+    if metadata is None or "report_index" not in metadata:
+        raise InputError(
+            "the training batches name no report; set PAIRING_TABLE, or DISTILL_WEIGHT=0"
+        )
+    return metadata["report_index"]
+
+
 def with_labels(
     outputs: HeadOutputs, targets: Any, metadata: Mapping[str, Any] | None
 ) -> tuple[HeadOutputs, Any]:
@@ -33,6 +47,14 @@ def with_labels(
         return outputs, targets
     rows = metadata[LABELLED].nonzero().squeeze(1).to(targets.device, non_blocking=True)
     return HeadOutputs(*(output[rows] for output in outputs)), targets[rows]
+
+
+def positive_probability(logits: torch.Tensor) -> torch.Tensor:
+    """Returns what metrics of a binary task take: the second class's probability [B].
+
+    Of one logit a sample [B], or of two [B, 2].
+    """
+    return logits.sigmoid() if logits.ndim == 1 else logits.softmax(dim=-1)[:, 1]
 
 
 def step_output(

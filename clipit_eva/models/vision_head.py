@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from pathlib import Path
 
+import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
@@ -21,6 +22,8 @@ PREFIXES = ("head.", "heads.vision.")
 
 def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path:
     """Fills the vision head with that of a trained run, in place.
+
+    One logit of a binary task becomes two, which differ by it: the probabilities stay.
 
     Args:
         head: The head, embeddings [B, d] -> logits [B, C]: a linear layer, or LoRA on one.
@@ -44,6 +47,8 @@ def load_vision_head(head: nn.Module, path: str, run: str | None = None) -> Path
             "whose vision head was trained in full"
         )
     weight, bias = state[f"{prefix}weight"], state.get(f"{prefix}bias")
+    if bias is not None and (len(weight), len(own)) == (1, 2):
+        weight, bias = (torch.cat([-part, part]) / 2 for part in (weight, bias))
     if weight.shape != own.shape or bias is None:
         raise InputError(
             f"{FIELD}={file} has a head of {tuple(weight.shape)}, but IN_FEATURES and the task "

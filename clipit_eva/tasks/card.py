@@ -41,6 +41,11 @@ class Card:
         licence: The dataset's licence.
         probe_patience: The patience of the linear probe, if another.
         probe_cosine_schedule: Whether the linear probe's learning rate falls as a cosine.
+        authors_hold_out_every: In the authors' recipe each sample of `train` whose index this
+            divides selects the model, instead of a stratified hold-out; at least 2.
+        authors_augmentation: The `AUGMENTATION` of the authors' recipe.
+        authors_clip_transforms: Whether the authors' recipe transforms images as the CLIP model
+            does.
     """
 
     title: str
@@ -56,6 +61,9 @@ class Card:
     licence: str | None = None
     probe_patience: int | None = None
     probe_cosine_schedule: bool = False
+    authors_hold_out_every: int | None = None
+    authors_augmentation: str | None = None
+    authors_clip_transforms: bool = False
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

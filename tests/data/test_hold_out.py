@@ -80,3 +80,17 @@ def test_default_split_does_not_change_between_versions() -> None:
 def test_share_out_of_range(slides: Callable[..., Any], share: float) -> None:
     with pytest.raises(InputError, match="share="):
         HoldOut(slides(), "train", share=share)
+
+
+def test_every_nth_sample_is_held_out() -> None:
+    """The authors' protocol for BACH: indices 0, 20, 40, ... of eva's own order."""
+    labels = [number // 67 for number in range(268)]
+    held = indices(labels, "hold_out", every=20)
+    assert held == list(range(0, 268, 20))
+    assert indices(labels, "train", every=20) == [n for n in range(268) if n % 20]
+
+
+@pytest.mark.parametrize("every", [1, 0, -20])
+def test_every_out_of_range(slides: Callable[..., Any], every: int) -> None:
+    with pytest.raises(InputError, match=f"every={every} must be at least 2"):
+        HoldOut(slides(), "train", every=every)

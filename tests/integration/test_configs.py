@@ -20,6 +20,7 @@ BRANCHES = {
     "unimodal_cached": {"vision"},
     "text_only": {"text"},
     "clip_it": {"fused", "vision"},
+    "clip_it_authors": {"fused", "vision"},
     "no_lora_cached": {"fused", "vision"},
 }
 FEW = ["--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]

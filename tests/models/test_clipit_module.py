@@ -306,3 +306,77 @@ def test_lora_check_changes_no_random_number(
     assert torch.equal(torch.get_rng_state(), state)
     assert [child.training for child in module.modules()] == modes
     assert all(parameter.grad is None for parameter in module.parameters())
+
+
+class Losses(callbacks.Callback):
+    """Keeps the loss of each validation batch after the first step, and what text would add."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+        self.expected: list[float] = []
+        self.without: list[float] = []
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, *_: Any) -> None:
+        images, targets, metadata = batch
+        with torch.no_grad():
+            made = pl_module.branches(images)
+            text = None if pl_module.reports is None else pl_module._paired_text(metadata)
+        criterion = nn.functional.cross_entropy(made.fused, targets)
+        distance = 0.0
+        if text is not None:
+            distance = (1 - nn.functional.cosine_similarity(made.projected, text)).mean()
+        self.found.append(float(outputs["loss"]))
+        self.without.append(float(criterion))
+        self.expected.append(float(criterion + 0.7 * distance))
+
+
+def paired_validation(data: eva.DataModule, source: ReportSource, table: Path) -> eva.DataModule:
+    """Returns data whose validation part is the training part, paired too."""
+    inner = copy.deepcopy(data.datasets.train.wrapped)
+    val = PairedDataset(inner, "train", source, str(table), top_k=2)
+    return eva.DataModule(dataclasses.replace(data.datasets, val=val), data.dataloaders)
+
+
+@pytest.mark.parametrize("lora", [LoRASettings(rank=2), TEXT_LORA], ids=["frozen", "text lora"])
+def test_validation_loss_has_the_distillation_term_if_asked(
+    make_module: MakeModule,
+    make_data: MakeData,
+    make_trainer: MakeTrainer,
+    source: ReportSource,
+    pairing_table: Path,
+    lora: LoRASettings,
+) -> None:
+    module = make_module(distill_weight=0.7, lora=lora, validation_distillation=True)
+    trainer = make_trainer(Losses(), max_epochs=1)
+    trainer.fit(module, datamodule=paired_validation(make_data(), source, pairing_table))
+    (seen,) = (one for one in trainer.callbacks if isinstance(one, Losses))
+    assert seen.found == pytest.approx(seen.expected, abs=1e-5)
+    assert min(a - b for a, b in zip(seen.found, seen.without, strict=True)) > 0.05
+    last = sum(seen.found[-3:]) / 3
+    assert float(trainer.callback_metrics["val/AverageLoss"]) == pytest.approx(last, abs=1e-5)
+
+
+def test_nothing_after_training_reads_text(
+    make_module: MakeModule,
+    make_data: MakeData,
+    make_trainer: MakeTrainer,
+    source: ReportSource,
+    pairing_table: Path,
+) -> None:
+    module = make_module(validation_distillation=True)
+    data = paired_validation(make_data(), source, pairing_table)
+    trainer = make_trainer(Losses(), max_epochs=1)
+    trainer.fit(module, datamodule=data)
+    (seen,) = (one for one in trainer.callbacks if isinstance(one, Losses))
+    seen.found, seen.without = [], []
+    trainer.validate(module, datamodule=data)
+    assert seen.found == pytest.approx(seen.without, abs=1e-6)
+
+
+def test_validation_that_is_to_read_text_has_to_name_it(fitted: Any) -> None:
+    with pytest.raises(InputError, match="name no report"):
+        fitted(validation_distillation=True)
+
+
+def test_without_text_validation_has_no_term(fitted: Any) -> None:
+    fitted(distill_weight=0.0, validation_distillation=True)

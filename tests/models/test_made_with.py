@@ -10,6 +10,7 @@ from eva.vision.data.datasets import BACH, CRC
 from eva.vision.data.transforms.common import ResizeAndCrop
 from lightning.pytorch.trainer.states import TrainerFn
 
+from clipit_eva.clip import CLIPPreprocess
 from clipit_eva.data import HoldOut, ImageFolder
 from clipit_eva.errors import InputError
 from clipit_eva.eva import activation, compat
@@ -52,6 +53,17 @@ def test_images_are_transformed_as_the_runs_were(function: TrainerFn, stage: str
     image = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)
     expected = ResizeAndCrop(**TRANSFORMS["init_args"])(image)
     assert torch.equal(compat.transforms_of(dataset)(image), expected)
+
+
+def test_images_are_seen_as_clip_does_if_the_runs_were(clip_folder: Path) -> None:
+    arguments = {"model": str(clip_folder), "checkpoint": None}
+    clip = {"class_path": "clipit_eva.clip.transforms.CLIPPreprocess", "init_args": arguments}
+    dataset = BACH("x", split="train")
+    where = trainer(TrainerFn.PREDICTING, predict=dataset)
+    made_with.prepare_data(where, {**MADE, "transforms": clip}, FIELD)
+    image = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8)
+    expected, _ = CLIPPreprocess(**arguments)(image, 0)
+    assert torch.equal(compat.transforms_of(dataset)(image, 0)[0], expected)
 
 
 def test_a_transform_of_ones_own_stays() -> None:

@@ -1,8 +1,12 @@
 """Training with few labels, in eva's own trainer on tiny random data."""
 
+import math
+
+import eva
 import pytest
 import torch
 
+from clipit_eva.models import authors_text_schedule, positive_probability
 from clipit_eva.models.checkpoints import SETTINGS_KEY, read_checkpoint
 from clipit_eva.models.distillation import TrainingTexts
 
@@ -62,3 +66,33 @@ def test_one_report_for_all_images_has_no_centre(make_module):
     module = make_module(distillation="centred_cosine")
     with pytest.raises(Exception, match="all training images have the same report"):
         module._distillation(TrainingTexts(torch.ones(3), 1))
+
+
+def test_metrics_of_a_binary_task_take_one_logit_or_two():
+    logits = torch.randn(9, 2)
+    expected = logits.softmax(dim=1)[:, 1]
+    torch.testing.assert_close(positive_probability(logits), expected)
+    torch.testing.assert_close(positive_probability(logits[:, 1] - logits[:, 0]), expected)
+
+
+def test_text_only_schedule_of_the_authors_counts_steps(make_data, make_trainer):
+    """Six steps in two epochs: eva's own schedules would have counted two."""
+    head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4))
+    module = eva.HeadModule(
+        head=head,
+        criterion=torch.nn.CrossEntropyLoss(),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
+        lr_scheduler=authors_text_schedule,
+    )
+    trainer = make_trainer(callbacks=[])
+    trainer.fit(module, datamodule=make_data(distill_weight=0.0))
+    (rate,) = {group["lr"] for group in trainer.optimizers[0].param_groups}
+    expected = 1e-4 + (1e-3 - 1e-4) * (1 + math.cos(math.pi * 6 / 12_500)) / 2
+    assert rate == pytest.approx(expected, rel=1e-9)
+    assert rate != pytest.approx(1e-3, rel=1e-9)
+    last = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    schedule = authors_text_schedule(last)["scheduler"]
+    last.step()
+    for _ in range(12_500):
+        schedule.step()
+    assert last.param_groups[0]["lr"] == pytest.approx(1e-4)

@@ -227,3 +227,14 @@ def test_folders_that_do_not_name_one_run(tmp_path: Path, files: list[str], mess
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist; give a checkpoint or a run's folder"):
         load_vision_head(nn.Linear(32, 4), str(tmp_path / "missing"))
+
+
+def test_one_logit_becomes_two_with_the_same_probabilities(tmp_path: Path) -> None:
+    """The probe of a binary task has one logit, the authors' CLIP-IT one a class."""
+    probe, head = nn.Linear(6, 1), nn.Linear(6, 2)
+    state = {f"head.{name}": tensor for name, tensor in probe.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "best.ckpt")
+    load_vision_head(head, str(tmp_path / "best.ckpt"))
+    embeddings = torch.randn(9, 6)
+    expected = probe(embeddings).sigmoid().squeeze(1)
+    torch.testing.assert_close(head(embeddings).softmax(dim=1)[:, 1], expected)

@@ -1,23 +1,40 @@
 """Our module against numbers made by the CLIP-IT authors' own training code.
 
 The fixture's form: initial weights, five batches, step-0 outputs, losses, final weights, of a toy
-backbone and text tower. See the metadata of the file for widths, LoRA and optimizer settings.
+backbone and text tower. See the metadata of the file for widths, LoRA and optimizer settings. Our
+module is made by its arguments, and by eva's parser from the shipped config of the authors' recipe.
 """
 
+import copy
+import functools
 import json
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import jsonargparse
 import pytest
 import torch
+from eva.core import interface
 from safetensors import safe_open
 from torch import nn
 
+from clipit_eva.eva import activation
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings, inject_lora
 from clipit_eva.models.report_features import EncodedReports
+from clipit_eva.tasks import configs, synthetic
 
 VISION = "vision_model.base_model.model."
 TOWER = "reports.encoder."
+KINDS = {
+    "Linear": f"{VISION}model.3.lora_A.",
+    "Embedding": "model.0.lora_embedding_A",
+    "Conv2d": f"{VISION}model.0.lora_A.",
+}
+"""Kinds of layer that LoRA can be on, each with a part of a weight's name that is there then."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,16 +59,81 @@ class ToyText(nn.Module):
         return self.model(tokens).mean(dim=1)
 
 
+def by_arguments(facts: dict[str, Any], folder: Path) -> tuple[CLIPITModule, float]:
+    """Returns our module made as the API does, and the norm that gradients are clipped to."""
+    module = CLIPITModule(
+        nn.Identity(),
+        in_features=facts["d"],
+        num_classes=facts["num_classes"],
+        text_features=facts["t"],
+        criterion="softmax_cross_entropy",
+        distill_weight=1.0,
+        lora=LoRASettings(
+            facts["lora_r"], facts["lora_alpha"], 0, facts["targets"], text=facts["lora_text"]
+        ),
+        vision_head_lora=True,
+        optimizer=lambda parameters: torch.optim.Adam(
+            parameters, lr=facts["lr"], weight_decay=facts["weight_decay"]
+        ),
+    )
+    return module, facts["gradient_clip_norm"]
+
+
+def by_config(facts: dict[str, Any], folder: Path) -> tuple[CLIPITModule, float]:
+    """Returns the same as eva's parser makes it of the shipped config.
+
+    Of the environment are only widths and the numbers that toys have of their own.
+    """
+    module, clip = _parsed(json.dumps(facts), folder)
+    return copy.deepcopy(module), clip
+
+
+@functools.cache
+def _parsed(facts_as_json: str, folder: Path) -> tuple[CLIPITModule, float]:
+    facts = json.loads(facts_as_json)
+    activation.register_backbones()
+    environment = {
+        **synthetic.SHARED,
+        "OUTPUT_ROOT": str(folder),
+        "IN_FEATURES": str(facts["d"]),
+        "TEXT_FEATURES": str(facts["t"]),
+        "LORA_RANK": str(facts["lora_r"]),
+        "LORA_ALPHA": str(facts["lora_alpha"]),
+        "LR_VALUE": str(facts["lr"]),
+        "WEIGHT_DECAY": str(facts["weight_decay"]),
+    }
+    if not facts["lora_text"]:
+        environment["LORA_TEXT"] = "false"
+    if facts["targets"] != list(KINDS):
+        environment["LORA_TARGETS"] = f"[{', '.join(facts['targets'])}]"
+    task = {2: "patch_camelyon", 9: "crc"}.get(facts["num_classes"], "bach")
+    arguments = ["fit", "--config", str(configs.path(f"clip_it_authors/{task}"))]
+    if task == "bach":
+        arguments.append(f"--model.init_args.num_classes={facts['num_classes']}")
+    made: dict[str, Any] = {}
+    session = mock.patch(
+        "eva.core.interface.interface.eva_trainer.run_evaluation_session",
+        lambda **given: made.update(given),
+    )
+    with session, mock.patch.dict(os.environ, environment):
+        jsonargparse.CLI(  # as eva's own command does
+            interface.Interface, args=arguments, parser_mode="omegaconf", fail_untyped=False
+        )
+    return made["base_model"], made["base_trainer"].gradient_clip_val
+
+
 class Authors:
     """One fixture file, and our module with its initial weights."""
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Path, make: Callable[..., Any], folder: Path) -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        self.config = json.loads(metadata["config"])
+        has = [kind for kind, part in KINDS.items() if any(part in name for name in self.tensors)]
+        self.config = {**json.loads(metadata["config"]), "targets": has}
         self.trainable = json.loads(metadata["trainable"])
-        self.module = self._build()
+        self.module, self.clip = make(self.config, folder)
+        self._build()
 
     def group(self, prefix: str) -> dict[str, torch.Tensor]:
         return {
@@ -60,32 +142,18 @@ class Authors:
             if name.startswith(prefix)
         }
 
-    def _build(self) -> CLIPITModule:
-        config, initial = self.config, self.group("initial/")
-        lora = LoRASettings(config["lora_r"], config["lora_alpha"], 0, ("Linear", "Conv2d"))
+    def _build(self) -> None:
+        config, initial, module = self.config, self.group("initial/"), self.module
         channels, _, kernel, _ = initial[f"{VISION}model.0.base_layer.weight"].shape
         flat = initial[f"{VISION}model.3.base_layer.weight"].shape[1]
-        backbone = nn.Sequential(
+        module.backbone = nn.Sequential(
             nn.Conv2d(3, channels, kernel, kernel),
             nn.GELU(),
             nn.Flatten(),
             nn.Linear(flat, config["d"]),
         )
-        module = CLIPITModule(
-            backbone,
-            in_features=config["d"],
-            num_classes=config["num_classes"],
-            text_features=config["t"],
-            criterion="softmax_cross_entropy",
-            distill_weight=1.0,
-            lora=lora,
-            vision_head_lora=True,
-            optimizer=lambda parameters: torch.optim.Adam(
-                parameters, lr=config["lr"], weight_decay=config["weight_decay"]
-            ),
-        )
         module.configure_model()
-        tower = self._build_text_tower(config, initial)
+        tower = self._build_text_tower(initial)
         tokens = self.tensors["tokens"].flatten(0, 1)
         module.reports = EncodedReports(
             tower,
@@ -96,28 +164,17 @@ class Authors:
         state.pop(None, None)
         assert set(state) == set(module.state_dict())
         module.load_state_dict(state)
-        return module
 
-    def _build_text_tower(
-        self, config: dict[str, Any], initial: dict[str, torch.Tensor]
-    ) -> nn.Module:
+    def _build_text_tower(self, initial: dict[str, torch.Tensor]) -> nn.Module:
         ours = {self.our_name(name): tensor for name, tensor in initial.items()}
         embedding = next(
             tensor
             for name, tensor in ours.items()
             if name in (f"{TOWER}model.0.weight", f"{TOWER}model.0.base_layer.weight")
         )
-        tower = ToyText(len(embedding), config["t"]).requires_grad_(False)
-        adapted = sorted(
-            {
-                name.removeprefix(TOWER).partition(".lora_")[0]
-                for name in ours
-                if name and name.startswith(TOWER) and ".lora_" in name
-            }
-        )
-        assert bool(adapted) == config["lora_text"]
-        if adapted:
-            inject_lora(tower, LoRASettings(config["lora_r"], config["lora_alpha"], 0, adapted))
+        tower = ToyText(len(embedding), self.config["t"]).requires_grad_(False)
+        if self.config["lora_text"]:
+            inject_lora(tower, self.module._lora, self.module._vision_targets)
         return tower
 
     def our_name(self, name: str) -> str | None:
@@ -145,9 +202,9 @@ class Authors:
         return self.tensors["images"][step], self.tensors["targets"][step], metadata
 
 
-@pytest.fixture
-def authors(authors_file):
-    return Authors(authors_file)
+@pytest.fixture(params=[by_arguments, by_config])
+def authors(authors_file, request, tmp_path_factory):
+    return Authors(authors_file, request.param, tmp_path_factory.getbasetemp())
 
 
 def _train(authors: Authors) -> tuple[list[float], list[float]]:
@@ -162,9 +219,7 @@ def _train(authors: Authors) -> tuple[list[float], list[float]]:
         optimizer.zero_grad()
         loss.backward()
         parameters = [p for p in module.parameters() if p.requires_grad]
-        norms.append(
-            nn.utils.clip_grad_norm_(parameters, authors.config["gradient_clip_norm"]).item()
-        )
+        norms.append(nn.utils.clip_grad_norm_(parameters, authors.clip).item())
         optimizer.step()
         losses.append(loss.item())
     return losses, norms

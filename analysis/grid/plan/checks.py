@@ -14,6 +14,9 @@ from .plan_file import Factor, Plan, Selection
 REPLACED_SHARE = "REPLACED_SHARE"
 """A factor that no config reads: the share of pairs replaced at random, in [0, 1]."""
 
+RECIPE = "RECIPE"
+"""Another one: `authors` trains CLIP-IT by the authors' configs."""
+
 
 def check_selections(plan: Plan, used: Collection[Selection]) -> None:
     """Refuses selections that select nothing: most likely a name is misspelt."""
@@ -29,7 +32,8 @@ def check_selections(plan: Plan, used: Collection[Selection]) -> None:
 
 def check_variables(plan: Plan, variations: Sequence[Factor]) -> None:
     """Refuses variables that no config in question reads, and those that the grid sets."""
-    everywhere = plan.variables("pairing", *METHODS) | variables.OF_THE_PROCESS | {REPLACED_SHARE}
+    everywhere = plan.variables("pairing", *METHODS) | variables.OF_THE_PROCESS
+    everywhere |= {REPLACED_SHARE, RECIPE}
     _check(plan.environment, everywhere, "environment", "variable")
     for section in ("tasks", "backbones", "methods"):
         for name, environment in getattr(plan, section).items():
@@ -37,7 +41,7 @@ def check_variables(plan: Plan, variations: Sequence[Factor]) -> None:
     for variation in variations:
         with_text = () if variation.method == "unimodal" else ("pairing",)
         known = plan.variables(variation.method, *with_text) | (
-            {REPLACED_SHARE} if with_text else set()
+            {REPLACED_SHARE, RECIPE} if with_text else set()
         )
         _check(variation.environment, known, f"arm {variation.name}", "factor")
 

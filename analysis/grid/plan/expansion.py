@@ -13,7 +13,7 @@ from clipit_eva.eva import settings
 from clipit_eva.tasks import configs, synthetic
 
 from . import identity, variables
-from .checks import REPLACED_SHARE, check_search, check_selections, check_variables
+from .checks import RECIPE, REPLACED_SHARE, check_search, check_selections, check_variables
 from .factors import OF_LABELS, variations_of, with_labels
 from .job import METHODS, Grid, Job
 from .plan_file import Factor, Plan, Selection
@@ -261,7 +261,18 @@ def _selects(
 
 
 def _config_of(method: str, environment: Mapping[str, str]) -> str:
-    """Returns the folder of a run's config."""
+    """Returns the folder of a run's config.
+
+    Raises:
+        InputError: The recipe is unknown.
+    """
+    recipe = environment.get(RECIPE)
+    if recipe is not None and method == "clip_it":
+        if recipe != "authors":
+            raise InputError(f"{RECIPE}={recipe} must be authors, or left out for this package's")
+        return "clip_it_authors"
+    if not variables.equal(environment.get("AUGMENTATION", "null"), "null"):
+        return method  # its images are others each time: there is nothing to embed once
     if method == "unimodal":
         return "unimodal_cached"
     frozen = variables.equal(environment.get("LORA_VISION", "true"), "false")

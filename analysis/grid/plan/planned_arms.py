@@ -10,7 +10,7 @@ from clipit_eva.pairing.pairing_table import CONTROLS
 from clipit_eva.tasks import configs
 
 from ...reading.arms import Arm, resolve
-from ...reading.run_settings import BRANCH_OF_METHOD, LABELS_PER_CLASS, settings_of
+from ...reading.run_settings import BRANCH_OF_METHOD, LABELS_PER_CLASS, method_of, settings_of
 from .identity import fingerprint
 from .job import Grid, Job
 
@@ -22,15 +22,15 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
         InputError: Two runs of one task, backbone and seed would be one arm: a report could not
             tell them apart.
     """
-    settings = {job.digest: _settings(job, grid) for job in grid.trained()}
+    told = {job.digest: _method_and_settings(job, grid) for job in grid.trained()}
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in grid.trained():
         _, task, backbone, *_ = job.name.split("/")
-        labels = settings[job.digest].get(LABELS_PER_CLASS)
+        labels = told[job.digest][1].get(LABELS_PER_CLASS)
         groups.setdefault((task.partition(":")[0], backbone, labels), []).append(job)
     found: dict[str, Arm] = {}
     for jobs in groups.values():
-        runs = [(job.kind, settings[job.digest]) for job in jobs]
+        runs = [told[job.digest] for job in jobs]
         arms = resolve(runs, [job.is_plain for job in jobs])
         seen: dict[tuple[Arm, int | None], Job] = {}
         for job, arm in zip(jobs, arms, strict=True):
@@ -44,9 +44,10 @@ def planned_arms(grid: Grid) -> dict[str, Arm]:
     return found
 
 
-def _settings(job: Job, grid: Grid) -> Mapping[str, Any]:
+def _method_and_settings(job: Job, grid: Grid) -> tuple[str, Mapping[str, Any]]:
     config = RecordedConfig(configs.resolved(Path(job.command[-1]), job.environment))
-    return settings_of(config, BRANCH_OF_METHOD[job.kind], _pairing(job, grid))
+    branch = BRANCH_OF_METHOD[job.kind]
+    return method_of(config, branch), settings_of(config, branch, _pairing(job, grid))
 
 
 def _pairing(job: Job, grid: Grid) -> dict[str, Any]:

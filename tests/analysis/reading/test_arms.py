@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from clipit_eva.analysis.reading.arms import Arm
+from clipit_eva.analysis.reading.arms import Arm, recipe_of
 from clipit_eva.analysis.reading.arms import resolve as resolve_settings
 from clipit_eva.analysis.reading.run_settings import method_of, settings_of
 from clipit_eva.errors import InputError
@@ -292,3 +292,46 @@ def test_a_plan_says_what_the_full_method_is() -> None:
     assert [arm.name for arm in resolve(runs)] == ["rank_4", "rank_8", "clip_it"]
     found = [arm.name for arm in resolve(runs, [False, True, False])]
     assert found == ["rank_4", "clip_it", "rank_16"]
+
+
+def shipped_config(method: str, task: str = "bach", **variables: str) -> dict:
+    return configs.resolved(configs.path(f"{method}/{task}"), variables)
+
+
+@pytest.mark.parametrize("task", ["patch_camelyon", "bach", "crc"])
+def test_the_authors_recipe_is_a_method_of_its_own(task):
+    ours, authors = shipped_config("clip_it", task), shipped_config("clip_it_authors", task)
+    no_text = shipped_config("clip_it_authors", task, DISTILL_WEIGHT="0")
+    rank = shipped_config("clip_it_authors", task, LORA_RANK="4")
+    runs = [traits(one, "fused") for one in (ours, authors, no_text, rank)]
+    assert [arm.name for arm in resolve(runs)] == [
+        "clip_it", "clip_it_authors", "clip_it_authors+no_text", "clip_it_authors+rank_4",
+    ]  # fmt: skip
+    assert resolve(runs)[1].label == "CLIP-IT by the authors' recipe"
+    assert resolve(runs[:2]) == resolve(runs)[:2]
+
+
+def test_a_run_tells_whose_recipe_it_followed():
+    def told(method: str, branch: str = "fused", **variables: str) -> str | None:
+        return recipe_of(*traits(shipped_config(method, "crc", **variables), branch))
+
+    assert told("clip_it") == "this package's"
+    assert told("clip_it_authors") == "the authors'"
+    assert told("clip_it_authors", LORA_RANK="4") == "the authors', rank 4"
+    assert told("clip_it", DISTILL_WEIGHT="0") == "this package's, no text (same layers)"
+    assert told("unimodal", "vision") is None
+
+
+def test_augmentation_is_told_by_the_arm():
+    for method, branch in (("clip_it", "fused"), ("unimodal", "vision")):
+        made = [shipped_config(method, AUGMENTATION=name) for name in ("null", "flips_and_jitter")]
+        expected = ["augmentation_flips_and_jitter"]
+        if method == "unimodal":
+            expected = [f"unimodal+{expected[0]}"]
+        assert name(*made, branch=branch) == [method, *expected]
+
+
+def test_runs_from_before_augmentation_are_the_same_arm():
+    new = shipped_config("clip_it")
+    old = RecordedConfig(new).without("Augmented").value
+    assert traits(old, "fused") == traits(new, "fused")

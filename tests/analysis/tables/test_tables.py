@@ -195,3 +195,59 @@ def test_latex_compiles(tables, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "all.pdf").stat().st_size > 10_000
+
+
+@pytest.fixture
+def with_authors(write_run, drawn):
+    """Three seeds of unimodal, CLIP-IT and its no-text ablation, the latter by both recipes."""
+    targets = np.arange(80) % 4
+    authors = {"validation_distillation": True, "criterion": "softmax_cross_entropy"}
+    for seed in (1, 2, 3):
+        write_run("unimodal", targets, drawn(targets, 0.5, seed), seed=seed)
+        for place, more in enumerate(({}, {"distill_weight": 0}, authors,
+                                      {**authors, "distill_weight": 0})):  # fmt: skip
+            share = 0.6 + 0.05 * place
+            write_run(
+                "clip_it", targets, drawn(targets, share, 10 * seed + place), seed=seed,
+                name=f"run_{seed}_{place}", **more,
+            )  # fmt: skip
+    return gather(read_runs(write_run.folder))
+
+
+def test_published_numbers_stand_beside_the_authors_recipe(with_authors):
+    made = table1(headline_frame(with_authors), with_authors)
+    shown = made.shown.set_index("Method")["BACH (published)"]
+    assert shown.index.tolist() == ["unimodal", "CLIP-IT", "CLIP-IT by the authors' recipe"]
+    assert shown["unimodal"].startswith("78.89 (v1)")
+    assert shown["CLIP-IT"] == table.NONE
+    assert shown["CLIP-IT by the authors' recipe"].startswith("81.79 (v1)")
+    mean = made.data["clip_it_authors_mean_percent"].item()
+    assert made.shown["BACH"].iloc[2].startswith(f"{mean:.2f}")
+    assert not any("not the authors' own" in note for note in made.notes)
+
+
+def test_without_it_the_table_says_whose_recipe_stands_there(tables):
+    for name in ("table1", "ablations"):
+        assert any("not the authors' own" in note for note in tables[name].notes)
+
+
+def test_ablations_are_of_their_own_recipe(with_authors):
+    frame = ablation_frame(with_authors).set_index("arm")
+    assert frame.index.tolist() == ["clip_it_authors+no_text", "no_text"]
+    assert frame["published_arm"].to_dict() == {"clip_it_authors+no_text": "no_text", "no_text": ""}
+    scores = headline_frame(with_authors).iloc[0]
+    for arm, full in (("no_text", "clip_it"), ("clip_it_authors+no_text", "clip_it_authors")):
+        assert frame.loc[arm, "clip_it_mean_percent"] == scores[f"{full}_mean_percent"]
+
+
+def test_the_runs_table_tells_the_recipe(with_authors):
+    shown = runs(scores_frame(with_authors)).shown
+    recipes = shown.groupby("Arm")["Recipe"].unique().str[0].to_dict()
+    assert recipes == {
+        "unimodal": table.NONE,
+        "CLIP-IT": "this package's",
+        "no text (same layers)": "this package's, no text (same layers)",
+        "CLIP-IT by the authors' recipe": "the authors'",
+        "CLIP-IT by the authors' recipe, no text (same layers)":
+            "the authors', no text (same layers)",
+    }  # fmt: skip

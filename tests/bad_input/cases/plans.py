@@ -86,6 +86,7 @@ ARMS = [
     _with("a rank that is no number", "factors: {a: {LORA_RANK: [4, x]}}", "LORA_RANK"),
     _with("a share of replaced pairs above 1", "factors: {a: {REPLACED_SHARE: 2}}",
           "REPLACED_SHARE"),
+    _with("an unknown recipe", "factors: {a: {RECIPE: mine}}", "RECIPE"),
     _with("an exclusion of nothing", "exclude: [{task: crc}]", "exclude"),
     _with("an exclusion of everything", "exclude: [{task: bach}]", "exclude"),
     _with("an inclusion without a name", "include: [{task: bach, TOP_K: 2}]", "include[0]"),

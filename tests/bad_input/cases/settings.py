@@ -47,6 +47,7 @@ OF_THE_METHOD = [
     *_values(CLIP_IT, "LORA_ALPHA", "0", "-8", "nan", "inf", "x"),
     *_values(CLIP_IT, "LORA_DROPOUT", "1", "-0.1", "nan", "x"),
     *_values(CLIP_IT, "LORA_TARGETS", "[nothing]", "[]", "Linear", "[7]"),
+    *_values(CLIP_IT, "VISION_HEAD_LORA", "maybe"),
     *_values(CLIP_IT, "LORA_VISION", "maybe"),
     *_values(CLIP_IT, "LORA_TEXT", "maybe"),
     *_values(CLIP_IT, "TEXT_GRADIENT", "maybe"),
@@ -65,9 +66,16 @@ OF_THE_METHOD = [
     *_values(CLIP_IT, "WORD_DROPOUT", "1", "-0.1", "nan", "x"),
     *_values(CLIP_IT, "TOP_K", "0", "-1", "2", "x"),
     *_values(CLIP_IT, "CRITERION", "hinge", "binary_cross_entropy"),
+    *_values(TEXT_ONLY, "LR_SCHEDULER", "none.such"),
 ]
 
 OF_IMAGES = [
+    *_values(CLIP_IT, "AUGMENTATION", "flips"),
+    Case(
+        "images that change, and embeddings kept of them",
+        "eva fit unimodal_cached/bach",
+        {"AUGMENTATION": "flips_and_jitter"},
+    ),
     *_values(CLIP_IT, "RESIZE_DIM", "0", "-1", "65", "x"),
     *_values(CLIP_IT, "NORMALIZE_MEAN", "0.5", "[0.5, 0.5]", "[a, b, c]"),
     *_values(CLIP_IT, "NORMALIZE_STD", "[0, 0, 0]", "[0.5]", "x"),

@@ -346,3 +346,33 @@ def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(text)
     with pytest.raises(InputError, match=r"no\.yaml"):
         expand(read_plan(tmp_path / "plan.yaml"), tmp_path / "out")
+
+
+def test_images_that_change_are_not_embedded_once(plan: Plan, tmp_path: Path) -> None:
+    changed = dataclasses.replace(
+        plan, environment={**plan.environment, "AUGMENTATION": "flips_and_jitter"}
+    )
+    grid = expand(changed, tmp_path / "out")
+    assert not _of(grid, "embeddings")
+    assert {Path(job.command[-1]).parent.name for job in _of(grid, "unimodal")} == {"unimodal"}
+    plain = _of(expand(plan, tmp_path / "out"), "unimodal")
+    assert {Path(job.command[-1]).parent.name for job in plain} == {"unimodal_cached"}
+
+
+def test_the_authors_recipe_has_their_configs_and_the_plans_heads(
+    plan: Plan, tmp_path: Path
+) -> None:
+    tissue = {"RECIPE": "authors", "REPORT_TISSUE": "colon"}
+    plan = dataclasses.replace(plan, factors={"authors": Factor(environment=tissue)})
+    grid = expand(plan, tmp_path / "out")
+    job = _named(grid, "clip_it/crc/s/authors/seed_1")
+    assert job.command[-1].endswith("clip_it_authors/crc.yaml")
+    before = {grid.jobs[digest].name for digest in job.dependencies}
+    assert before == {"unimodal/crc/s/seed_1", "pairing/crc/authors"}
+    assert planned_arms(grid)[job.digest].name == "clip_it_authors"
+
+
+def test_an_unknown_recipe_is_refused(plan: Plan, tmp_path: Path) -> None:
+    plan = dataclasses.replace(plan, factors={"a": Factor(environment={"RECIPE": "mine"})})
+    with pytest.raises(InputError, match=r"^RECIPE=mine must be authors, or left out"):
+        expand(plan, tmp_path / "out")

@@ -51,13 +51,14 @@ def test_every_shipped_plan_expands(shipped: Shipped) -> None:
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [
-        # full, no LoRA, no text, shuffled, word dropout 0.3; 3 seeds
-        ("paper", {"pairing": 2, "embeddings": 1, "unimodal": 3, "clip_it": 5 * 3, "report": 1}),
-        # 6 backbones x 3 tasks x 3 seeds, full, no text and shuffled; two pairings a task,
+        # full, no LoRA, no text, shuffled, word dropout 0.3, and all but shuffled by the authors'
+        # recipe on reports of the organ; 3 seeds
+        ("paper", {"pairing": 3, "embeddings": 1, "unimodal": 3, "clip_it": 9 * 3, "report": 1}),
+        # 6 backbones x 3 tasks x 3 seeds, full, no text, shuffled, authors; three pairings a task,
         # embeddings a task and backbone
         (
             "table1",
-            {"pairing": 6, "embeddings": 18, "unimodal": 54, "clip_it": 3 * 54, "report": 1},
+            {"pairing": 9, "embeddings": 18, "unimodal": 54, "clip_it": 4 * 54, "report": 1},
         ),
         # full; 3 kinds of pairs; prompts; text LoRA with and without gradient; lambda 0, .3, 3;
         # word dropout .1, .3, .5, .7, .9; top-k 5; 3 seeds
@@ -109,7 +110,7 @@ def test_work_is_shared(shipped: Shipped, plan: str) -> None:
     for job in _of(grid, "clip_it"):
         (head,) = [heads[digest] for digest in job.dependencies if digest in heads]
         assert (head.seed, head.name.split("/")[1:3]) == (job.seed, job.name.split("/")[1:3])
-        reads_text = _names(job).isdisjoint({"no_text", "lambda_0"})
+        reads_text = _names(job).isdisjoint({"no_text", "lambda_0", "authors_no_text"})
         kinds = {grid.jobs[digest].kind for digest in job.dependencies}
         assert kinds == {"unimodal"} | (kinds - {"unimodal"} if reads_text else set())
         assert reads_text == ("PAIRING_TABLE" in job.environment)
@@ -132,9 +133,23 @@ def test_plans_that_share_a_folder_share_runs(shipped: Shipped) -> None:
     paper, table, controls = (shipped(name) for name in ("paper", "table1", "controls"))
     uni = {c.digest for c in _of(table, "clip_it") if "patch_camelyon/uni/" in c.name}
     assert uni <= paper.jobs.keys()
-    # No text is lambda 0, dropout 0.3 is in both; no LoRA is the paper's alone.
+    # No text is lambda 0, dropout 0.3 is in both; no LoRA and the authors' are the paper's alone.
     alone = paper.jobs.keys() - controls.jobs.keys()
-    assert Counter(paper.jobs[digest].kind for digest in alone) == {"clip_it": 3, "report": 1}
+    kinds = Counter(paper.jobs[digest].kind for digest in alone)
+    assert kinds == {"pairing": 1, "clip_it": 5 * 3, "report": 1}
+
+
+def test_authors_recipe_reads_reports_of_the_organ(shipped: Shipped) -> None:
+    grid = shipped("table1")
+    tissues = {}
+    for job in _of(grid, "clip_it"):
+        if job.environment.get("RECIPE") == "authors":
+            before = [grid.jobs[digest] for digest in job.dependencies]
+            (pairing,) = (one for one in before if one.kind == "pairing")
+            tissue = {one.environment["REPORT_TISSUE"] for one in (job, pairing)}
+            tissues.setdefault(job.name.split("/")[1], set()).update(tissue)
+            assert job.command[-1].endswith(f"clip_it_authors/{job.name.split('/')[1]}.yaml")
+    assert tissues == {"patch_camelyon": {"breast"}, "bach": {"breast"}, "crc": {"colon"}}
 
 
 def test_paths_come_from_the_environment(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +177,12 @@ def test_the_backbone_of_the_search_comes_from_the_environment(
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [
-        ("paper", "unimodal clip_it no_lora no_text shuffled_pairs word_dropout_30"),
+        (
+            "paper",
+            "unimodal clip_it no_lora no_text shuffled_pairs word_dropout_30 clip_it_authors"
+            " clip_it_authors+no_text_lora+no_lora clip_it_authors+no_text"
+            " clip_it_authors+word_dropout_30",
+        ),
         (
             "controls",
             "unimodal clip_it shuffled_pairs random_pairs constant_pairs class_prompts text_lora"
