@@ -23,13 +23,15 @@ from .thumbnails import Thumbnails
 
 PAGE = "report.html"
 
-PAGE_DPI = 100
+PAGE_DPI = 150
 FILE_DPI = 200
 """Resolution of figures on the page, and of the PNG files."""
 
 LOOK = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
-    "font.size": 9,
+    "font.size": 9,  # of all that is written: titles, labels, legends, numbers
+    "axes.titlesize": 9,
+    "legend.fontsize": 9,
     "svg.hashsalt": "clipit-eva",  # names in SVG files do not change from run to run
     "hatch.linewidth": 0.6,
 }
@@ -57,11 +59,12 @@ def write_report(folder: Path, output: Path, options: Options | None = None) -> 
     extras = _extras(contents, browser)
     pictures, files = [], {}
     with mpl.rc_context(LOOK):  # pyright: ignore[reportArgumentType]
-        for drawing in contents.drawings():
+        for section, drawing in contents.drawings():
             uri = "data:image/png;base64," + base64.b64encode(_draw(drawing, files)).decode()
-            pictures.append({"name": drawing.name, "title": drawing.title, "uri": uri})
+            picture = {"name": drawing.name, "title": drawing.title, "uri": uri}
+            pictures.append({"section": section, **picture})
     page = render(contents, pictures, browser, extras)
-    for table in contents.tables:
+    for table in contents.tables.values():
         write_table(table, output)
     for name, content in files.items():
         _write(output / "figures" / name, content)

@@ -73,12 +73,14 @@ class Section:
         frame: Computes its numbers; sections that share a function share the frame.
         table: Makes its table of the frame; None (or a table of None) for no table.
         figures: Draws its figures from the frame; None for no figures.
+        shown: Whether the page shows it at once; others are folded away, below.
     """
 
     name: str
     frame: Callable[[Comparisons], pd.DataFrame]
     table: Callable[[pd.DataFrame, Comparisons], Table | None] | None = None
     figures: Callable[[pd.DataFrame, Comparisons], Iterable[Drawing]] | None = None
+    shown: bool = False
 
 
 def sections(options: Options) -> tuple[Section, ...]:
@@ -88,13 +90,17 @@ def sections(options: Options) -> tuple[Section, ...]:
     ablation = partial(ablation_frame, margin_points=options.margin_points)
     contrast = partial(contrasts_frame, margin_points=options.margin_points)
     return (
-        Section("contrasts", contrast, contrasts, panels.contrasts),
+        Section("forest", contrast, None, panels.contrasts, shown=True),
+        Section("headline", headline_frame, table1, shown=True),
+        Section("ablations", ablation, ablations, shown=True),
+        Section("complementarity", complementarity_frame, complementarity, shown=True),
+        Section("fig3", complementarity_frame, None, panels.complementarity, shown=True),
+        Section("calibration", headline_frame, None, panels.calibrations, shown=True),
+        Section("contrasts", contrast, contrasts),
         Section("by_backbone", contrast, contrasts_by_backbone),
-        Section("headline", headline_frame, table1, panels.slopes),
-        Section("complementarity_figure", complementarity_frame, None, panels.complementarity),
-        Section("ablations", ablation, ablations, panels.forest),
+        Section("slopes", headline_frame, None, panels.slopes),
+        Section("ablations_figure", ablation, None, panels.forest),
         Section("planted", planted_frame, planted, panels.planted),
-        Section("complementarity", complementarity_frame, complementarity),
         Section("by_class", complementarity_by_class_frame, complementarity_by_class),
         Section("decisions", headline_frame, None, panels.decisions),
         Section("learning", learning_frame, None, panels.learning),

@@ -12,7 +12,6 @@ from ..reading.study import gather
 from ..significance.attribution import CONFIRMATORY
 from ..tables.contrasts_table import sentences as sentences_on_contrasts
 from ..tables.contrasts_table import told
-from ..tables.planted_table import sentences as sentences_on_replaced
 from .content import Contents
 
 PACKAGES = ("clipit-eva", "kaiko-eva", "scipy", "statsmodels", "scikit-learn")
@@ -32,7 +31,7 @@ def headline(contents: Contents) -> tuple[str, ...]:
     found = sentences_on_contrasts(contents.results["contrasts"])
     if not found:
         found = ("No headline: CLIP-IT runs and others of one backbone and dataset are needed.",)
-    return (*found, *sentences_on_replaced(contents.results["planted"]))
+    return found
 
 
 def contrasts_of(
