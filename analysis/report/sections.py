@@ -16,6 +16,7 @@ from ..frames.contrasts_frame import contrasts_frame
 from ..frames.headline_frame import headline_frame
 from ..frames.leakage_frame import leakage_frame
 from ..frames.learning_frame import learning_frame
+from ..frames.metrics_frame import metrics_by_class_frame, metrics_frame
 from ..frames.planted_frame import planted_frame
 from ..frames.scores_frame import scores_frame
 from ..frames.secondary_frame import secondary_frame
@@ -25,6 +26,7 @@ from ..tables.ablation_table import ablations
 from ..tables.complementarity_tables import complementarity, complementarity_by_class
 from ..tables.contrasts_table import contrasts, contrasts_by_backbone
 from ..tables.leakage_table import leakage
+from ..tables.metrics_tables import metrics, metrics_by_class
 from ..tables.planted_table import planted
 from ..tables.runs_table import runs
 from ..tables.secondary_table import secondary
@@ -96,12 +98,14 @@ def sections(options: Options) -> tuple[Section, ...]:
         Section("complementarity", complementarity_frame, complementarity, shown=True),
         Section("fig3", complementarity_frame, None, panels.complementarity, shown=True),
         Section("calibration", headline_frame, None, panels.calibrations, shown=True),
+        Section("metrics", metrics_frame, metrics, shown=True),
         Section("contrasts", contrast, contrasts),
         Section("by_backbone", contrast, contrasts_by_backbone),
         Section("slopes", headline_frame, None, panels.slopes),
         Section("ablations_figure", ablation, None, panels.forest),
         Section("planted", planted_frame, planted, panels.planted),
         Section("by_class", complementarity_by_class_frame, complementarity_by_class),
+        Section("metrics_by_class", metrics_by_class_frame, metrics_by_class),
         Section("decisions", headline_frame, None, panels.decisions),
         Section("learning", learning_frame, None, panels.learning),
         Section("alignment", alignment_frame, None, panels.alignment),
