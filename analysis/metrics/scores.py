@@ -34,6 +34,15 @@ def confusion(predictions: ArrayLike, targets: ArrayLike, n_classes: int) -> NDA
     return counts.reshape(n_classes, n_classes) / len(predicted)
 
 
+def votes(predictions: NDArray[np.int16], n_classes: int) -> NDArray[np.int64]:
+    """Returns the class that most seeds predict (ties: the lower), [samples].
+
+    Classes are 0 to n_classes - 1, predicted ones [seeds, samples].
+    """
+    counts = [(predictions == number).sum(axis=0) for number in range(n_classes)]
+    return np.argmax(counts, axis=0)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How often a model that is so sure is right.

@@ -99,18 +99,18 @@ def planted(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
 def decisions(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
     """Draws confusion and flips of CLIP-IT against each baseline."""
     for baseline, words in BASELINES.items():
-        slug = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
+        prefix = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
         for dataset, mine in _by_dataset(comparisons, baseline):
             both = f"{words} and CLIP-IT" if baseline == arms.UNIMODAL else words
             title = f"{dataset}: confusion of {both}, and where CLIP-IT decides otherwise"
-            yield Drawing(f"{slug}_{_slug(dataset)}", title, _confusion(mine, baseline))
+            yield Drawing(f"{prefix}_{slug(dataset)}", title, _confusion(mine, baseline))
 
 
 def calibrations(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
     """Draws how often unimodal and CLIP-IT are right by how sure they are."""
     for dataset, mine in _by_dataset(comparisons, arms.UNIMODAL):
         title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
-        yield Drawing(f"calibration_{_slug(dataset)}", title, _calibration(mine))
+        yield Drawing(f"calibration_{slug(dataset)}", title, _calibration(mine))
 
 
 def learning(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
@@ -123,7 +123,7 @@ def learning(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
         pairs = [(*backbone, quantity) for backbone in backbones for quantity in quantities]
         for (backbone, rows, quantity), ax in zip(pairs, panels, strict=True):
             plot_learning(rows, quantity, ax, title=str(backbone))
-        yield Drawing(f"learning_{_slug(str(dataset))}", f"{dataset}: learning curves", figure)
+        yield Drawing(f"learning_{slug(str(dataset))}", f"{dataset}: learning curves", figure)
 
 
 def alignment(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
@@ -214,6 +214,6 @@ def grid(n: int, width: float, height: float, columns: int = 2) -> tuple[Figure,
     return figure, grid[:n]
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
     """Returns a name as it may stand in a file's name."""
     return "".join(letter if letter.isalnum() else "_" for letter in name).lower()

@@ -14,6 +14,7 @@ from clipit_eva.files import atomic_path
 
 from ..tables.table_files import write_table
 from .content import Contents, make_contents
+from .errors import write_errors
 from .page import render
 from .paired_reports import paired_texts
 from .panels import Drawing
@@ -41,7 +42,8 @@ LOOK = {
 def write_report(folder: Path, output: Path, options: Options | None = None) -> Path:
     """Writes tables, figures and the page of the runs below a folder.
 
-    Everything is computed and drawn before the first file is written; each file is whole or absent.
+    What the page shows is computed and drawn before the first file is written; each file is whole
+    or absent.
 
     Args:
         folder: Any folder of runs.
@@ -66,6 +68,8 @@ def write_report(folder: Path, output: Path, options: Options | None = None) -> 
     page = render(contents, pictures, browser, extras)
     for table in contents.tables.values():
         write_table(table, output)
+    for comparison in contents.comparisons:
+        write_errors(comparison, output)
     for name, content in files.items():
         _write(output / "figures" / name, content)
     _write(output / PAGE, page.encode())

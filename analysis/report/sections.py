@@ -32,7 +32,7 @@ from ..tables.runs_table import runs
 from ..tables.secondary_table import secondary
 from ..tables.table import Table
 from ..tables.table1 import table1
-from . import panels
+from . import checklist, panels, training_settings
 from .panels import Drawing
 
 Comparisons = Sequence[Comparison]
@@ -112,4 +112,6 @@ def sections(options: Options) -> tuple[Section, ...]:
         Section("secondary", resampled, partial(secondary, n_resamples=n)),
         Section("leakage", leakage_frame, leakage),
         Section("runs", scores_frame, runs),
+        Section("training_settings", training_settings.frame, training_settings.table),
+        Section("checklist", checklist.frame, checklist.table),
     )
