@@ -22,7 +22,7 @@ def next_steps(contents: Contents) -> tuple[Step, ...]:
 def _steps(contents: Contents) -> Iterator[Step]:
     """Yields what is missing."""
     if contents.missing:
-        yield f"Finish the {len(contents.missing)} missing runs of the plan.", AGAIN
+        yield f"Finish the plan; runs missing: {len(contents.missing)}.", AGAIN
     rows = by_dataset(contents.results["contrasts"])
     lacking = {arm for _, mine in rows for arm in missing_arms(mine)}
     if lacking:
