@@ -4,7 +4,7 @@ Rows are arms and contrasts. Intervals are 95%, for new seeds and new samples (s
 known) at once, as those of the primary test. Numbers are fractions, not percent.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,63 +31,84 @@ OF_CLASSES = ("auroc", "macro_f1")
 
 Values = NDArray[np.float64]
 
+Measured = tuple[str, Mapping[Arm, Values | None], NDArray[Any] | None, NDArray[Any] | None]
+"""Name of a score, each arm's values [seeds, samples], and the samples' classes and slides."""
+
 
 def metrics_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Returns one row a comparison and arm or contrast.
 
     Returns:
         Columns `dataset`, `backbone`, `label` (the arm in print, or the contrast's name),
-        `is_contrast`, `n_seeds`, `temperature` (of an arm, mean over seeds), and of each of
-        `METRICS` its value, `_low`, `_high` and `_refused` (why there is no interval). The
-        temperature is fitted on the validation samples: NaN where a run kept none.
+        `is_contrast`, `temperature` (of an arm, mean over seeds), and of each of `METRICS` its
+        value, `_low`, `_high` and `_refused` (why there is no interval). The temperature is fitted
+        on the validation samples: NaN where a run kept none.
     """
     rows = []
     for comparison, shown in _arms_once(comparisons):
         temperatures = {arm: _temperatures(comparison.runs[arm]) for arm in shown}
-        found: dict[str, dict[str, Any]] = {}
-        for metric in METRICS:
-            scores = {arm: _scores(comparison, arm, metric, temperatures[arm]) for arm in shown}
-            of_classes = comparison.targets if metric in OF_CLASSES else None
-            for label, values, is_contrast in _sides(comparison, scores):
-                row = found.setdefault(label, {"label": label, "is_contrast": is_contrast})
-                row.update(_interval(metric, values, of_classes, comparison.clusters))
-                row["n_seeds"] = len(values)
-        for arm, fitted in temperatures.items():
-            found[arm.label]["temperature"] = np.nan if fitted is None else np.mean(fitted)
-        rows += [{**columns.where(comparison), **row} for row in found.values()]
+        measured = (
+            (
+                metric,
+                {arm: _scores(comparison, arm, metric, temperatures[arm]) for arm in shown},
+                comparison.targets if metric in OF_CLASSES else None,
+                comparison.clusters,
+            )
+            for metric in METRICS
+        )
+        means = {arm.label: np.mean(of) for arm, of in temperatures.items() if of is not None}
+        for row in _rows(comparison, measured):
+            rows.append({**row, "temperature": means.get(row["label"], np.nan)})
     frame = pd.DataFrame(rows)
     known = [f"ece_scaled{end}" for end in ("", "_low", "_high", "_refused")]
     return frame.reindex(columns=list(dict.fromkeys([*frame.columns, *known])))
 
 
 def metrics_by_class_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Returns one row a comparison, arm or contrast, and class that the test set has.
+    """Returns one row a comparison, class that the test set has, and arm or contrast.
 
     Returns:
         Columns as `metrics_frame`'s, of `CLASS_METRICS`, with `class` and `n_samples`.
     """
     rows = []
     for comparison, shown in _arms_once(comparisons):
-        predictions = {arm: comparison.predictions(arm.name) for arm in shown}
+        given = {arm: comparison.predictions(arm.name) for arm in shown}
         for number in np.unique(comparison.targets):
             true = comparison.targets == number
-            found: dict[str, dict[str, Any]] = {}
-            for metric, mine in zip(CLASS_METRICS, (true, ~true), strict=True):
-                scores = {
-                    arm: ((given[:, mine] == number) == (metric == "sensitivity")) * 1.0
-                    for arm, given in predictions.items()
-                }
-                slides = None if comparison.clusters is None else comparison.clusters[mine]
-                for label, values, is_contrast in _sides(comparison, scores):
-                    row = found.setdefault(label, {"label": label, "is_contrast": is_contrast})
-                    row.update(_interval(metric, values, None, slides))
-            where = {
-                **columns.where(comparison),
-                "class": comparison.samples.classes[number],
-                "n_samples": int(true.sum()),
-            }
-            rows += [{**where, **row} for row in found.values()]
+            measured = (
+                (
+                    metric,
+                    {arm: ((of[:, mine] == number) == wanted) * 1.0 for arm, of in given.items()},
+                    None,
+                    None if comparison.clusters is None else comparison.clusters[mine],
+                )
+                for metric, mine, wanted in zip(
+                    CLASS_METRICS, (true, ~true), (True, False), strict=True
+                )
+            )
+            size = {"class": comparison.samples.classes[number], "n_samples": int(true.sum())}
+            rows += [{**row, **size} for row in _rows(comparison, measured)]
     return pd.DataFrame(rows)
+
+
+def _rows(comparison: Comparison, measured: Iterable[Measured]) -> Iterable[dict[str, Any]]:
+    """Returns a row an arm and contrast, with what was measured."""
+    found: dict[str, dict[str, Any]] = {}
+    for metric, scores, classes, clusters in measured:
+        for label, values, is_contrast in _sides(comparison, scores):
+            where = {**columns.where(comparison), "label": label, "is_contrast": is_contrast}
+            test = crossed_mean(values, classes=classes, clusters=clusters)
+            low, high = test.ci95_floor or (np.nan, np.nan)
+            found.setdefault(label, where).update(
+                {
+                    metric: test.estimate,
+                    f"{metric}_low": low,
+                    f"{metric}_high": high,
+                    f"{metric}_refused": test.refused or "",
+                    "mark": test.mark or "",
+                }
+            )
+    return found.values()
 
 
 def _arms_once(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, list[Arm]]]:
@@ -100,14 +121,10 @@ def _arms_once(comparisons: Sequence[Comparison]) -> Iterator[tuple[Comparison, 
 
 def _temperatures(runs: Sequence[Run]) -> list[float] | None:
     """Returns the temperature of each run; None if one kept no validation predictions."""
-    fitted = []
-    for run in runs:
-        validation = validation_of(run)
-        if validation is None:
-            return None
-        own = validation.probabilities, validation.test_set.targets
-        fitted.append(fit_temperature(*own))
-    return fitted
+    kept = [validation for run in runs if (validation := validation_of(run)) is not None]
+    if len(kept) < len(runs):
+        return None
+    return [fit_temperature(one.probabilities, one.test_set.targets) for one in kept]
 
 
 def _scores(
@@ -140,28 +157,10 @@ def _sides(
     for name, sides in SIDES.items():
         if not all(side in by_name for side in sides) or not comparison.has(*sides):
             continue
-        shared = comparison.between(*sides).replicates
-        first, second = (_rows_of(*by_name[side], shared) for side in sides)
+        shared = set(comparison.between(*sides).replicates)
+        first, second = (
+            None if values is None else values[[run.replicate in shared for run in runs]]
+            for runs, values in (by_name[side] for side in sides)
+        )
         if first is not None and second is not None:
             yield name, first - second, True
-
-
-def _rows_of(runs: Sequence[Run], values: Values | None, shared: Sequence[Any]) -> Values | None:
-    """Returns the values of some replicates, in their order."""
-    places = {run.replicate: place for place, run in enumerate(runs)}
-    return None if values is None else values[[places[one] for one in shared]]
-
-
-def _interval(
-    metric: str, values: Values, classes: NDArray[Any] | None, clusters: NDArray[Any] | None
-) -> dict[str, Any]:
-    """Returns a score with its interval, or with the reason why it has none."""
-    test = crossed_mean(values, classes=classes, clusters=clusters)
-    low, high = test.ci95_floor or (np.nan, np.nan)
-    return {
-        metric: test.estimate,
-        f"{metric}_low": low,
-        f"{metric}_high": high,
-        f"{metric}_refused": test.refused or "",
-        "mark": test.mark or "",
-    }

@@ -1,7 +1,6 @@
 """How each arm was trained, and how, and on how many images, its checkpoint was selected."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -56,30 +55,27 @@ def settings(run: Run) -> dict[str, str | None]:
     """Returns what is printed of a run's settings, by the names of `TITLES`."""
     model, trainer = run.config.part("model"), run.config.part("trainer")
     kept, validation = trainer.first("ModelCheckpoint"), validation_of(run)
-    optimizer, lora = model.part("optimizer"), model.part("lora")
-    held = run.config.part("data.datasets.val").of_images()
+    optimizer, held = model.part("optimizer"), run.config.part("data.datasets.val").of_images()
     words = {
-        "selected": _joined(kept, "mode", "monitor"),
-        "n_validation": None if validation is None else f"{len(validation.test_set):,}",
-        "validation": _joined(held.innermost, "split", before=held.first("HoldOut").get("part")),
-        "optimizer": _joined(optimizer, "lr", "weight_decay", before=optimizer.class_name),
-        "batch_size": run.config.get("data.dataloaders.train.batch_size"),
-        "max_steps": trainer.get("max_steps"),
-        "patience": trainer.first("EarlyStopping").get("patience"),
-        "criterion": model.part("criterion").class_name or model.get("criterion"),
-        "distillation": _joined(model, "distillation", "distill_weight"),
-        "lora": _joined(lora, "rank", "alpha", "vision", "text"),
-        "precision": trainer.get("precision"),
+        "selected": (kept.get("mode"), kept.get("monitor")),
+        "n_validation": (None if validation is None else f"{len(validation.test_set):,}",),
+        "validation": (held.first("HoldOut").get("part"), held.innermost.get("split")),
+        "optimizer": (optimizer.class_name, *_named(optimizer, "lr", "weight_decay")),
+        "batch_size": (run.config.get("data.dataloaders.train.batch_size"),),
+        "max_steps": (trainer.get("max_steps"),),
+        "patience": (trainer.first("EarlyStopping").get("patience"),),
+        "criterion": (model.part("criterion").class_name or model.get("criterion"),),
+        "distillation": (model.get("distillation"), *_named(model, "distill_weight")),
+        "lora": _named(model.part("lora"), "rank", "alpha", "vision", "text"),
+        "precision": (trainer.get("precision"),),
     }
-    return {name: None if value in (None, "") else str(value) for name, value in words.items()}
+    joined = {
+        name: " ".join(str(part) for part in parts if part not in (None, ""))
+        for name, parts in words.items()
+    }
+    return {name: text or None for name, text in joined.items()}
 
 
-def _joined(part: RecordedConfig, *names: str, before: Any = None) -> str:
-    """Returns some settings of a part in words, as far as they are there."""
-    named = ("mode", "monitor", "split", "distillation")
-    found = [] if before is None else [str(before)]
-    for name in names:
-        value = part.get(name)
-        if value is not None:
-            found.append(str(value) if name in named else f"{name} {value}")
-    return " ".join(found)
+def _named(part: RecordedConfig, *names: str) -> tuple[str, ...]:
+    """Returns the settings of a part that are there, each with its name."""
+    return tuple(f"{name} {part.get(name)}" for name in names if part.get(name) is not None)

@@ -1,7 +1,6 @@
 """The answer in a box: of each dataset its verdict, its contrasts, and what they rest on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,36 +11,23 @@ from ..tables.contrasts_table import NAMES, by_dataset, verdict_words
 from ..tables.table import DAGGER, difference_of, p_value
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the runs say of one dataset.
+def answers(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Returns what the runs say of each dataset with a contrast; the frame is `contrasts_frame`'s.
 
-    Attributes:
-        verdict: Name of the verdict (`significance.attribution.Finding`).
-        words: The verdict in words.
-        contrasts: Name, difference with its 95% interval in points, and p of each contrast.
-        sizes: What the numbers rest on.
+    Returns:
+        `dataset`, `verdict` (`significance.attribution.Finding`), `words` (the same in words),
+        `contrasts` (name, difference with its 95% interval in points, and p) and `sizes`.
     """
-
-    dataset: str
-    verdict: str
-    words: str
-    contrasts: tuple[tuple[str, str, str], ...]
-    sizes: str
-
-
-def answers(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> tuple[Answer, ...]:
-    """Returns the answer of each dataset that has a contrast; the frame is `contrasts_frame`'s."""
-    return tuple(
-        Answer(
-            dataset=dataset,
-            verdict=str(mine[METHOD]["verdict"]),
-            words=verdict_words(mine),
-            contrasts=tuple(_contrast(name, mine[name]) for name in NAMES),
-            sizes=_sizes([one for one in comparisons if one.dataset == dataset], mine),
-        )
+    return [
+        {
+            "dataset": dataset,
+            "verdict": mine[METHOD]["verdict"],
+            "words": verdict_words(mine),
+            "contrasts": [_contrast(name, mine[name]) for name in NAMES],
+            "sizes": _sizes([one for one in comparisons if one.dataset == dataset], mine),
+        }
         for dataset, mine in by_dataset(frame)
-    )
+    ]
 
 
 def _contrast(name: str, row: dict[str, Any]) -> tuple[str, str, str]:

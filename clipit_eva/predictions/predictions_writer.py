@@ -246,12 +246,9 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     @staticmethod
     def _datasets(trainer: pl.Trainer) -> list[dict[str, Any]]:
         """Returns the class, length and class names of the datasets that were predicted."""
-        validating = trainer.state.fn == TrainerFn.VALIDATING
-        loaders = _loaders(
-            trainer.val_dataloaders
-            if validating
-            else trainer.test_dataloaders or trainer.predict_dataloaders
-        )
+        loaders = _loaders(trainer.test_dataloaders or trainer.predict_dataloaders)
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            loaders = _loaders(trainer.val_dataloaders)
         return [
             {
                 "class": provenance.class_path(eva_dataset(loader.dataset)),

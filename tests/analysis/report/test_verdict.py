@@ -12,10 +12,10 @@ OPTIONS = Options(n_resamples=1000)
 def test_each_dataset_has_its_verdict_its_four_contrasts_and_what_they_rest_on(shared_study):
     contents = make_contents(shared_study, OPTIONS)
     one, other = answers(contents.results["contrasts"], contents.comparisons)
-    assert (one.dataset, other.dataset) == ("BACH", "CRC")
-    assert one.verdict == "cannot_tell"
-    assert one.words.startswith("cannot tell whether reports helped")
-    method, text, pairs, lora = one.contrasts
+    assert (one["dataset"], other["dataset"]) == ("BACH", "CRC")
+    assert one["verdict"] == "cannot_tell"
+    assert one["words"].startswith("cannot tell whether reports helped")
+    method, text, pairs, lora = one["contrasts"]
     frame = contents.results["contrasts"]
     row = frame[(frame["dataset"] == "BACH") & (frame["contrast"] == "method")].iloc[0]
     estimate, low, high = (row[f"{end}_points"] for end in ("difference", "low", "high"))
@@ -25,7 +25,7 @@ def test_each_dataset_has_its_verdict_its_four_contrasts_and_what_they_rest_on(s
     assert text[0] == "text: CLIP-IT - no text"
     assert pairs[1:] == ("no runs of shuffled pairs", "")
     assert lora[2].startswith("p ")
-    assert one.sizes.startswith("3 seeds, 120 test images, slides unknown, 1 backbone")
+    assert one["sizes"].startswith("3 seeds, 120 test images, slides unknown, 1 backbone")
 
 
 def test_next_steps_name_missing_arms_seeds_and_slides(shared_study):
