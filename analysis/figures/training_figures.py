@@ -7,18 +7,8 @@ from numpy.typing import ArrayLike
 
 from clipit_eva.errors import InputError
 
-from .style import (
-    COLORS,
-    GREY,
-    HATCHES,
-    LINES,
-    MARKERS,
-    PALETTE,
-    axes,
-    clean,
-    legend_below,
-    wrapped,
-)
+from . import style
+from .style import COLORS, GREY, HATCHES, LINES, MARKERS, PALETTE, axes, clean, wrapped
 
 OTHERS = tuple(color for color in PALETTE if color not in COLORS.values())
 """Colours of arms that are no method of their own."""
@@ -46,7 +36,7 @@ def plot_learning(
                 alpha=0.8,
                 label=wrapped(label) if place == 0 else None,  # one entry an arm
             )
-    legend_below(ax)
+    style.legend_below(ax)
     return clean(ax, xlabel="training step", ylabel=f"validation {quantity}", title=title)
 
 

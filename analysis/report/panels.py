@@ -72,7 +72,7 @@ def slopes(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
 def complementarity(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws what text has right and vision wrong, beside chance: a panel a text-only arm."""
     groups = list(frame.groupby(["dataset", "arm"], sort=False))
-    figure, panels = grid(len(groups), 2.8, 3.0)
+    figure, panels = grid(len(groups), WIDTH, 3.0)
     for (where, rows), ax in zip(groups, panels, strict=True):
         dataset, arm = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
         label = "" if arm == arms.TEXT_ONLY else f": {rows['label'].iloc[0]}"
