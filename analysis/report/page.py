@@ -22,6 +22,9 @@ from .verdict import answers
 CSS_PIXELS = 96
 """Pixels of a browser in an inch: figures stand on the page at their own size."""
 
+LONG = 16
+"""Letters of a word from which on it may be broken on paper."""
+
 PROBLEMATIC = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
 """Characters that could end a script element from inside its JSON."""
 
@@ -106,9 +109,11 @@ def _table(table: Table) -> dict[str, Any]:
             value = values[name][place] if name in values else None
             number = value if isinstance(value, int | float) and value == value else None
             starred = str(text).endswith(STAR)
-            published = name.endswith(layout.PUBLISHED)
+            names = ["published"] * name.endswith(layout.PUBLISHED)
+            if max(map(len, str(text).split()), default=0) > LONG:
+                names.append("long")
             cells.append(
-                {"text": str(text), "sort": number, "bold": starred, "published": published}
+                {"text": str(text), "sort": number, "bold": starred, "classes": " ".join(names)}
             )
         rows.append(cells)
     heads = [

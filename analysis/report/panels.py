@@ -160,10 +160,13 @@ def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
     if baseline == arms.UNIMODAL:
         shown[arms.CLIP_IT] = arms.LABELS[arms.CLIP_IT]
     count = len(shown) + 1
-    figure, panels = grid(count * len(comparisons), width, height)
+    step = count if many else count + count % 2  # two beside: a backbone begins a row
+    figure, panels = grid(step * len(comparisons), width, height)
     for place, comparison in enumerate(comparisons):
         classes, backbone = comparison.samples.classes, comparison.backbone
-        *matrices, last = panels[count * place : count * (place + 1)]
+        *matrices, last = panels[step * place : step * place + count]
+        for unused in panels[step * place + count : step * (place + 1)]:
+            unused.remove()
         for (arm, name), ax in zip(shown.items(), matrices, strict=True):
             matrix = confusion(comparison.predictions(arm), comparison.targets, len(classes))
             plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")

@@ -31,15 +31,14 @@ def test_each_dataset_has_its_verdict_its_four_contrasts_and_what_they_rest_on(s
 def test_next_steps_name_missing_arms_seeds_and_slides(shared_study):
     contents = make_contents(shared_study, OPTIONS)
     steps = next_steps(contents)
-    commands = [command for _, command in steps]
-    assert commands == [
-        "factors: {shuffled: {PAIRING_POLICY: shuffled}}", "seeds: [1, 2, 3, 4, 5]", "",
-    ]  # fmt: skip
+    again = "clipit-eva ablate PLAN --output GRID"
+    assert [commands for _, commands in steps] == [
+        ("factors: {shuffled: {PAIRING_POLICY: shuffled}}", again),
+        ("seeds: [1, 2, 3, 4, 5]", again),
+        (),
+    ]
     assert "missing arms (shuffled pairs)" in steps[0][0]
     assert "3 now" in steps[1][0]
     assert "slide or patient" in steps[2][0]
     unfinished = dataclasses.replace(contents, missing=("a/run_0",))
-    assert next_steps(unfinished)[0] == (
-        "Finish the plan; runs missing: 1.",
-        "clipit-eva ablate PLAN --output GRID",
-    )
+    assert next_steps(unfinished)[0] == ("Finish the plan; runs missing: 1.", (again,))
