@@ -8,7 +8,6 @@ structural components). They are for `significance.crossed.crossed_mean`.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from .scores import bins_of
 
@@ -60,19 +59,10 @@ def auroc(probabilities: ArrayLike, targets: ArrayLike) -> Values:
     theta, shares = np.zeros(len(scores)), np.zeros(scores.shape[:2])
     for name in asked:
         positive = labels == name
-        n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-        ranks = stats.rankdata(scores[:, :, name], axis=1)
-        above = (
-            ranks[:, positive] - stats.rankdata(scores[:, positive, name], axis=1)
-        ) / n_negative
-        below = (
-            1
-            - (ranks[:, ~positive] - stats.rankdata(scores[:, ~positive, name], axis=1))
-            / n_positive
-        )
-        theta += above.mean(axis=1) / len(asked)
-        shares[:, positive] += above / (n_positive * len(asked))
-        shares[:, ~positive] += below / (n_negative * len(asked))
+        for seed, one in enumerate(scores[:, :, name]):
+            ranked = _share_ranked_right(one, positive)
+            theta[seed] += ranked[positive].mean() / len(asked)
+            shares[seed] += ranked / (np.where(positive, *_sizes(positive)) * len(asked))
     return _around(theta, shares, labels)
 
 
@@ -94,6 +84,35 @@ def macro_f1(predictions: ArrayLike, targets: ArrayLike) -> Values:
         # Of 2 TP / (predicted + true), where the number of true ones is fixed.
         shares += chosen * (2 * true - f1[:, np.newaxis]) / (size[:, np.newaxis] * len(present))
     return _around(theta, shares, labels)
+
+
+def _share_ranked_right(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> Values:
+    """Returns of each sample the share of the other class that it is ranked right against.
+
+    Ties count half. One sort serves both classes.
+    """
+    order = np.argsort(scores)
+    first = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)  # of each run of ties
+    sizes = np.diff(first, append=len(order))
+    counts = np.add.reduceat(positive[order].astype(np.float64), first)
+    others = sizes - counts
+    # Of each run: negatives below it and half of those in it; positives above it, and half.
+    below = np.cumsum(others) - others / 2
+    above = counts.sum() - np.cumsum(counts) + counts / 2
+    n_positive, n_negative = _sizes(positive)
+    right = np.empty(len(order))
+    right[order] = np.where(
+        positive[order],
+        np.repeat(below / n_negative, sizes),
+        np.repeat(above / n_positive, sizes),
+    )
+    return right
+
+
+def _sizes(positive: NDArray[np.bool_]) -> tuple[int, int]:
+    """Returns how many samples are positive and how many are not."""
+    count = int(positive.sum())
+    return count, len(positive) - count
 
 
 def _around(theta: Values, shares: Values, labels: NDArray[np.integer]) -> Values:

@@ -155,7 +155,7 @@ def _by_dataset(comparisons: Comparisons, baseline: str) -> list[tuple[str, list
 def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
     """Draws the confusion and the flips, a row of panels a backbone; CLIP-IT's beside unimodal."""
     many = len(comparisons[0].samples.classes) > 4
-    width, height = (WIDTH, 4.8) if many else (WIDTH / 2, 2.8)
+    width, height = (WIDTH, 3.8) if many else (WIDTH / 2, 2.8)
     shown = {baseline: BASELINES[baseline]}
     if baseline == arms.UNIMODAL:
         shown[arms.CLIP_IT] = arms.LABELS[arms.CLIP_IT]

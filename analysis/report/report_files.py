@@ -24,7 +24,7 @@ from .thumbnails import Thumbnails
 
 PAGE = "report.html"
 
-PAGE_DPI = 150
+PAGE_DPI = 100
 FILE_DPI = 200
 """Resolution of figures on the page, and of the PNG files."""
 
