@@ -19,8 +19,8 @@ from .panels import WIDTH
 from .rescued import CAP, Browser
 from .verdict import answers
 
-CSS_PIXELS = 96
-"""Pixels of a browser in an inch: figures stand on the page at their own size."""
+CSS_PIXELS = 100
+"""Pixels of a browser to an inch of a figure: as many as its image has there, to be sharp."""
 
 LONG = 16
 """Letters of a word from which on it may be broken on paper."""

@@ -60,5 +60,5 @@ def _sizes(mine: Sequence[Comparison], rows: dict[str, dict[str, Any]]) -> str:
     )
     marked = any(row["mark"] for row in rows.values())
     return ", ".join(words) + (
-        f". {DAGGER} patches count as independent: too narrow" if marked else ""
+        f". {DAGGER} patches count as independent: intervals are too narrow" if marked else ""
     )
