@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 
 from ..figures.complementarity_figures import plot_complementarity
 from ..figures.decision_figures import plot_calibration, plot_confusion, plot_flips
-from ..figures.gain_figures import plot_contrasts, plot_forest, plot_replaced, plot_slopes
+from ..figures.gain_figures import plot_contrasts, plot_forest, plot_replaced
 from ..figures.training_figures import plot_alignment, plot_learning
-from ..frames.columns import paired
-from ..metrics.scores import balanced_accuracy, calibration, confusion, flips
+from ..metrics.scores import calibration, confusion, flips
 from ..reading import arms
 from ..reading.study import Comparison
 from .rescued import BASELINES
@@ -51,22 +50,6 @@ def contrasts(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
             rows if several else rows.loc[rows["backbone"] == ""], ax, title=str(dataset)
         )
     yield Drawing("contrasts", "What of the gain is the text's, and what LoRA's", figure)
-
-
-def slopes(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
-    """Draws each seed from unimodal to CLIP-IT."""
-    both = paired(comparisons)
-    if not both:
-        return
-    figure, panels = grid(len(both), 2.6, 2.6)
-    for comparison, ax in zip(both, panels, strict=True):
-        one, two = (
-            100 * balanced_accuracy(comparison.predictions(name), comparison.targets)
-            for name in (arms.UNIMODAL, arms.CLIP_IT)
-        )
-        plot_slopes(one, two, ax=ax, title=f"{comparison.backbone} on {comparison.dataset}")
-    title = "Each seed from unimodal to CLIP-IT (dashed: falls; black: mean)"
-    yield Drawing("slopes", title, figure)
 
 
 def complementarity(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:

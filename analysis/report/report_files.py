@@ -82,24 +82,19 @@ def _draw(drawing: Drawing, files: dict[str, bytes]) -> bytes:
     `Figure.savefig` would draw everything twice for each file; here it is drawn once as pixels
     (the page's image is the file's, made smaller) and once as SVG.
     """
-    figure, raster, vector = drawing.figure, io.BytesIO(), io.BytesIO()
+    figure, raster, vector, small = drawing.figure, io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.set_dpi(FILE_DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.print_png(raster)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    # Hard compression takes longer than drawing.
+    image.save(raster, "PNG", dpi=(FILE_DPI, FILE_DPI), compress_level=2)
     figure.set_layout_engine("none")  # keeps the layout that was found
     FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
     files[f"{drawing.name}.png"] = raster.getvalue()
     files[f"{drawing.name}.svg"] = vector.getvalue()
-    return _smaller(np.asarray(canvas.buffer_rgba()))
-
-
-def _smaller(pixels: np.ndarray) -> bytes:
-    """Returns an image [H, W, 4] at the page's resolution, with few colours, as PNG."""
-    image, buffer = Image.fromarray(pixels).convert("RGB"), io.BytesIO()
-    scale = PAGE_DPI / FILE_DPI
-    small = image.resize((round(image.width * scale), round(image.height * scale)))
-    small.quantize(256).save(buffer, "PNG")
-    return buffer.getvalue()
+    image.reduce(FILE_DPI // PAGE_DPI).quantize(256).save(small, "PNG")
+    return small.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:

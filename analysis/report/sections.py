@@ -101,7 +101,6 @@ def sections(options: Options) -> tuple[Section, ...]:
         Section("metrics", metrics_frame, metrics, shown=True),
         Section("contrasts", contrast, contrasts),
         Section("by_backbone", contrast, contrasts_by_backbone),
-        Section("slopes", headline_frame, None, panels.slopes),
         Section("ablations_figure", ablation, None, panels.forest),
         Section("planted", planted_frame, planted, panels.planted),
         Section("by_class", complementarity_by_class_frame, complementarity_by_class),

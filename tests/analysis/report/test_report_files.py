@@ -34,7 +34,7 @@ def test_all_files_are_there_whole_and_the_same_again(report, shared_study, tmp_
     tables = ("contrasts", "table1", "ablations", "complementarity", "metrics",
               "complementarity_by_class", "metrics_by_class", "secondary", "leakage", "runs",
               "training_settings", "checklist")  # fmt: skip
-    figures = ("contrasts", "slopes", "complementarity", "ablations", "confusion_bach",
+    figures = ("contrasts", "complementarity", "ablations", "confusion_bach",
                "confusion_crc", "confusion_no_text_bach", "confusion_no_text_crc",
                "calibration_bach", "calibration_crc")  # fmt: skip
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md", ".tex")}

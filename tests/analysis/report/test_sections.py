@@ -85,7 +85,7 @@ def test_sections_with_one_frame_compute_it_once_and_empty_ones_are_left_out(add
                      "runs", "training_settings", "checklist"]  # fmt: skip
     drawn = [drawing.name for _, drawing in contents.drawings()]
     assert drawn == ["contrasts", "complementarity", "calibration_bach", "calibration_crc",
-                     "slopes", "ablations", "confusion_bach", "confusion_crc",
+                     "ablations", "confusion_bach", "confusion_crc",
                      "confusion_no_text_bach", "confusion_no_text_crc"]  # fmt: skip
 
 
