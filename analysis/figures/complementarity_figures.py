@@ -38,5 +38,5 @@ def plot_complementarity(frame: pd.DataFrame, ax: Axes | None = None, title: str
     )
     ax.set_xticks(place, [short(name) for name in frame["backbone"]], rotation=30, ha="right")
     ax.set_ylim(0, 1.35 * max(frame["count_mean"].max(), frame["count_by_chance"].max(), 1))
-    ax.legend(frameon=False, fontsize="small", loc="upper left")
+    ax.legend(frameon=False, loc="upper left")
     return clean(ax, ylabel="test samples:\ntext right, vision wrong", title=title)

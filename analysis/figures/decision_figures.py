@@ -31,7 +31,6 @@ def plot_confusion(
             f"{share:.1f}" if few else f"{share:.0f}",
             ha="center",
             va="center",
-            fontsize=8 if few else 6,
             color="white" if share > 55 else "black",
             in_layout=False,  # lies inside the axes: measuring it changes no layout
         )
@@ -52,13 +51,13 @@ def plot_flips(
         bars = ax.barh(
             y, side * counts, color=PALETTE[number], edgecolor="black", hatch=hatch, label=name
         )
-        ax.bar_label(bars, [f"{count:.1f}" for count in counts], padding=2, fontsize=7)
+        ax.bar_label(bars, [f"{count:.1f}" for count in counts], padding=2)
     widest = max(float(flips.rescued.max()), float(flips.lost.max()), 1.0)
     ax.set_xlim(-1.3 * widest, 1.3 * widest)
     ax.axvline(0, color="black", linewidth=1)
     ax.set_yticks(y, [short(name) for name in classes])
     ax.set_ylim(len(classes) - 0.4, -1.3)  # room for the legend above the first class
-    ax.legend(frameon=False, fontsize="small", loc="upper center", ncols=2)
+    ax.legend(frameon=False, loc="upper center", ncols=2)
     return clean(ax, xlabel="flipped samples (mean over seeds)", title=title)
 
 
@@ -79,5 +78,5 @@ def plot_calibration(
             linestyle=LINES[number % len(LINES)],
             label=f"{short(name)} (ECE {curve.ece:.3f})",
         )
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False)
     return clean(ax, xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=title)

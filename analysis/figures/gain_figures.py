@@ -52,7 +52,7 @@ def plot_contrasts(frame: pd.DataFrame, ax: Axes | None = None, title: str = "")
     ax.plot([], [], marker="o", linestyle="", color="black", label="filled: p < 0.05")
     ax.set_yticks(range(len(names)), [CONTRASTS[name] for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    style.legend_below(ax)
     return clean(ax, xlabel="points of balanced accuracy, 95% interval", title=title)
 
 
@@ -107,7 +107,7 @@ def plot_forest(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") ->
     rows = zip(frame["label"], frame["verdict"], strict=True)
     ax.set_yticks(y, [wrapped(f"{label}: {verdict}") for label, verdict in rows])
     ax.set_ylim(len(frame) - 0.5, -0.5)
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    style.legend_below(ax)
     return clean(ax, xlabel="variant - full CLIP-IT (points, 95% interval)", title=title)
 
 
@@ -136,6 +136,6 @@ def plot_replaced(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") 
                 look = {"marker": "o", "markersize": 7, "color": color, "label": label}
                 points(ax, x, gain, chosen, chosen is clear, **look)
     ax.set_xlim(-5, 107)
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False)
     x_label, y_label = "pairs replaced at random (%)", "CLIP-IT - no text (points)"
     return clean(ax, xlabel=x_label, ylabel=y_label, title=title)

@@ -5,6 +5,7 @@ from typing import Any
 
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.transforms import offset_copy
 
 from ..reading import arms
 
@@ -42,6 +43,13 @@ def clean(ax: Axes, title: str = "", **labels: Any) -> Axes:
     ax.set(title=wrapped(title, TITLE_WIDTH), **labels)
     seaborn.despine(ax=ax)
     return ax
+
+
+def legend_below(ax: Axes) -> None:
+    """Puts the legend below the axis' label, where it hides nothing and takes no width."""
+    below = offset_copy(ax.transAxes, fig=ax.get_figure(root=True), y=-0.45, units="inches")
+    options = {"frameon": False, "borderaxespad": 0.0, "ncols": 2}
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, **options)
 
 
 def points(ax: Axes, x: Any, y: Any, chosen: Any, filled: bool = True, **style: Any) -> None:

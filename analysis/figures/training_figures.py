@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from clipit_eva.errors import InputError
 
+from . import style
 from .style import COLORS, GREY, HATCHES, LINES, MARKERS, PALETTE, axes, clean, wrapped
 
 OTHERS = tuple(color for color in PALETTE if color not in COLORS.values())
@@ -35,7 +36,7 @@ def plot_learning(
                 alpha=0.8,
                 label=wrapped(label) if place == 0 else None,  # one entry an arm
             )
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.2))
+    style.legend_below(ax)
     return clean(ax, xlabel="training step", ylabel=f"validation {quantity}", title=title)
 
 
@@ -73,5 +74,5 @@ def plot_alignment(
         )
         ax.axvline(float(one.mean()), color=GREY, linestyle=LINES[number])
     ax.set_ylim(top=1.35 * ax.get_ylim()[1])  # room for the legend above the bars
-    ax.legend(frameon=False, fontsize="small", loc="upper left")
+    ax.legend(frameon=False, loc="upper left")
     return clean(ax, xlabel=f"{measure} of image and report", ylabel="samples", title=title)

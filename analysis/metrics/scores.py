@@ -34,6 +34,15 @@ def confusion(predictions: ArrayLike, targets: ArrayLike, n_classes: int) -> NDA
     return counts.reshape(n_classes, n_classes) / len(predicted)
 
 
+def votes(predictions: NDArray[np.int16], n_classes: int) -> NDArray[np.int64]:
+    """Returns the class that most seeds predict (ties: the lower), [samples].
+
+    Classes are 0 to n_classes - 1, predicted ones [seeds, samples].
+    """
+    counts = [(predictions == number).sum(axis=0) for number in range(n_classes)]
+    return np.argmax(counts, axis=0)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How often a model that is so sure is right.
@@ -66,13 +75,18 @@ def calibration(probabilities: ArrayLike, targets: ArrayLike, bins: int = 15) ->
     values = values[np.newaxis] if values.ndim == 2 else values
     confidence = values.max(axis=2).astype(np.float64).ravel()
     right = (values.argmax(axis=2) == np.asarray(targets)).ravel()
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    place = bins_of(confidence, bins)
     count = np.bincount(place, minlength=bins)
     sizes = np.where(count > 0, count, np.nan)
     sure = np.bincount(place, weights=confidence, minlength=bins) / sizes
     hit = np.bincount(place, weights=right, minlength=bins) / sizes
     ece = float(np.nansum(np.abs(hit - sure) * count) / count.sum())
     return Calibration(sure, hit, count, ece)
+
+
+def bins_of(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    """Returns the equal-width bin (low, high] of each confidence in [0, 1], from 0 on."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .run_settings import METHOD_OF_BRANCH, Settings, method_of, settings_of
 from .samples import Samples
 
 TEST = "test"  # the split that is analysed
+VALIDATION = "val"  # the one that selects the checkpoint
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,8 +112,8 @@ def read_runs(folder: Path) -> list[Run]:
     )
 
 
-def read_run(path: Path) -> Run | None:
-    """Reads one run's predictions table; None if it holds no test split.
+def read_run(path: Path, split: str = TEST) -> Run | None:
+    """Reads one run's predictions table; None if it holds no samples of the split.
 
     Raises:
         InputError: The file is missing or damaged, lacks a column or its provenance, repeats a
@@ -120,7 +121,7 @@ def read_run(path: Path) -> Run | None:
             or a prediction that is not the most probable class.
     """
     rows, provenance = _read(path)
-    rows = rows.filter(pc.field("split") == TEST)
+    rows = rows.filter(pc.field("split") == split)
     if not len(rows):
         return None
     present = set(rows["branch"].unique().to_pylist())
@@ -159,6 +160,22 @@ def read_run(path: Path) -> Run | None:
         provenance=provenance,
         pairing=pairing,
     )
+
+
+def validation_of(run: Run) -> Run | None:
+    """Reads what a run's checkpoint says about its validation samples.
+
+    Returns:
+        None if there is no such table beside its predictions table, or one of another checkpoint.
+
+    Raises:
+        InputError: As `read_run`.
+    """
+    path = run.path.with_name(predictions_table.VALIDATION_FILENAME)
+    found = read_run(path, VALIDATION) if path.is_file() else None
+    if found is None or found.provenance.get("checkpoint") != run.provenance.get("checkpoint"):
+        return None
+    return found
 
 
 def _read(path: Path) -> tuple[pa.Table, dict[str, Any]]:

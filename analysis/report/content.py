@@ -13,7 +13,7 @@ from ..reading.study import Comparison, gather
 from ..tables.notes import few
 from ..tables.table import Table
 from .panels import Drawing
-from .sections import Options, sections
+from .sections import Options, Section, sections
 
 DEMO_BACKBONE = "clipit_eva/demo_vit"
 """The backbone that only the demo's synthetic cohort is meant for."""
@@ -25,22 +25,30 @@ class Contents:
 
     Attributes:
         results: The frame of each section, by the section's name.
-        tables: The tables, in the order of the report.
+        tables: The table of each section that has one, in the order of the report.
         warnings: What a reader must know before trusting the numbers.
+        missing: Folders of runs of the grid's plan that are not there yet.
     """
 
     comparisons: tuple[Comparison, ...]
     options: Options
     results: Mapping[str, pd.DataFrame]
-    tables: tuple[Table, ...]
+    tables: Mapping[str, Table]
     warnings: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
-    def drawings(self) -> Iterator[Drawing]:
-        """Yields the figures for which there are data."""
-        for section in sections(self.options):
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections, in their order."""
+        return sections(self.options)
+
+    def drawings(self) -> Iterator[tuple[str, Drawing]]:
+        """Yields the figures for which there are data, each with the name of its section."""
+        for section in self.sections:
             frame = self.results[section.name]
             if section.figures is not None and len(frame):
-                yield from section.figures(frame, self.comparisons)
+                for drawing in section.figures(frame, self.comparisons):
+                    yield section.name, drawing
 
 
 def make_contents(folder: Path, options: Options) -> Contents:
@@ -52,30 +60,31 @@ def make_contents(folder: Path, options: Options) -> Contents:
     options.check()
     comparisons = tuple(gather(read_runs(folder)))
     computed: dict[Callable, pd.DataFrame] = {}
-    results, tables = {}, []
+    results, tables = {}, {}
     for section in sections(options):
         if section.frame not in computed:
             computed[section.frame] = section.frame(comparisons)
         frame = results[section.name] = computed[section.frame]
         if section.table is not None and len(frame):
-            tables.append(section.table(frame, comparisons))
+            tables[section.name] = section.table(frame, comparisons)
+    missing = tuple(str(run.relative_to(folder)) for run in missing_runs(folder))
     return Contents(
         comparisons=comparisons,
         options=options,
         results=results,
-        tables=tuple(table for table in tables if table is not None),
+        tables={name: table for name, table in tables.items() if table is not None},
         warnings=(
-            *_unfinished(folder),
+            *_unfinished(missing),
             *_gaps(comparisons),
             *_leakage(results["leakage"]),
             *_warnings(comparisons, results["contrasts"]),
         ),
+        missing=missing,
     )
 
 
-def _unfinished(folder: Path) -> tuple[str, ...]:
+def _unfinished(missing: Sequence[str]) -> tuple[str, ...]:
     """Returns that runs of a grid's plan are not there yet."""
-    missing = [str(run.relative_to(folder)) for run in missing_runs(folder)]
     if not missing:
         return ()
     words = "1 run" if len(missing) == 1 else f"{len(missing)} runs"

@@ -53,6 +53,24 @@
     });
   }
 
+  const published = document.getElementById("show-published");
+  const marked = Array.from(document.querySelectorAll("td.published"));
+  // A toggle that would show only dashes is none.
+  published.closest("p").hidden = marked.every((cell) => cell.textContent === "-");
+  const show = () => document.body.classList.toggle("with-published", published.checked);
+  published.addEventListener("input", show);
+  show(); // a browser that goes back keeps the tick
+
+  // On paper everything is open; afterwards what was.
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = Array.from(document.querySelectorAll("details:not([open])"));
+    for (const fold of opened) fold.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
+
   const copy = document.getElementById("copy-methods");
   copy.addEventListener("click", () => {
     const range = document.createRange();

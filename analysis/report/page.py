@@ -9,10 +9,21 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from ..tables import layout
+from ..tables.planted_table import sentences as sentences_on_replaced
 from ..tables.table import STAR, Table
 from . import sentences
 from .content import Contents
+from .next_steps import next_steps
+from .panels import WIDTH
 from .rescued import CAP, Browser
+from .verdict import answers
+
+CSS_PIXELS = 100
+"""Pixels of a browser to an inch of a figure: as many as its image has there, to be sharp."""
+
+LONG = 16
+"""Letters of a word from which on it may be broken on paper."""
 
 PROBLEMATIC = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
 """Characters that could end a script element from inside its JSON."""
@@ -26,7 +37,7 @@ def render(
 ) -> str:
     """Returns the page.
 
-    Pictures have a `name`, `title` and `uri`. Extras are by comparison and sample index:
+    Pictures have a `section`, `name`, `title` and `uri`. Extras are by comparison and sample index:
     `thumbnail` (a data URI) and `report` (text), as far as they were asked for.
     """
     folder = resources.files(__name__.rpartition(".")[0])
@@ -36,11 +47,15 @@ def render(
     template = environment.from_string((folder / "page.html.jinja").read_text("utf-8"))
     return template.render(
         title=sentences.title(contents),
-        headline=sentences.headline(contents),
+        answers=answers(contents.results["contrasts"], contents.comparisons),
+        steps=next_steps(contents),
+        sentences=sentences.headline(contents),
+        planted=sentences_on_replaced(contents.results["planted"]),
         methods=sentences.methods(contents),
         warnings=contents.warnings,
-        tables=[_table(table) for table in contents.tables],
-        pictures=pictures,
+        parts=_parts(contents, pictures),
+        notes=_notes(list(contents.tables.values())),
+        width=round(WIDTH * CSS_PIXELS),
         samples=_json(_samples(browser, extras)),
         capped=[
             (name, totals)
@@ -54,6 +69,35 @@ def render(
     )
 
 
+def _parts(contents: Contents, pictures: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Returns the sections that have a table or pictures, in their order."""
+    parts = []
+    for section in contents.sections:
+        table = contents.tables.get(section.name)
+        mine = [picture for picture in pictures if picture["section"] == section.name]
+        if table is None and not mine:
+            continue
+        parts.append(
+            {
+                "name": section.name,
+                "title": mine[0]["title"] if table is None else table.title,
+                "shown": section.shown,
+                "table": None if table is None else _table(table),
+                "pictures": mine,
+            }
+        )
+    return parts
+
+
+def _notes(tables: Sequence[Table]) -> list[tuple[str, str]]:
+    """Returns each note of the tables once, with the titles of the tables that bear it."""
+    found: dict[str, list[str]] = {}
+    for table in tables:
+        for note in table.notes:
+            found.setdefault(note, []).append(table.title)
+    return [(note, "; ".join(titles)) for note, titles in found.items()]
+
+
 def _table(table: Table) -> dict[str, Any]:
     """Returns a table's cells with what each is sorted by."""
     columns = [str(name) for name in table.shown.columns]
@@ -65,16 +109,18 @@ def _table(table: Table) -> dict[str, Any]:
             value = values[name][place] if name in values else None
             number = value if isinstance(value, int | float) and value == value else None
             starred = str(text).endswith(STAR)
-            cells.append({"text": str(text), "sort": number, "bold": starred})
+            names = ["published"] * name.endswith(layout.PUBLISHED)
+            if max(map(len, str(text).split()), default=0) > LONG:
+                names.append("long")
+            cells.append(
+                {"text": str(text), "sort": number, "bold": starred, "classes": " ".join(names)}
+            )
         rows.append(cells)
-    numeric = [name in values for name in columns]
-    return {
-        "name": table.name,
-        "title": table.title,
-        "columns": list(zip(columns, numeric, strict=True)),
-        "rows": rows,
-        "notes": table.notes,
-    }
+    heads = [
+        {"text": name, "numeric": name in values, "published": name.endswith(layout.PUBLISHED)}
+        for name in columns
+    ]
+    return {"name": table.name, "columns": heads, "rows": rows}
 
 
 def _samples(

@@ -14,16 +14,15 @@ from matplotlib.figure import Figure
 
 from ..figures.complementarity_figures import plot_complementarity
 from ..figures.decision_figures import plot_calibration, plot_confusion, plot_flips
-from ..figures.gain_figures import plot_contrasts, plot_forest, plot_replaced, plot_slopes
+from ..figures.gain_figures import plot_contrasts, plot_forest, plot_replaced
 from ..figures.training_figures import plot_alignment, plot_learning
-from ..frames.columns import paired
-from ..metrics.scores import balanced_accuracy, calibration, confusion, flips
+from ..metrics.scores import calibration, confusion, flips
 from ..reading import arms
 from ..reading.study import Comparison
 from .rescued import BASELINES
 
-COLUMNS = 3
-"""Panels beside each other."""
+WIDTH = 5.6
+"""Width of all figures in inches, so that the page shows all at one scale; two fit beside."""
 
 Comparisons = Sequence[Comparison]
 
@@ -44,7 +43,7 @@ def contrasts(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws the contrasts of each dataset; single backbones where there are several."""
     groups = list(frame.groupby("dataset", sort=False))
     most = frame["backbone"].nunique() - 1
-    figure, panels = grid(len(groups), 7.0, 2.2 + 0.5 * (most if most > 1 else 0), columns=1)
+    figure, panels = grid(len(groups), WIDTH, 2.3 + 0.5 * (most if most > 1 else 0))
     for (dataset, rows), ax in zip(groups, panels, strict=True):
         several = rows["backbone"].nunique() > 2
         plot_contrasts(
@@ -53,26 +52,10 @@ def contrasts(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     yield Drawing("contrasts", "What of the gain is the text's, and what LoRA's", figure)
 
 
-def slopes(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
-    """Draws each seed from unimodal to CLIP-IT."""
-    both = paired(comparisons)
-    if not both:
-        return
-    figure, panels = grid(len(both), 2.6, 2.6)
-    for comparison, ax in zip(both, panels, strict=True):
-        one, two = (
-            100 * balanced_accuracy(comparison.predictions(name), comparison.targets)
-            for name in (arms.UNIMODAL, arms.CLIP_IT)
-        )
-        plot_slopes(one, two, ax=ax, title=f"{comparison.backbone} on {comparison.dataset}")
-    title = "Each seed from unimodal to CLIP-IT (dashed: falls; black: mean)"
-    yield Drawing("slopes", title, figure)
-
-
 def complementarity(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws what text has right and vision wrong, beside chance: a panel a text-only arm."""
     groups = list(frame.groupby(["dataset", "arm"], sort=False))
-    figure, panels = grid(len(groups), 4.0, 3.6)
+    figure, panels = grid(len(groups), WIDTH, 3.0)
     for (where, rows), ax in zip(groups, panels, strict=True):
         dataset, arm = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
         label = "" if arm == arms.TEXT_ONLY else f": {rows['label'].iloc[0]}"
@@ -86,27 +69,31 @@ def complementarity(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
 def forest(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws the variants' differences from full CLIP-IT, with the margin."""
     most = frame.groupby(["dataset", "backbone"]).size().max()
-    figure = _by_comparison(frame, plot_forest, 8.0, 1.4 + 0.4 * most, columns=1)
+    figure = _by_comparison(frame, plot_forest, WIDTH, 1.6 + 0.4 * most)
     yield Drawing("ablations", "Variants against full CLIP-IT, with the margin", figure)
 
 
 def planted(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws the gain over no text by share of replaced pairs."""
     title = "Gain of CLIP-IT over its own no-text ablation, by share of replaced pairs"
-    yield Drawing("replaced_pairs", title, _by_comparison(frame, plot_replaced, 3.6, 3.2))
+    yield Drawing("replaced_pairs", title, _by_comparison(frame, plot_replaced, 2.8, 3.2))
 
 
 def decisions(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
-    """Draws confusion and flips of CLIP-IT against each baseline, and calibration."""
+    """Draws confusion and flips of CLIP-IT against each baseline."""
     for baseline, words in BASELINES.items():
-        slug = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
+        prefix = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
         for dataset, mine in _by_dataset(comparisons, baseline):
             both = f"{words} and CLIP-IT" if baseline == arms.UNIMODAL else words
             title = f"{dataset}: confusion of {both}, and where CLIP-IT decides otherwise"
-            yield Drawing(f"{slug}_{_slug(dataset)}", title, _confusion(mine, baseline))
+            yield Drawing(f"{prefix}_{slug(dataset)}", title, _confusion(mine, baseline))
+
+
+def calibrations(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
+    """Draws how often unimodal and CLIP-IT are right by how sure they are."""
     for dataset, mine in _by_dataset(comparisons, arms.UNIMODAL):
         title = f"{dataset}: calibration, with the expected calibration error (seeds pooled)"
-        yield Drawing(f"calibration_{_slug(dataset)}", title, _calibration(mine))
+        yield Drawing(f"calibration_{slug(dataset)}", title, _calibration(mine))
 
 
 def learning(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
@@ -115,17 +102,17 @@ def learning(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
         quantities = list(dict.fromkeys(mine["quantity"]))
         backbones = list(mine.groupby("backbone", sort=False))
         count = len(quantities)
-        figure, panels = grid(count * len(backbones), 4.0, 3.0, columns=count)
+        figure, panels = grid(count * len(backbones), 2.8, 3.0, columns=count)
         pairs = [(*backbone, quantity) for backbone in backbones for quantity in quantities]
         for (backbone, rows, quantity), ax in zip(pairs, panels, strict=True):
             plot_learning(rows, quantity, ax, title=str(backbone))
-        yield Drawing(f"learning_{_slug(str(dataset))}", f"{dataset}: learning curves", figure)
+        yield Drawing(f"learning_{slug(str(dataset))}", f"{dataset}: learning curves", figure)
 
 
 def alignment(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
     """Draws how close images and their reports are before and after training."""
     groups = list(frame.groupby(["dataset", "backbone"], sort=False))
-    figure, panels = grid(2 * len(groups), 4.0, 3.0, columns=2)
+    figure, panels = grid(2 * len(groups), 2.8, 3.0)
     measures = (("cosine", "cosine similarity"), ("distance", "Euclidean distance"))
     for place, (where, rows) in enumerate(groups):
         dataset, backbone = map(str, tuple(where))  # pyright: ignore[reportArgumentType]
@@ -150,15 +137,19 @@ def _by_dataset(comparisons: Comparisons, baseline: str) -> list[tuple[str, list
 
 def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
     """Draws the confusion and the flips, a row of panels a backbone; CLIP-IT's beside unimodal."""
-    size = 2.9 if len(comparisons[0].samples.classes) <= 4 else 3.8
+    many = len(comparisons[0].samples.classes) > 4
+    width, height = (WIDTH, 3.8) if many else (WIDTH / 2, 2.8)
     shown = {baseline: BASELINES[baseline]}
     if baseline == arms.UNIMODAL:
         shown[arms.CLIP_IT] = arms.LABELS[arms.CLIP_IT]
     count = len(shown) + 1
-    figure, panels = grid(count * len(comparisons), size, size, columns=count)
+    step = count if many else count + count % 2  # two beside: a backbone begins a row
+    figure, panels = grid(step * len(comparisons), width, height)
     for place, comparison in enumerate(comparisons):
         classes, backbone = comparison.samples.classes, comparison.backbone
-        *matrices, last = panels[count * place : count * (place + 1)]
+        *matrices, last = panels[step * place : step * place + count]
+        for unused in panels[step * place + count : step * (place + 1)]:
+            unused.remove()
         for (arm, name), ax in zip(shown.items(), matrices, strict=True):
             matrix = confusion(comparison.predictions(arm), comparison.targets, len(classes))
             plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")
@@ -170,7 +161,7 @@ def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
 
 def _calibration(comparisons: Comparisons) -> Figure:
     """Draws both arms' calibration, a panel a backbone."""
-    figure, panels = grid(len(comparisons), 3.2, 3.2)
+    figure, panels = grid(len(comparisons), 2.8, 3.0)
     for comparison, ax in zip(comparisons, panels, strict=True):
         curves = {
             arms.LABELS[name]: calibration(comparison.probabilities(name), comparison.targets)
@@ -185,28 +176,30 @@ def _by_comparison(
     plot: Callable[..., Axes],
     width: float,
     height: float,
-    columns: int = COLUMNS,
 ) -> Figure:
     """Draws the rows of each dataset and backbone into a panel of their own."""
     groups = list(frame.groupby(["dataset", "backbone"], sort=False))
-    figure, panels = grid(len(groups), width, height, columns)
+    figure, panels = grid(len(groups), width, height)
     for (_, rows), ax in zip(groups, panels, strict=True):
         first = rows.iloc[0]
         plot(rows, ax, title=f"{first['backbone']} on {first['dataset']}")
     return figure
 
 
-def grid(n: int, width: float, height: float, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
-    """Returns a figure of n panels of some size in inches, without pyplot's global state."""
-    columns = min(columns, n)
+def grid(n: int, width: float, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """Returns a figure, `WIDTH` wide, of n panels, without pyplot's global state.
+
+    Panels are at least `width` wide, `height` high (inches), and at most `columns` beside.
+    """
+    columns = max(1, min(columns, n, int(WIDTH // width)))
     rows = ceil(n / columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for unused in grid[n:]:
         unused.remove()
     return figure, grid[:n]
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
     """Returns a name as it may stand in a file's name."""
     return "".join(letter if letter.isalnum() else "_" for letter in name).lower()

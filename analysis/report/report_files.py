@@ -14,6 +14,7 @@ from clipit_eva.files import atomic_path
 
 from ..tables.table_files import write_table
 from .content import Contents, make_contents
+from .errors import write_errors
 from .page import render
 from .paired_reports import paired_texts
 from .panels import Drawing
@@ -29,7 +30,9 @@ FILE_DPI = 200
 
 LOOK = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
-    "font.size": 9,
+    "font.size": 9,  # of all that is written: titles, labels, legends, numbers
+    "axes.titlesize": 9,
+    "legend.fontsize": 9,
     "svg.hashsalt": "clipit-eva",  # names in SVG files do not change from run to run
     "hatch.linewidth": 0.6,
 }
@@ -39,7 +42,8 @@ LOOK = {
 def write_report(folder: Path, output: Path, options: Options | None = None) -> Path:
     """Writes tables, figures and the page of the runs below a folder.
 
-    Everything is computed and drawn before the first file is written; each file is whole or absent.
+    What the page shows is computed and drawn before the first file is written; each file is whole
+    or absent.
 
     Args:
         folder: Any folder of runs.
@@ -57,12 +61,15 @@ def write_report(folder: Path, output: Path, options: Options | None = None) -> 
     extras = _extras(contents, browser)
     pictures, files = [], {}
     with mpl.rc_context(LOOK):  # pyright: ignore[reportArgumentType]
-        for drawing in contents.drawings():
+        for section, drawing in contents.drawings():
             uri = "data:image/png;base64," + base64.b64encode(_draw(drawing, files)).decode()
-            pictures.append({"name": drawing.name, "title": drawing.title, "uri": uri})
+            picture = {"name": drawing.name, "title": drawing.title, "uri": uri}
+            pictures.append({"section": section, **picture})
     page = render(contents, pictures, browser, extras)
-    for table in contents.tables:
+    for table in contents.tables.values():
         write_table(table, output)
+    for comparison in contents.comparisons:
+        write_errors(comparison, output)
     for name, content in files.items():
         _write(output / "figures" / name, content)
     _write(output / PAGE, page.encode())
@@ -75,24 +82,19 @@ def _draw(drawing: Drawing, files: dict[str, bytes]) -> bytes:
     `Figure.savefig` would draw everything twice for each file; here it is drawn once as pixels
     (the page's image is the file's, made smaller) and once as SVG.
     """
-    figure, raster, vector = drawing.figure, io.BytesIO(), io.BytesIO()
+    figure, raster, vector, small = drawing.figure, io.BytesIO(), io.BytesIO(), io.BytesIO()
     figure.set_dpi(FILE_DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.print_png(raster)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    # Hard compression takes longer than drawing.
+    image.save(raster, "PNG", dpi=(FILE_DPI, FILE_DPI), compress_level=2)
     figure.set_layout_engine("none")  # keeps the layout that was found
     FigureCanvasSVG(figure).print_svg(vector, metadata={"Date": None})
     files[f"{drawing.name}.png"] = raster.getvalue()
     files[f"{drawing.name}.svg"] = vector.getvalue()
-    return _smaller(np.asarray(canvas.buffer_rgba()))
-
-
-def _smaller(pixels: np.ndarray) -> bytes:
-    """Returns an image [H, W, 4] at the page's resolution, with few colours, as PNG."""
-    image, buffer = Image.fromarray(pixels).convert("RGB"), io.BytesIO()
-    scale = PAGE_DPI / FILE_DPI
-    small = image.resize((round(image.width * scale), round(image.height * scale)))
-    small.quantize(256).save(buffer, "PNG")
-    return buffer.getvalue()
+    image.reduce(FILE_DPI // PAGE_DPI).quantize(256).save(small, "PNG")
+    return small.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metrics.scores import votes
 from ..reading import arms
 from ..reading.study import Comparison
 
@@ -112,7 +113,7 @@ def _samples(
     """
     baseline = next(iter(wins))
     names, classes = comparison.samples.names(chosen), comparison.samples.classes
-    usual = {name: _usual(comparison, name, chosen) for name in wins}
+    usual = {name: votes(comparison.predictions(name)[:, chosen], len(classes)) for name in wins}
     rows = []
     for row, position in enumerate(chosen):
         decided = {name: classes[usual[name][row]] for name in wins}
@@ -145,10 +146,3 @@ def _sure(comparison: Comparison, name: str) -> NDArray[np.float32]:
     """Returns the mean probability that an arm gives the true class, [samples]."""
     mean = comparison.probabilities(name).mean(axis=0)
     return mean[np.arange(len(mean)), comparison.targets]
-
-
-def _usual(comparison: Comparison, name: str, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the class that an arm predicts in most seeds (ties: the lower), [chosen]."""
-    predictions = comparison.predictions(name)[:, chosen]
-    votes = [(predictions == k).sum(axis=0) for k in range(len(comparison.samples.classes))]
-    return np.argmax(votes, axis=0)

@@ -16,6 +16,7 @@ from ..frames.contrasts_frame import contrasts_frame
 from ..frames.headline_frame import headline_frame
 from ..frames.leakage_frame import leakage_frame
 from ..frames.learning_frame import learning_frame
+from ..frames.metrics_frame import metrics_by_class_frame, metrics_frame
 from ..frames.planted_frame import planted_frame
 from ..frames.scores_frame import scores_frame
 from ..frames.secondary_frame import secondary_frame
@@ -25,12 +26,13 @@ from ..tables.ablation_table import ablations
 from ..tables.complementarity_tables import complementarity, complementarity_by_class
 from ..tables.contrasts_table import contrasts, contrasts_by_backbone
 from ..tables.leakage_table import leakage
+from ..tables.metrics_tables import metrics, metrics_by_class
 from ..tables.planted_table import planted
 from ..tables.runs_table import runs
 from ..tables.secondary_table import secondary
 from ..tables.table import Table
 from ..tables.table1 import table1
-from . import panels
+from . import checklist, panels, training_settings
 from .panels import Drawing
 
 Comparisons = Sequence[Comparison]
@@ -73,12 +75,14 @@ class Section:
         frame: Computes its numbers; sections that share a function share the frame.
         table: Makes its table of the frame; None (or a table of None) for no table.
         figures: Draws its figures from the frame; None for no figures.
+        shown: Whether the page shows it at once; others are folded away, below.
     """
 
     name: str
     frame: Callable[[Comparisons], pd.DataFrame]
     table: Callable[[pd.DataFrame, Comparisons], Table | None] | None = None
     figures: Callable[[pd.DataFrame, Comparisons], Iterable[Drawing]] | None = None
+    shown: bool = False
 
 
 def sections(options: Options) -> tuple[Section, ...]:
@@ -89,18 +93,25 @@ def sections(options: Options) -> tuple[Section, ...]:
     contrast = partial(contrasts_frame, margin_points=options.margin_points)
     plant = partial(planted_frame, margin_points=options.margin_points)
     return (
-        Section("contrasts", contrast, contrasts, panels.contrasts),
+        Section("forest", contrast, None, panels.contrasts, shown=True),
+        Section("headline", headline_frame, table1, shown=True),
+        Section("ablations", ablation, ablations, shown=True),
+        Section("complementarity", complementarity_frame, complementarity, shown=True),
+        Section("fig3", complementarity_frame, None, panels.complementarity, shown=True),
+        Section("calibration", headline_frame, None, panels.calibrations, shown=True),
+        Section("metrics", metrics_frame, metrics, shown=True),
+        Section("contrasts", contrast, contrasts),
         Section("by_backbone", contrast, contrasts_by_backbone),
-        Section("headline", headline_frame, table1, panels.slopes),
-        Section("complementarity_figure", complementarity_frame, None, panels.complementarity),
-        Section("ablations", ablation, ablations, panels.forest),
+        Section("ablations_figure", ablation, None, panels.forest),
         Section("planted", plant, planted, panels.planted),
-        Section("complementarity", complementarity_frame, complementarity),
         Section("by_class", complementarity_by_class_frame, complementarity_by_class),
+        Section("metrics_by_class", metrics_by_class_frame, metrics_by_class),
         Section("decisions", headline_frame, None, panels.decisions),
         Section("learning", learning_frame, None, panels.learning),
         Section("alignment", alignment_frame, None, panels.alignment),
         Section("secondary", resampled, partial(secondary, n_resamples=n)),
         Section("leakage", leakage_frame, leakage),
         Section("runs", scores_frame, runs),
+        Section("training_settings", training_settings.frame, training_settings.table),
+        Section("checklist", checklist.frame, checklist.table),
     )

@@ -1,6 +1,5 @@
 """What the report says in sentences: the headline, and a methods paragraph to paste."""
 
-from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +11,8 @@ from ..reading.study import gather
 from ..significance.attribution import CONFIRMATORY
 from ..tables.contrasts_table import sentences as sentences_on_contrasts
 from ..tables.contrasts_table import told
-from ..tables.planted_table import sentences as sentences_on_replaced
+from .checklist import software
 from .content import Contents
-
-PACKAGES = ("clipit-eva", "kaiko-eva", "scipy", "statsmodels", "scikit-learn")
-"""Packages that a methods paragraph names with their versions."""
-
 
 AGAINST = "CLIP-IT against unimodal"
 
@@ -32,7 +27,7 @@ def headline(contents: Contents) -> tuple[str, ...]:
     found = sentences_on_contrasts(contents.results["contrasts"])
     if not found:
         found = ("No headline: CLIP-IT runs and others of one backbone and dataset are needed.",)
-    return (*found, *sentences_on_replaced(contents.results["planted"]))
+    return found
 
 
 def contrasts_of(
@@ -81,8 +76,7 @@ def methods(contents: Contents) -> str:
             "correctly and the vision model does not, reported beside its expectation under "
             "errors that are independent within each class."
         )
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
-    return " ".join([*sentences, f"Software: {versions}."])
+    return " ".join([*sentences, f"Software: {software()}."])
 
 
 def _primary(contents: Contents) -> list[str]:

@@ -115,7 +115,7 @@ def contrasts_by_backbone(frame: pd.DataFrame, comparisons: Sequence[Comparison]
 
 def told(frame: pd.DataFrame) -> bool:
     """Returns whether a dataset has the arms that tell whether reports helped."""
-    return any(not _missing(mine) for _, mine in _by_dataset(frame))
+    return any(not missing_arms(mine) for _, mine in by_dataset(frame))
 
 
 def sentences(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -126,8 +126,8 @@ def sentences(frame: pd.DataFrame) -> tuple[str, ...]:
     Args:
         frame: `frames.contrasts_frame.contrasts_frame`'s.
     """
-    groups = _by_dataset(frame)
-    lacking = {dataset: _missing(mine) for dataset, mine in groups if _missing(mine)}
+    groups = by_dataset(frame)
+    lacking = {dataset: missing_arms(mine) for dataset, mine in groups if missing_arms(mine)}
     first = ()
     if lacking:
         names = [arm for arm in PLAN_LINES if any(arm in some for some in lacking.values())]
@@ -142,7 +142,7 @@ def sentences(frame: pd.DataFrame) -> tuple[str, ...]:
     return (*first, *(_sentence(dataset, mine) for dataset, mine in groups))
 
 
-def _by_dataset(frame: pd.DataFrame) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+def by_dataset(frame: pd.DataFrame) -> list[tuple[str, dict[str, dict[str, Any]]]]:
     """Returns the rows of means by dataset and contrast."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in records(frame.loc[frame["backbone"] == ""]) if len(frame) else ():
@@ -150,7 +150,7 @@ def _by_dataset(frame: pd.DataFrame) -> list[tuple[str, dict[str, dict[str, Any]
     return list(found.items())
 
 
-def _missing(mine: dict[str, dict[str, Any]]) -> list[str]:
+def missing_arms(mine: dict[str, dict[str, Any]]) -> list[str]:
     """Returns the arms that a dataset lacks to tell."""
     sides = ((TEXT, arms.NO_TEXT), (PAIRS, arms.SHUFFLED))
     return [arm for contrast, arm in sides if not mine[contrast]["n_backbones"]]
@@ -158,17 +158,21 @@ def _missing(mine: dict[str, dict[str, Any]]) -> list[str]:
 
 def _sentence(dataset: str, mine: dict[str, dict[str, Any]]) -> str:
     """Returns the sentences on one dataset."""
-    verdict = str(mine[METHOD]["verdict"])
     parts = [_part(mine[name], words) for name, words in _WORDS.items()]
     shown = "; ".join(part for part in parts if part)
-    head = f"{dataset}: {VERDICTS[verdict]}"
-    if verdict == "no_difference":
-        head += f" of {mine[TEXT]['margin_points']:g} points"
-    if verdict == "cannot_tell" and mine[TEXT]["reason"]:
-        head += f" ({mine[TEXT]['reason']})"
     many = max(row["n_backbones"] for row in mine.values())
     of = f" (means over {many:.0f} backbones)" if many > 1 else ""
-    return f"{head}. In points of balanced accuracy{of}: {shown}."
+    return f"{dataset}: {verdict_words(mine)}. In points of balanced accuracy{of}: {shown}."
+
+
+def verdict_words(mine: dict[str, dict[str, Any]]) -> str:
+    """Returns a dataset's verdict in words; its rows are by contrast, as in `by_dataset`."""
+    verdict = str(mine[METHOD]["verdict"])
+    if verdict == "no_difference":
+        return f"{VERDICTS[verdict]} of {mine[TEXT]['margin_points']:g} points"
+    if verdict == "cannot_tell" and mine[TEXT]["reason"]:
+        return f"{VERDICTS[verdict]} ({mine[TEXT]['reason']})"
+    return VERDICTS[verdict]
 
 
 _WORDS = {

@@ -23,6 +23,9 @@ from .table import (
 
 Row = Mapping[str, Any]
 
+PUBLISHED = "(published)"
+"""Ends the titles of columns of published numbers, which the page shows on demand."""
+
 
 @dataclass(frozen=True)
 class Column:

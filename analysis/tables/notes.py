@@ -67,7 +67,9 @@ def family(frame: pd.DataFrame, method: str) -> str:
 
 def optimistic(frame: pd.DataFrame) -> tuple[str, ...]:
     """Returns the explanation of the dagger where a row bears it."""
-    marked = [row for row in records(frame) if _text(row.get("mark")) and not _text(row["refused"])]
+    marked = [
+        row for row in records(frame) if _text(row.get("mark")) and not _text(row.get("refused"))
+    ]
     return (OPTIMISTIC,) if marked else ()
 
 

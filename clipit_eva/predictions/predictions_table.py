@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # whoever reads tables need not wait for torch
 FILENAME = "predictions.parquet"
 """Name of the table in a run's folder: a folder is a run if it holds one."""
 
+VALIDATION_FILENAME = "predictions-val.parquet"
+"""Name of the table beside it of what the same checkpoint says about the validation samples."""
+
 KIND = "predictions table"
 
 COLUMNS = ("split", "index", "filename", "target", "branch", "prediction")

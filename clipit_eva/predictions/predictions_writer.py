@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from eva.core.models.modules.typings import INPUT_BATCH
 from lightning.pytorch import callbacks
+from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DistributedSampler, SequentialSampler
 from typing_extensions import override
 
@@ -29,6 +30,9 @@ _logger = logging.getLogger(__name__)
 
 class PredictionsWriter(callbacks.BasePredictionWriter):
     """Writes the predictions table of `eva fit` (its test stage) and of `eva predict`.
+
+    Beside it goes, under a name with `-val`, what the selected checkpoint says about validation
+    samples (eva's validate stage), by which probabilities can be calibrated.
 
     The model's prediction is written under `branch`; further branches that a step returns under
     `branches` (CLIP-IT's vision branch) under their own names.
@@ -68,6 +72,8 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._not_finite = 0
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._rows = []
 
     @override
     def on_validation_batch_end(
@@ -81,7 +87,12 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     ) -> None:
         loader = _loaders(trainer.val_dataloaders)[dataloader_idx]
         positions = _positions(trainer, loader, batch_idx, len(outputs["targets"]))
-        self._not_finite += int((~finite_rows({"": outputs["predictions"]})).sum())
+        branches = {self._branch: outputs["predictions"]}
+        if trainer.state.fn == TrainerFn.VALIDATING and _in_order(loader.sampler):
+            split = "val" if dataloader_idx == 0 else f"val_{dataloader_idx}"
+            self._add(loader.dataset, split, positions, outputs["targets"], branches)
+        else:
+            self._not_finite += int((~finite_rows(branches)).sum())
         _count_once(trainer, outputs, positions, len(loader.dataset))
 
     @override
@@ -89,6 +100,11 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         if count := sum(_gather([self._not_finite])):
             spoil(pl_module.metrics.validation_metrics)  # type: ignore[union-attr]
             _logger.warning("The logits of %d validation samples are not finite.", count)
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._write(trainer, validation=True)
 
     @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -175,12 +191,14 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
                 predictions_table.make_rows(split, branch, indices, names, labels, probs)
             )
 
-    def _write(self, trainer: pl.Trainer) -> None:
-        """Writes the table of all processes."""
+    def _write(self, trainer: pl.Trainer, validation: bool = False) -> None:
+        """Writes the table of all processes; that of validation samples under its own name."""
         parts, self._rows = _gather(self._rows), []
         missing = sum(_gather([self._not_finite]))
         run = str(trainer.log_dir)  # a broadcast: every process has to ask
         if not trainer.is_global_zero:
+            return
+        if validation and not parts:
             return
         if not parts:
             _logger.info(
@@ -189,11 +207,15 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
             )
             return
         path = Path(self._output_file or Path(run) / predictions_table.FILENAME)
+        if validation:
+            path = path.with_name(f"{path.stem}-val{path.suffix}")
         predictions_table.write_predictions(
             pd.concat(parts, ignore_index=True),
             path,
             {**self._provenance(trainer, run), "not_finite": missing},
         )
+        if validation:
+            return
         print(f"Predictions table: {path}")
         if missing:
             exits.fail_at_end(
@@ -225,6 +247,8 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
     def _datasets(trainer: pl.Trainer) -> list[dict[str, Any]]:
         """Returns the class, length and class names of the datasets that were predicted."""
         loaders = _loaders(trainer.test_dataloaders or trainer.predict_dataloaders)
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            loaders = _loaders(trainer.val_dataloaders)
         return [
             {
                 "class": provenance.class_path(eva_dataset(loader.dataset)),
@@ -289,14 +313,19 @@ def _check_order(sampler: Any) -> None:
 
     In the test stage Lightning tells no sample's index.
     """
-    if isinstance(sampler, SequentialSampler):
-        return
-    if isinstance(sampler, DistributedSampler) and not sampler.shuffle:
+    if _in_order(sampler):
         return
     raise InputError(
         f"dataloaders.test draws samples by {type(sampler).__name__}, so that predictions cannot "
         "be told apart; set `shuffle: false` and no sampler"
     )
+
+
+def _in_order(sampler: Any) -> bool:
+    """Returns whether samples come in the order of their positions."""
+    if isinstance(sampler, DistributedSampler):
+        return not sampler.shuffle
+    return isinstance(sampler, SequentialSampler)
 
 
 def _gather(rows: list[_T]) -> list[_T]:

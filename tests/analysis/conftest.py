@@ -185,6 +185,33 @@ def shared_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write.folder
 
 
+@pytest.fixture(scope="session")
+def full_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs on one dataset by two backbones and five seeds, with the arms of all four contrasts.
+
+    Made once: only for tests that do not write there.
+    """
+    write = RunWriter(tmp_path_factory.mktemp("full"))
+    targets = np.arange(200) % 4
+    control = {"pairing": {"control": "shuffled"}}
+    for seed in range(1, 6):
+        write("text_only", targets, _draw(targets, 0.6, 90 + seed), seed=seed)
+        for number, backbone in enumerate(("pathology/mahmood_uni", "pathology/kaiko_vitl14")):
+            arms: dict[str, tuple[float, dict[str, Any]]] = {
+                "unimodal": (0.7, {}),
+                "clip_it": (0.85, {}),
+                "no_text": (0.75, {"distill_weight": 0.0}),
+                "no_lora": (0.72, {"lora": {"vision": False}}),
+                "shuffled": (0.76, {"provenance": control}),
+            }
+            for place, (arm, (accuracy, options)) in enumerate(arms.items()):
+                predictions = _draw(targets, accuracy, 1000 * seed + 100 * number + place)
+                method = "unimodal" if arm == "unimodal" else "clip_it"
+                named = {"backbone": backbone, "name": f"{arm}{number}{seed}", **options}
+                write(method, targets, predictions, seed=seed, **named)
+    return write.folder
+
+
 @pytest.fixture
 def study_folder(shared_study: Path, write_run: RunWriter) -> Path:
     """A copy of `shared_study` in the folder of `write_run`."""

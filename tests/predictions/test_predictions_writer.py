@@ -28,7 +28,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.trained import TrainedCLIPITModule
-from clipit_eva.predictions.predictions_table import read_predictions
+from clipit_eva.predictions.predictions_table import VALIDATION_FILENAME, read_predictions
 from clipit_eva.predictions.predictions_writer import PredictionsWriter
 
 
@@ -124,6 +124,10 @@ def tables(folder: Path) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
     return [read_predictions(path) for path in sorted(folder.rglob("predictions.parquet"))]
 
 
+def validation_tables(folder: Path) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+    return [read_predictions(path) for path in sorted(folder.rglob(VALIDATION_FILENAME))]
+
+
 def check(table: pd.DataFrame, branch: str, dataset: Points, logits: torch.Tensor) -> None:
     """Compares a branch with the logits of the whole dataset."""
     found = table[table["branch"] == branch]
@@ -157,6 +161,36 @@ def test_each_run_of_a_session_writes_its_best_predictions(
         ]
         assert made["versions"] == provenance.versions()
     assert not np.array_equal(found[0][0]["prob_0"], found[1][0]["prob_0"])
+
+
+def test_the_selected_checkpoints_validation_predictions_lie_beside(
+    make_trainer: Any, tmp_path: Path
+) -> None:
+    """They are the best checkpoint's, not the last's, and of the validation samples."""
+    torch.manual_seed(0)
+    validation = Points(6, 2)
+    trainer = make_trainer(PredictionsWriter("vision"))
+    trainer.run_evaluation_session(probe(), data(Points(10)))
+    ((table, made),) = validation_tables(tmp_path)
+    (best,) = tmp_path.rglob("best.ckpt")
+    state = torch.load(best, weights_only=True)["state_dict"]
+    logits = validation.points @ state["head.weight"].T + state["head.bias"]
+    check(table, "vision", validation, logits)
+    assert table["split"].unique().tolist() == ["val"]
+    ((_, tested),) = tables(tmp_path)
+    same = ("kind", "checkpoint", "run", "seed", "config", "inputs", "versions", "git_revision")
+    assert all(made[name] == tested[name] for name in same)
+    assert made["datasets"] == [{**tested["datasets"][0], "length": 6}]
+
+
+def test_shuffled_validation_data_leave_no_validation_predictions(
+    make_trainer: Any, tmp_path: Path
+) -> None:
+    images = data(Points(10))
+    images.dataloaders = dataclasses.replace(images.dataloaders, val=loader(4, shuffle=True))
+    make_trainer(PredictionsWriter("vision")).run_evaluation_session(probe(), images)
+    assert len(tables(tmp_path)) == 1
+    assert validation_tables(tmp_path) == []
 
 
 def test_both_branches_of_clip_it_are_written_in_test_and_predict(

@@ -31,14 +31,16 @@ def test_all_files_are_there_whole_and_the_same_again(report, shared_study, tmp_
         files = [path for path in page.parent.rglob("*") if path.is_file()]
         contents.append({str(p.relative_to(page.parent)): p.read_bytes() for p in files})
     assert contents[0] == contents[1]
-    tables = ("contrasts", "table1", "ablations", "complementarity",
-              "complementarity_by_class", "secondary", "leakage", "runs")  # fmt: skip
-    figures = ("contrasts", "slopes", "complementarity", "ablations", "confusion_bach",
+    tables = ("contrasts", "table1", "ablations", "complementarity", "metrics",
+              "complementarity_by_class", "metrics_by_class", "secondary", "leakage", "runs",
+              "training_settings", "checklist")  # fmt: skip
+    figures = ("contrasts", "complementarity", "ablations", "confusion_bach",
                "confusion_crc", "confusion_no_text_bach", "confusion_no_text_crc",
                "calibration_bach", "calibration_crc")  # fmt: skip
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md", ".tex")}
     expected |= {f"figures/{name}{suffix}" for name in figures for suffix in (".png", ".svg")}
-    assert set(contents[0]) == expected | {"report.html"}
+    errors = {"errors/bach_uni.csv", "errors/crc_uni.csv"}
+    assert set(contents[0]) == expected | errors | {"report.html"}
     for name in figures:
         ET.fromstring(contents[0][f"figures/{name}.svg"])
         Image.open(io.BytesIO(contents[0][f"figures/{name}.png"])).verify()
@@ -50,8 +52,12 @@ def test_the_page_needs_no_network_and_says_what_it_must(report, shared_study):
     assert "url(" not in page
     assert 'name="viewport"' in page
     for words in (
-        "CLIP-IT minus unimodal",
+        "method: CLIP-IT - unimodal",
         "<h1>CLIP-IT against unimodal</h1>",
+        "BACH: cannot tell whether reports helped",
+        "3 seeds, 120 test images, slides unknown, 1 backbone",
+        "Train the missing arms (shuffled pairs)",
+        "<code>seeds: [1, 2, 3, 4, 5]</code>",
         "These runs cannot tell whether reports helped: there are no runs of shuffled pairs.",
         "would tell: factors: {shuffled: {PAIRING_POLICY: shuffled}}",
         "the text&#39;s own gain (CLIP-IT minus no text)",
