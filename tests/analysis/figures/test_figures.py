@@ -177,6 +177,7 @@ def test_closeness_is_drawn_before_and_after(ax):
 def test_the_gain_is_drawn_against_the_share_of_replaced_pairs(ax):
     frame = pd.DataFrame(
         {
+            "setting": ["", "", ""],
             "replaced_share": [0.0, 0.5, 1.0],
             "difference_points": [3.0, 1.5, 0.1],
             "low_points": [2.0, -0.5, None],
@@ -197,8 +198,25 @@ def test_the_gain_is_drawn_against_the_share_of_replaced_pairs(ax):
     assert drawn[0.0][1] != "#ffffff"
     assert drawn[50.0][1] == drawn[100.0][1] == "#ffffff"
     assert ax.get_xlabel() == "pairs replaced at random (%)"
-    assert legend(ax) == ["95% interval without 0", "interval covers 0, or is refused"]
+    assert legend(ax) == ["interval without 0", "covers 0, or refused"]
     assert any(list(line.get_ydata()) == [0, 0] for line in ax.lines)
+
+
+def test_each_setting_has_a_line_on_pairs_replaced(ax):
+    frame = pd.DataFrame(
+        {
+            "setting": ["", "", "lambda 10", "lambda 10"],
+            "replaced_share": [0.0, 1.0, 0.0, 1.0],
+            "difference_points": [3.0, 0.5, 9.0, 0.1],
+            "low_points": [2.0, -0.5, 7.0, -1.0],
+            "high_points": [4.0, 1.5, 11.0, 1.0],
+            "covers_zero": [False, True, False, True],
+        }
+    )
+    figures.plot_replaced(frame, ax)
+    lines = [line for line in ax.lines if line.get_linestyle() not in ("None", "-")]
+    assert [list(line.get_ydata()) for line in lines] == [[3.0, 0.5], [9.0, 0.1]]
+    assert any("lambda 10" in words for words in legend(ax))
 
 
 def test_without_axes_a_figure_is_made():

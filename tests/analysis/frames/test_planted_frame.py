@@ -136,6 +136,6 @@ def test_the_report_has_the_table_the_figure_and_the_sentence(write_run, drawn, 
     assert {f"replaced_pairs.{suffix}" for suffix in names} <= files
     text = page.read_text()
     (sentence,) = sentences(planted_frame(comparisons))
-    assert f'<p class="headline">{sentence}</p>' in text
+    assert f"<p>{sentence}</p>" in text
     assert 'id="figure-replaced_pairs"' in text
     assert "with a share of the image-report pairs replaced at random" in text
