@@ -14,7 +14,7 @@ from clipit_eva.files import atomic_path
 
 from ..tables.table_files import write_table
 from .content import Contents, make_contents
-from .errors import write_errors
+from .errors_table import write_errors
 from .page import render
 from .paired_reports import paired_texts
 from .panels import Drawing

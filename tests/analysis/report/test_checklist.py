@@ -6,7 +6,7 @@ import pandas as pd
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.reading.study import gather
 from clipit_eva.analysis.report import checklist, training_settings
-from clipit_eva.analysis.report.errors import write_errors
+from clipit_eva.analysis.report.errors_table import write_errors
 from clipit_eva.tasks import configs
 
 

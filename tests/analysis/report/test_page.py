@@ -235,7 +235,7 @@ def test_figures_have_one_scale(full_page, width, height):
         "return Array.from(document.querySelectorAll('figure img'), "
         "(image) => image.clientWidth / image.naturalWidth)"
     )
-    assert len(scales) == 7
+    assert len(scales) == 6
     assert scales == pytest.approx([scales[0]] * len(scales), rel=0.01)
 
 
