@@ -1,13 +1,13 @@
 """Everything that a report says, computed from runs and not yet drawn or written."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..reading import arms
-from ..reading.run_files import missing_runs
+from ..reading.run_files import missing_runs, planned_margin
 from ..reading.runs import Run, read_runs
 from ..reading.study import Comparison, gather
 from ..tables.notes import few
@@ -27,6 +27,7 @@ class Contents:
         results: The frame of each section, by the section's name.
         tables: The tables, in the order of the report.
         warnings: What a reader must know before trusting the numbers.
+        margin_fixed: Whether a grid's plan had the margin before any of its runs was finished.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -34,6 +35,7 @@ class Contents:
     results: Mapping[str, pd.DataFrame]
     tables: tuple[Table, ...]
     warnings: tuple[str, ...]
+    margin_fixed: bool = False
 
     def drawings(self) -> Iterator[Drawing]:
         """Yields the figures for which there are data."""
@@ -49,8 +51,11 @@ def make_contents(folder: Path, options: Options) -> Contents:
     Raises:
         InputError: See `runs.read_runs`, `study.gather` and `Options.check`.
     """
+    planned = planned_margin(folder)
+    if options.margin_points is None:
+        options = replace(options, margin_points=planned)
     options.check()
-    comparisons = tuple(gather(read_runs(folder)))
+    comparisons = tuple(gather(read_runs(folder), options.groups))
     computed: dict[Callable, pd.DataFrame] = {}
     results, tables = {}, []
     for section in sections(options):
@@ -70,6 +75,7 @@ def make_contents(folder: Path, options: Options) -> Contents:
             *_leakage(results["leakage"]),
             *_warnings(comparisons, results["contrasts"]),
         ),
+        margin_fixed=planned == options.margin,
     )
 
 
