@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _report_options(
         add(_report, "tables, figures and one page of finished runs, from saved files alone")
     )
+    _power_options(add(_power, "tell the smallest gain that a plan's runs could show, before any"))
     _ablate_options(
         add(_ablate, "run a plan of many runs, here or on SLURM; the same command resumes it")
     )
@@ -155,10 +156,12 @@ def _report_options(report: _Parser) -> None:
     every = "folder of finished runs: every predictions.parquet below it is one"
     report.value("runs", "RUNS_DIR", every)
     report.value("--output", "DIR", "folder of the report", required=True)
-    margin = "equivalence margin of ablations, to be fixed before looking (default: 0.5 points)"
-    report.value("--margin", "POINTS", margin, type=float, default=0.5)
+    margin = "equivalence margin (default: what a grid's plan has fixed, else 0.5 points)"
+    report.value("--margin", "POINTS", margin, type=float)
     resamples = "resamples of each bootstrap (default: 9999)"
     report.value("--resamples", "N", resamples, type=int, default=9999)
+    groups = "CSV file with the slide or patient (`group`) of each test image (`filename`)"
+    report.value("--groups", "FILE", groups)
     images = "show rescued and lost images on the page (from the data root that runs record)"
     report.flag("--thumbnails", images)
     private = "show the paired reports on the page; do not pass such a page on"
@@ -169,12 +172,33 @@ def _report(options: argparse.Namespace) -> None:
     from clipit_eva.analysis.report.content import Options  # pyright: ignore[reportMissingImports]
     from clipit_eva.analysis.report.report_files import write_report  # pyright: ignore[reportMissingImports]
 
-    chosen = Options(options.margin, options.resamples, options.thumbnails, options.report_text)
+    chosen = Options(
+        options.margin,
+        options.resamples,
+        options.thumbnails,
+        options.report_text,
+        options.groups,
+    )
     page = write_report(options.runs, options.output, chosen)
     for name in ("contrasts", "ablations"):
         if (table := page.with_name(f"{name}.md")).is_file():
             print(table.read_text())
     print(f"Report: {page}")
+
+
+def _power_options(power: _Parser) -> None:
+    plan = "a plan's file, or a shipped one's name (ablations/paper)"
+    power.value("plan", "PLAN", plan, type=str)
+    images = "test images (default: those below the plan's DATA_ROOT)"
+    power.value("--test-size", "N", images, type=int)
+    power.value("--classes", "N", "classes (default: the task card's)", type=int)
+    power.value("--slides", "N", "slides or patients of the test images", type=int)
+
+
+def _power(options: argparse.Namespace) -> None:
+    from clipit_eva.analysis.grid.planned_power import Sizes, power  # pyright: ignore[reportMissingImports]
+
+    print(power(options.plan, Sizes(options.test_size, options.classes, options.slides)))
 
 
 def _ablate_options(ablate: _Parser) -> None:

@@ -12,7 +12,7 @@ RESULT_VERSIONS: Final = {
     "pairing": 1,
     "predictions": 1,
     "replacement": 1,
-    "report": 2,
+    "report": 3,
     "reports": 1,
     "training": 2,
 }

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..reading import arms
 from ..reading.study import Comparison
-from ..significance.equivalence import verdict
+from ..significance.equivalence import Verdict, verdict
 from . import columns
 
 MARGIN_POINTS = 0.5
@@ -23,7 +23,8 @@ def ablation_frame(
 ) -> pd.DataFrame:
     """Compares each variant of CLIP-IT with full CLIP-IT: verdicts, Benjamini-Hochberg.
 
-    The margin is the largest difference that counts as none, in points; fixed before looking.
+    The margin is the largest difference that counts as none, in points; fixed before looking. An
+    interval that is patch-level and optimistic decides nothing.
 
     Raises:
         InputError: A margin not above 0.
@@ -55,7 +56,9 @@ def ablation_frame(
     if not len(frame):
         return frame
     verdicts = [
-        verdict(test, margin_points / 100, None if pd.isna(p) else float(p))
+        Verdict("inconclusive", test.mark)
+        if test.mark
+        else verdict(test, margin_points / 100, None if pd.isna(p) else float(p))
         for test, p in zip(tests, frame["p_bh"], strict=True)
     ]
     return frame.assign(

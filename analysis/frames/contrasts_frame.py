@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..reading import arms
@@ -19,7 +20,9 @@ from ..significance.attribution import (
 from ..significance.crossed import CrossedTest
 from ..significance.crossed_backbones import BackbonesTest, crossed_test_over_backbones
 from ..significance.datasets import MacroDifference, macro_difference
+from ..significance.equivalence import tost_crossed
 from ..significance.multiplicity import adjust
+from ..significance.power import detectable
 from ..significance.rules import MIN_SEEDS, WARN_SEEDS
 from . import columns
 from .ablation_frame import MARGIN_POINTS
@@ -32,8 +35,14 @@ SIDES = {
 }
 """The arms of each contrast, first - second."""
 
-NUMBERS = ("difference_points", "low_points", "high_points", "p", "p_holm", "df", "se_points")
+NUMBERS = (
+    "difference_points", "low_points", "high_points", "p", "p_holm", "df", "se_points",
+    "detectable_points", "wall_points",
+)  # fmt: skip
 """Columns that are missing where there is no test."""
+
+CANNOT_BE_EQUIVALENT = "cannot be equivalent here"
+"""Said where half of the 90% interval exceeds the margin, whatever the difference."""
 
 Test = CrossedTest | BackbonesTest
 
@@ -53,8 +62,11 @@ def contrasts_frame(
         the method and text of all datasets; of a single backbone it is descriptive, over the
         backbones and datasets of one contrast that have 5 seeds. `verdict` is the dataset's (see
         `significance.attribution`), `reason` why it cannot be told; both are empty in rows of
-        backbones. Contrasts without runs have no numbers and say so in `refused`. Datasets without
-        any of these contrasts have no rows.
+        backbones. `detectable_points` is the smallest true difference that 80% of such studies
+        would detect, `wall_points` that of infinitely many seeds on this test set (missing where
+        seeds share no variance), `equivalence` is empty or `CANNOT_BE_EQUIVALENT`. Contrasts
+        without runs have no numbers and say so in `refused`. Datasets without any of these
+        contrasts have no rows.
 
     Raises:
         InputError: A margin not above 0.
@@ -73,7 +85,11 @@ def contrasts_frame(
     frame = pd.DataFrame([*rows, *_with_holm(cells)])
     if not len(frame):
         return frame
-    return frame.astype(dict.fromkeys(NUMBERS, float)).assign(margin_points=margin_points)
+    half = frame.pop("half_90_points").astype(float)
+    return frame.astype(dict.fromkeys(NUMBERS, float)).assign(
+        margin_points=margin_points,
+        equivalence=np.where(half > margin_points, CANNOT_BE_EQUIVALENT, ""),
+    )
 
 
 def over_datasets(frame: pd.DataFrame, contrast: str) -> MacroDifference | None:
@@ -160,7 +176,22 @@ def _row(comparison: Comparison, backbone: str, name: str, test: Test | None) ->
     else:
         numbers = columns.crossed(test)
     where = {"dataset": comparison.dataset, "backbone": backbone, "contrast": name}
-    return {**where, **numbers, "task": comparison.task}
+    sizes = {"n_samples": len(comparison.samples), "n_slides": comparison.n_slides}
+    return {**where, **numbers, **_power(test, comparison), **sizes, "task": comparison.task}
+
+
+def _power(test: Test | None, comparison: Comparison) -> dict[str, float | None]:
+    """Returns what a test could show, by its own variances, in points; None without a test."""
+    names = ("detectable_points", "wall_points", "half_90_points")
+    if test is None or test.se_floor is None or test.df_floor is None:
+        return dict.fromkeys(names)
+    shared = test.samples_part if isinstance(test, BackbonesTest) else max(test.cov_cases or 0, 0)
+    groups, classes = test.n_clusters, len(np.unique(comparison.targets))
+    df_cases = len(comparison.samples) - classes if groups is None else groups - 1
+    wall = 100 * detectable(float(np.sqrt(shared)), df_cases) if shared else None
+    low, high = tost_crossed(test, margin=1.0).ci90 or (np.nan, np.nan)
+    own = 100 * detectable(test.se_floor, test.df_floor)
+    return dict(zip(names, (own, wall, 50 * (high - low)), strict=True))
 
 
 def _print(arm: str) -> str:

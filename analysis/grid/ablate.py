@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipit_eva.errors import InputError
-from clipit_eva.tasks import configs
 
 from . import store
 from .engines import slurm
@@ -16,7 +15,7 @@ from .engines.local import run_local
 from .plan.checks import check_inputs
 from .plan.expansion import expand
 from .plan.job import Grid
-from .plan.plan_file import Plan, read_plan
+from .plan.plan_file import Plan, plan_path, read_plan
 from .plan.planned_arms import planned_arms
 from .status import failures, render_plan, render_status
 
@@ -58,7 +57,7 @@ def ablate(source: str, output: Path, options: Options, show: Show) -> bool:
     """
     if options.parallel is not None and options.parallel < 1:
         raise InputError(f"--jobs {options.parallel} must be at least 1")
-    plan = read_plan(_path(source))
+    plan = read_plan(plan_path(source))
     grid = expand(plan, output)
     chosen = _chosen(grid, options.only)
     if options.dry_run:
@@ -110,11 +109,6 @@ def _run(plan: Plan, grid: Grid, chosen: Collection[str], options: Options, show
 def default_parallel() -> int:
     """Returns how many jobs run at a time: one a GPU; without, one a core, at most two."""
     return len(visible_gpus()) or min(2, os.cpu_count() or 1)
-
-
-def _path(source: str) -> Path:
-    known = source in configs.names() and source.startswith("ablations/")
-    return configs.path(source) if known and not Path(source).is_file() else Path(source)
 
 
 def _chosen(grid: Grid, names: Collection[str]) -> set[str]:

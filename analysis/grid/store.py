@@ -84,15 +84,22 @@ def claim(output: Path) -> None:
 def write_grid(grid: Grid, retries: int) -> None:
     """Writes what each job is, and which folders hold the runs of the plan as it is now.
 
-    A failed job is tried again `retries` times.
+    A failed job is tried again `retries` times. A plan's margin is recorded unless runs have been
+    finished without it: a report may call a recorded one fixed beforehand.
     """
-    _write(grid.folder / GRID, _runs(grid))  # first: it tells that the folder is a grid's
+    content = _runs(grid)
+    if grid.margin is not None:
+        known = _written(grid).get("margin")
+        if known == grid.margin or not any(is_finished(job.folder) for job in grid.trained()):
+            content["margin"] = grid.margin
+    _write(grid.folder / GRID, content)  # first: it tells that the folder is a grid's
     write_jobs(grid, retries)
 
 
 def is_written(grid: Grid) -> bool:
     """Whether a grid's folder is of the same plan."""
-    return (grid.folder / GRID).read_text() == _text(_runs(grid))
+    written = _written(grid)
+    return {key: written.get(key) for key in ("runs", "plain")} == _runs(grid)
 
 
 def write_jobs(grid: Grid, retries: int) -> None:
@@ -207,11 +214,19 @@ def locked(
         yield file
 
 
-def _runs(grid: Grid) -> dict[str, list[str]]:
+def _runs(grid: Grid) -> dict[str, Any]:
     folders = {
         job.folder.relative_to(grid.folder).as_posix(): job.is_plain for job in grid.trained()
     }
     return {"runs": list(folders), "plain": [name for name, plain in folders.items() if plain]}
+
+
+def _written(grid: Grid) -> dict[str, Any]:
+    """Returns what a grid's folder holds of it; nothing if that is missing or damaged."""
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads((grid.folder / GRID).read_text())
+        return content if isinstance(content, dict) else {}
+    return {}
 
 
 def _text(content: Mapping[str, Any]) -> str:

@@ -1,7 +1,10 @@
 """The images that a run was trained, selected and tested on, found by its configuration."""
 
-from collections.abc import Mapping
+import contextlib
+import pydoc
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from eva.vision.data.datasets import vision
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from clipit_eva.data.hold_out import HoldOut
 from clipit_eva.errors import InputError
+from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
 
 from ..reading.runs import Run
@@ -45,19 +49,40 @@ def split_images(run: Run) -> dict[str, SplitImages]:
     for role in ROLES:
         recorded = run.config.part(f"data.datasets.{role}").of_images()
         spec = recorded.innermost
-        kept = {k: v for k, v in spec.arguments.items() if k not in ("transforms", "download")}
-        description = {"class_path": spec.class_path, "init_args": {**kept, "root": str(roots[0])}}
-        try:
-            if (key := str(description)) not in datasets:
-                datasets[key] = build(description)
-                datasets[key].prepare_data()
-                datasets[key].setup()
+        with _readable(roots[0]):
+            if (key := str(spec)) not in datasets:
+                datasets[key] = open_dataset(spec, roots[0])
             indices = _indices(datasets[key], recorded.first("HoldOut").arguments)
-        except Exception as error:  # whatever a dataset says of a folder that is none of its own
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise InputError(f"{roots[0]} cannot be read ({reason})") from error
         found[role] = SplitImages(datasets[key], indices)
     return found
+
+
+def open_dataset(spec: RecordedConfig, root: Path) -> vision.VisionDataset:
+    """Returns the eva dataset of a configuration, set up, without a transform.
+
+    Raises:
+        InputError: eva cannot read it below the root.
+    """
+    kept = {k: v for k, v in spec.arguments.items() if k not in ("transforms", "download")}
+    with _readable(root):
+        found = pydoc.locate(spec.class_path)  # a config may name it by a shorter path
+        path = spec.class_path if found is None else f"{found.__module__}.{spec.class_name}"
+        dataset = build({"class_path": path, "init_args": {**kept, "root": str(root)}})
+        dataset.prepare_data()
+        dataset.setup()
+    return dataset
+
+
+@contextlib.contextmanager
+def _readable(root: Path) -> Iterator[None]:
+    """Says in one line whatever a dataset says of a folder that is none of its own."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{root} cannot be read ({reason})") from error
 
 
 def _indices(dataset: vision.VisionDataset, hold_out: Mapping[str, object]) -> NDArray[np.int64]:

@@ -12,7 +12,8 @@ from clipit_eva.predictions.predictions_table import FILENAME
 GRID = "grid.json"
 """File in a grid's folder; its `runs` lists the folders of the plan's runs, relative to it.
 
-Jobs of an older plan may lie beside them and must not be read.
+Jobs of an older plan may lie beside them and must not be read. Its `margin`, if any, is the
+equivalence margin that the plan had before any of them was finished.
 """
 
 
@@ -34,6 +35,19 @@ def missing_runs(folder: Path) -> list[Path]:
     if not (folder / GRID).is_file():
         return []
     return [run for run in _listed(folder) if next(_below(run), None) is None]
+
+
+def planned_margin(folder: Path) -> float | None:
+    """Returns the equivalence margin, in points, that a grid's plan fixed before its runs, or None.
+
+    Raises:
+        InputError: The folder's `grid.json` is not as it should be.
+    """
+    path = folder / GRID
+    margin = _content(path).get("margin") if path.is_file() else None
+    if margin is not None and not (isinstance(margin, int | float) and margin > 0):
+        raise InputError(f"{path} has a margin {margin!r}, no number above 0; run the grid again")
+    return margin
 
 
 def recorded(path: Any, table: Path) -> Iterator[Path]:
@@ -60,13 +74,18 @@ def _below(folder: Path, plain: bool = False) -> Iterator[tuple[Path, bool]]:
                 yield from _below(child, plain)
 
 
-def _listed(folder: Path) -> dict[Path, bool]:
-    path = folder / GRID
+def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InputError(f"{path} is no readable JSON ({error}); run the grid again") from error
-    runs = content.get("runs") if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _listed(folder: Path) -> dict[Path, bool]:
+    path = folder / GRID
+    content = _content(path)
+    runs = content.get("runs")
     if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
         raise InputError(f"{path} has no list 'runs' of folders; run the grid again")
     names = [os.path.normpath(run) for run in runs]

@@ -258,6 +258,13 @@ def _probabilities(rows: pa.Table, path: Path) -> NDArray[np.float32]:
         )
     names = expected
     values = np.stack([rows[name].to_numpy().astype(np.float32) for name in names], axis=1)
+    bad = np.isnan(values).any(axis=1)
+    if bad.any():
+        raise InputError(
+            f"predictions table {path} has NaN as a probability of sample "
+            f"{rows['index'][int(bad.argmax())].as_py()}: its training has failed; train that run "
+            "again, or report without it"
+        )
     bad = ~((values >= 0) & (values <= 1)).all(axis=1)
     if bad.any():
         row = int(bad.argmax())

@@ -1,6 +1,6 @@
-"""Which slide a test sample comes from: PatchCamelyon tells, in a file beside its data."""
+"""Which slide or patient a test sample is of: a file of groups tells, or PatchCamelyon's own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,66 @@ from clipit_eva.errors import InputError
 
 from .run_files import recorded
 from .runs import Run
+from .samples import Samples
 
 SLIDE_COLUMN = "wsi"  # of PatchCamelyon's `*_meta.csv`: names the slide
 SPLIT_IN_FILE = {"val": "valid"}  # splits that its files name differently from eva
 
 
-def slides_of(run: Run) -> NDArray[np.int64] | None:
-    """Returns the slide of each test sample of a run, as integers [samples].
+def read_groups(path: Path, test_sets: Sequence[Samples]) -> pd.Series:
+    """Returns the slide or patient of each filename, by a CSV file with `filename` and `group`.
 
-    Reads `*_split_<split>_meta.csv` in the data root that the run's configuration records, or in
+    Raises:
+        InputError: The file is no readable CSV, lacks a column or a value, has two groups for a
+            filename, or names no sample of these test sets.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
+        raise InputError(f"--groups {path} is no readable CSV ({error}); mend it") from None
+    for column in ("filename", "group"):
+        if column not in table.columns:
+            raise InputError(f"--groups {path} lacks column {column!r}; it has filename, group")
+        if table[column].isna().any():
+            row = int(table[column].isna().argmax()) + 2
+            raise InputError(f"--groups {path} has no {column} in line {row}; fill it in")
+    groups = table.drop_duplicates(["filename", "group"]).set_index("filename")["group"]
+    if not groups.index.is_unique:
+        twice = groups.index[groups.index.duplicated()][0]
+        raise InputError(f"--groups {path} has two groups for {twice}; leave one")
+    if not any(groups.index.isin(one.filenames.to_pylist()).any() for one in {*test_sets}):
+        raise InputError(
+            f"--groups {path} names no test image; they are named as in predictions tables, such "
+            f"as {test_sets[0].filenames[0].as_py()}"
+        )
+    return groups
+
+
+def slides_of(run: Run, groups: pd.Series | None = None) -> NDArray[np.int64] | None:
+    """Returns the slide or patient of each test sample of a run, as integers [samples].
+
+    `groups`, of `read_groups`, tells those of the datasets whose files it names. Otherwise
+    `*_split_<split>_meta.csv` does, in the data root that the run's configuration records, or in
     the folder above; row i describes sample i. Any run of a dataset tells.
 
     Returns:
-        None if there is no such file: intervals are then "patch-level, optimistic".
+        None if neither tells: intervals are then "patch-level, optimistic".
 
     Raises:
-        InputError: The file lacks the column `wsi`, or has too few rows.
+        InputError: The file lacks the column `wsi`, or has too few rows; `groups` names some of
+            the dataset's files, and not all.
     """
+    if groups is not None:
+        names = run.test_set.filenames.to_pylist()
+        found = pd.factorize(groups.reindex(names))[0].astype(np.int64)  # -1: none
+        missing = np.flatnonzero(found < 0)
+        if 0 < len(missing) < len(names):
+            raise InputError(
+                f"--groups has no group for {len(missing)} test images of {run.dataset}, such as "
+                f"{names[missing[0]]}; add them"
+            )
+        if not len(missing):
+            return found
     path = meta_file(run)
     if path is None:
         return None
@@ -60,9 +103,13 @@ def slide_names(path: Path) -> pd.Series:
 
 def meta_file(run: Run, role: str = "test") -> Path | None:
     """Returns the file that names the slides of a run's training, val or test data, or None."""
-    split = str(dataset_arguments(run, role).get("split"))
+    return meta_file_below(data_roots(run), str(dataset_arguments(run, role).get("split")))
+
+
+def meta_file_below(roots: Iterable[Path], split: str) -> Path | None:
+    """Returns the file that names the slides of a split, in data roots or the folders above."""
     pattern = f"*_split_{SPLIT_IN_FILE.get(split, split)}_meta.csv"
-    folders = (folder for root in data_roots(run) for folder in (root, root.parent))
+    folders = (folder for root in roots for folder in (root, root.parent))
     return next((path for folder in folders for path in sorted(folder.glob(pattern))), None)
 
 

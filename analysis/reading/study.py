@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from .arms import Arm
 from .run_settings import LABELS_PER_CLASS
 from .runs import Run
 from .samples import Samples, check_same
-from .slides import slides_of
+from .slides import read_groups, slides_of
 
 Replicate = tuple[int | None, str]
 
@@ -30,7 +31,7 @@ class Comparison:
         samples: The test set that all runs share.
         replicates: Seed and run number of all seeds that an arm has.
         runs: Runs of each arm, in the order of `replicates`.
-        clusters: Slide of each sample; None if not known.
+        clusters: Slide or patient of each sample; None if not known.
         labels_per_class: Labelled training images of each class; None: all.
     """
 
@@ -135,16 +136,21 @@ class Comparison:
         return self.runs[arm]
 
 
-def gather(runs: Sequence[Run]) -> list[Comparison]:
+def gather(runs: Sequence[Run], groups: Path | None = None) -> list[Comparison]:
     """Gathers runs into comparisons, ordered as the paper orders datasets and backbones.
 
     Text-only runs have no backbone: they join every comparison of their dataset.
 
+    Args:
+        runs: Of any datasets.
+        groups: File that tells slides or patients, see `slides.read_groups`.
+
     Raises:
         InputError: Two runs of one dataset differ in samples or targets, a test set has one class,
-            a run is there twice (also under another seed), or see `arms.resolve`.
+            a run is there twice (also under another seed), or see `arms.resolve` and `slides`.
     """
     comparisons = []
+    named = None if groups is None else read_groups(groups, [run.test_set for run in runs])
     for dataset in sorted({run.dataset for run in runs}, key=_paper_order(published.DATASETS)):
         mine = [run for run in runs if run.dataset == dataset]
         for run in mine:
@@ -154,7 +160,7 @@ def gather(runs: Sequence[Run]) -> list[Comparison]:
                 f"{mine[0].path} was tested on class {mine[0].test_set.targets[0]} alone: there is "
                 "nothing to tell apart; test on all classes, or report without it"
             )
-        clusters = slides_of(mine[0])
+        clusters = slides_of(mine[0], named)
         for labels in sorted({_labels(run) for run in mine}, key=lambda n: n or math.inf):
             same = [run for run in mine if _labels(run) == labels]
             for backbone, own in _by_backbone(same):

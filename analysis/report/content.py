@@ -1,13 +1,13 @@
 """Everything that a report says, computed from runs and not yet drawn or written."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from ..reading import arms
-from ..reading.run_files import missing_runs
+from ..reading.run_files import missing_runs, planned_margin
 from ..reading.runs import Run, read_runs
 from ..reading.study import Comparison, gather
 from ..tables.notes import few
@@ -28,6 +28,7 @@ class Contents:
         tables: The table of each section that has one, in the order of the report.
         warnings: What a reader must know before trusting the numbers.
         missing: Folders of runs of the grid's plan that are not there yet.
+        margin_fixed: Whether a grid's plan had the margin before any of its runs was finished.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -36,6 +37,7 @@ class Contents:
     tables: Mapping[str, Table]
     warnings: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    margin_fixed: bool = False
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -57,8 +59,11 @@ def make_contents(folder: Path, options: Options) -> Contents:
     Raises:
         InputError: See `runs.read_runs`, `study.gather` and `Options.check`.
     """
+    planned = planned_margin(folder)
+    if options.margin_points is None:
+        options = replace(options, margin_points=planned)
     options.check()
-    comparisons = tuple(gather(read_runs(folder)))
+    comparisons = tuple(gather(read_runs(folder), options.groups))
     computed: dict[Callable, pd.DataFrame] = {}
     results, tables = {}, {}
     for section in sections(options):
@@ -80,6 +85,7 @@ def make_contents(folder: Path, options: Options) -> Contents:
             *_warnings(comparisons, results["contrasts"]),
         ),
         missing=missing,
+        margin_fixed=planned == options.margin,
     )
 
 

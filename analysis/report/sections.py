@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -44,16 +45,23 @@ class Options:
 
     Attributes:
         margin_points: Equivalence margin of the text's gain and of ablations, in points of
-            balanced accuracy.
+            balanced accuracy; None is the plan's, or else `MARGIN_POINTS`.
         n_resamples: Resamples of each bootstrap.
         thumbnails: Whether the page shows images of rescued and lost samples.
         report_text: Whether the page shows the reports paired with them.
+        groups: CSV file that tells slides or patients of test images (`filename`, `group`).
     """
 
-    margin_points: float = MARGIN_POINTS
+    margin_points: float | None = None
     n_resamples: int = N_RESAMPLES
     thumbnails: bool = False
     report_text: bool = False
+    groups: Path | None = None
+
+    @property
+    def margin(self) -> float:
+        """The margin that counts."""
+        return MARGIN_POINTS if self.margin_points is None else self.margin_points
 
     def check(self) -> None:
         """Refuses a margin that is not above 0, and too few resamples.
@@ -61,8 +69,8 @@ class Options:
         Raises:
             InputError: See above.
         """
-        if not (np.isfinite(self.margin_points) and self.margin_points > 0):
-            raise InputError(f"--margin {self.margin_points:g} must be above 0 (points)")
+        if not (np.isfinite(self.margin) and self.margin > 0):
+            raise InputError(f"--margin {self.margin:g} must be above 0 (points)")
         check_resamples(self.n_resamples)
 
 
@@ -89,9 +97,9 @@ def sections(options: Options) -> tuple[Section, ...]:
     """Returns the sections of a report, in the order of its tables and of its figures."""
     n = options.n_resamples
     resampled = partial(secondary_frame, n_resamples=n)
-    ablation = partial(ablation_frame, margin_points=options.margin_points)
-    contrast = partial(contrasts_frame, margin_points=options.margin_points)
-    plant = partial(planted_frame, margin_points=options.margin_points)
+    ablation = partial(ablation_frame, margin_points=options.margin)
+    contrast = partial(contrasts_frame, margin_points=options.margin)
+    plant = partial(planted_frame, margin_points=options.margin)
     return (
         Section("forest", contrast, None, panels.contrasts, shown=True),
         Section("headline", headline_frame, table1, shown=True),

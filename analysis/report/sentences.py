@@ -62,7 +62,8 @@ def methods(contents: Contents) -> str:
             "Ablations were compared with full CLIP-IT by the same test with Benjamini-Hochberg "
             f"adjustment over {size} comparisons, and called "
             "equivalent when two one-sided tests at 5% placed the difference within a margin of "
-            f"{contents.options.margin_points:g} points that was fixed beforehand."
+            f"{contents.options.margin:g} points"
+            + (" that was fixed beforehand." if contents.margin_fixed else ".")
         )
     if len(results["planted"]):
         sentences.append(

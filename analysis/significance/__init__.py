@@ -53,7 +53,7 @@ REPORTED = {
     "mcnemar": ("McNemar", "McNemarRange", "mcnemar_per_seed", "mcnemar_test", "paired_table"),
     "multiplicity": ("AdjustedFamily", "adjust"),
     "paired_t": ("PairedT", "SeedSummary", "paired_t_test", "seed_summary"),
-    "power": ("min_two_sided_p",),
+    "power": ("Assumptions", "Variances", "detectable", "min_two_sided_p"),
     "wilcoxon": ("SignedRank", "WilcoxonTest", "signed_rank", "wilcoxon_test"),
 }
 """Public names of each module that the report rests on."""

@@ -17,6 +17,9 @@ class CaseCovariance:
         theta: The mean (or the mean of class means) of each row, [rows].
         covariance: Covariance of the entries of `theta`, [rows, rows].
         df_cases: Degrees of freedom of the covariance: samples - classes, or clusters - 1.
+        df_unequal: Those that clusters of unequal size and mix of classes are worth, at most
+            `df_cases`, by Satterthwaite's formula for clusters of equal variance; without
+            clusters `df_cases`.
         n_samples: Number of samples.
         n_clusters: Number of clusters; None if samples are taken as independent.
         refused: Why the covariance must not be used, or None.
@@ -25,6 +28,7 @@ class CaseCovariance:
     theta: FloatArray
     covariance: FloatArray
     df_cases: int
+    df_unequal: float
     n_samples: int
     n_clusters: int | None
     refused: str | None
@@ -65,19 +69,23 @@ def case_covariance(
     theta = means.mean(axis=1)
     if clusters is not None:
         groups, n_clusters = codes(clusters, n_samples, "clusters")
-        covariance, alone = _jackknife(values, theta, labels, groups, n_classes, n_clusters)
+        covariance, counts = _jackknife(values, theta, labels, groups, n_classes, n_clusters)
+        alone = (counts == sizes).any(axis=0)
         refused = cluster_refusal(n_clusters)
         if refused is None and classes is not None and alone.any():
             name = np.asarray(classes)[np.isin(labels, np.flatnonzero(alone))][0]
             refused = f"class {name} sits in one slide only: its variance over slides is unknown"
-        return CaseCovariance(theta, covariance, n_clusters - 1, n_samples, n_clusters, refused)
+        df, squares = n_clusters - 1, (counts / sizes).mean(axis=1) ** 2
+        worth = min(df, float(squares.sum() ** 2 / (squares**2).sum()))
+        return CaseCovariance(theta, covariance, df, worth, n_samples, n_clusters, refused)
     shares = (values - means[:, labels]) / (n_classes * sizes)[labels]
     refused = None
     if (sizes < 2).any():
         refused = "a class has one test sample: its sampling variance is unknown"
         sizes = np.maximum(sizes, 2)
     shares *= np.sqrt(sizes / (sizes - 1))[labels]
-    return CaseCovariance(theta, shares @ shares.T, n_samples - n_classes, n_samples, None, refused)
+    df = n_samples - n_classes
+    return CaseCovariance(theta, shares @ shares.T, df, df, n_samples, None, refused)
 
 
 def _jackknife(
@@ -87,10 +95,10 @@ def _jackknife(
     groups: NDArray[np.int64],
     n_classes: int,
     n_clusters: int,
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+) -> tuple[FloatArray, NDArray[np.int64]]:
     """Returns the delete-one-cluster covariance of means of class means [rows, rows].
 
-    Also which classes sit in one cluster only [classes]: the covariance then means nothing.
+    Also the number of samples of each cluster and class [clusters, classes].
     """
     cells, shape = groups * n_classes + labels, (n_clusters, n_classes)
     counts = np.bincount(cells, minlength=n_clusters * n_classes).reshape(shape)
@@ -99,7 +107,7 @@ def _jackknife(
     without = (totals.sum(axis=1, keepdims=True) - totals) / np.maximum(left, 1)
     deviations = without.mean(axis=2) - theta[:, np.newaxis]
     covariance = (n_clusters - 1) / n_clusters * deviations @ deviations.T
-    return covariance, (left == 0).any(axis=0)
+    return covariance, counts
 
 
 def mean_off_diagonal(matrix: FloatArray) -> float:

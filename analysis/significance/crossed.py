@@ -30,6 +30,8 @@ class Crossed(OfSamples, TTest):
         df: Degrees of freedom of `se`, with a term for the samples.
         df_floor: Degrees of freedom of `se_floor`: at most those of the samples where the floor
             binds.
+        df_equivalence: Likewise, but of slides by what unequal ones are worth
+            (`CaseCovariance.df_unequal`): for the one-sided tests of equivalence.
         df_hillis: Degrees of freedom of the literature, without the samples' term.
         p_floor: Two-sided p with `se_floor` at `df_floor`: the one to print.
         p_hillis: Two-sided p of `t` at `df_hillis`.
@@ -46,6 +48,7 @@ class Crossed(OfSamples, TTest):
     se: float | None = None
     se_floor: float | None = None
     df_floor: float | None = None
+    df_equivalence: float | None = None
     df_hillis: float | None = None
     p_floor: float | None = None
     p_hillis: float | None = None
@@ -228,20 +231,25 @@ def crossed_numbers(
     if floor <= zero:
         return {"refused": "zero variance: the arms differ by the same on every seed and sample"}
     seed_term = sum(part**2 / df for part, df in seeds)
-    spread = seed_term + shared**2 / cases.df_cases
-    df_floor = floor**4 / spread if spread > 0 else np.inf
-    if samples_only > se:
-        df_floor = min(df_floor, cases.df_cases)
+
+    def of_floor(df_cases: float) -> float:
+        """Returns the degrees of freedom of the floor, given those of the samples."""
+        spread = seed_term + shared**2 / df_cases
+        df = floor**4 / spread if spread > 0 else np.inf
+        return float(min(df, df_cases) if samples_only > se else df)
+
+    df_floor = of_floor(cases.df_cases)
     numbers = {
         "se": se,
         "se_floor": floor,
-        "df_floor": float(df_floor),
+        "df_floor": df_floor,
+        "df_equivalence": of_floor(cases.df_unequal),
         "p_floor": two_sided_p(estimate / floor, df_floor),
         **_intervals("_floor", estimate, floor, df_floor),
     }
     if se <= zero:
         return numbers
-    df = variance**2 / spread
+    df = variance**2 / (seed_term + shared**2 / cases.df_cases)
     df_hillis = variance**2 / seed_term if seed_term > zero**4 else np.inf
     return {
         **numbers,

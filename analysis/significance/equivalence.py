@@ -74,19 +74,23 @@ def tost_paired(first: ArrayLike, second: ArrayLike, margin: float) -> Equivalen
 def tost_crossed(test: Crossed, margin: float) -> Equivalence:
     """Tests equivalence for new seeds and new samples, from a crossed test with its floor.
 
+    Degrees of freedom are `df_equivalence`: with those of `ci90_floor` a difference at the margin
+    is called equivalent in more than 6% of simulated studies of unequal slides.
+
     `margin` is the largest difference that counts as none, as a fraction (0.005 is half a point).
 
     Raises:
         InputError: A margin not above 0.
     """
     _check(margin)
-    if test.se_floor is None or test.df_floor is None or test.ci90_floor is None:
+    se, df = test.se_floor, test.df_equivalence
+    if se is None or df is None:
         return Equivalence(
             margin=margin, estimate=test.estimate, refused=test.refused, warnings=test.warnings
         )
-    p_lower = float(stats.t.sf((test.estimate + margin) / test.se_floor, test.df_floor))
-    p_upper = float(stats.t.cdf((test.estimate - margin) / test.se_floor, test.df_floor))
-    ci90 = test.ci90_floor
+    p_lower = float(stats.t.sf((test.estimate + margin) / se, df))
+    p_upper = float(stats.t.cdf((test.estimate - margin) / se, df))
+    ci90 = interval(test.estimate, se, float(stats.t.ppf(0.95, df)))
     return _equivalence(margin, test.estimate, (p_lower, p_upper), ci90, test.warnings)
 
 

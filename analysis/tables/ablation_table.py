@@ -32,7 +32,7 @@ def ablations(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
         notes.METRIC + " Variant minus full CLIP-IT.",
         notes.CROSSED,
         notes.family(frame, "Benjamini-Hochberg"),
-        f"Margin {margin:g} points, fixed before looking. Verdict: equivalent if the 90% interval "
+        f"Margin {margin:g} points. Verdict: equivalent if the 90% interval "
         "lies within the margin; else better or worse if the adjusted p is below 0.05; else "
         "inconclusive (which is no evidence of equality).",
         notes.STARRED,

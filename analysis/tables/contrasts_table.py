@@ -13,11 +13,22 @@ from ..reading.study import Comparison
 from ..significance.attribution import CONFIRMATORY, LORA_AND_LAYERS, METHOD, PAIRS, TEXT
 from . import layout, notes
 from .layout import Column, Row, lay_out
-from .table import NONE, Footnotes, Table, difference, difference_of, p_value, records
+from .table import (
+    DAGGER,
+    NONE,
+    Footnotes,
+    Table,
+    difference,
+    difference_of,
+    number,
+    p_value,
+    records,
+)
 
 CSV_COLUMNS = [
     "dataset", "backbone", "contrast", "difference_points", "low_points", "high_points", "p",
-    "p_holm", "verdict",
+    "p_holm", "verdict", "n_seeds", "n_samples", "n_slides", "detectable_points", "wall_points",
+    "equivalence",
 ]  # fmt: skip
 
 NAMES = {
@@ -49,6 +60,12 @@ _NUMBERS = (
     layout.p_values("p", "p"),
     layout.p_values("Holm p", "p_holm"),
     layout.words("wins", "wins"),
+    Column("detectable", lambda row, _: _detectable(row), "detectable_points"),
+)
+_DETECTABLE = (
+    "Detectable: the true difference that 80% of such studies would detect, in points, by the "
+    "variances found here; in brackets, that of infinitely many seeds on this test set. A contrast "
+    "cannot be equivalent here where half of its 90% interval exceeds the margin."
 )
 
 
@@ -66,8 +83,9 @@ def contrasts(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
         "gate.",
         "Verdict, asked in this order: reports helped (text and pairs above 0, p below 0.05); a "
         "text target helped (text alone); reports harmed (text below 0); no difference (90% "
-        f"interval of text within the margin of {margin:g} points, fixed before looking); else not "
+        f"interval of text within the margin of {margin:g} points); else not "
         "shown.",
+        _DETECTABLE,
         notes.STARRED,
     )
     after = (
@@ -100,6 +118,7 @@ def contrasts_by_backbone(frame: pd.DataFrame, comparisons: Sequence[Comparison]
         "Single backbones, to describe: what is tested is their mean. Holm p, over the backbones "
         "and datasets of one contrast, only from 5 seeds on.",
         notes.CROSSED,
+        _DETECTABLE,
         notes.STARRED,
     )
     return lay_out(
@@ -167,12 +186,15 @@ def _sentence(dataset: str, mine: dict[str, dict[str, Any]]) -> str:
 
 def verdict_words(mine: dict[str, dict[str, Any]]) -> str:
     """Returns a dataset's verdict in words; its rows are by contrast, as in `by_dataset`."""
-    verdict = str(mine[METHOD]["verdict"])
+    verdict, text = str(mine[METHOD]["verdict"]), mine[TEXT]
+    words = VERDICTS[verdict]
     if verdict == "no_difference":
-        return f"{VERDICTS[verdict]} of {mine[TEXT]['margin_points']:g} points"
-    if verdict == "cannot_tell" and mine[TEXT]["reason"]:
-        return f"{VERDICTS[verdict]} ({mine[TEXT]['reason']})"
-    return VERDICTS[verdict]
+        words += f" of {text['margin_points']:g} points"
+    if verdict == "cannot_tell" and text["reason"]:
+        words += f" ({text['reason']})"
+    if text["mark"] and not text["refused"]:
+        words += f" ({text['mark']}: slides or patients are not known)"
+    return words
 
 
 _WORDS = {
@@ -197,9 +219,18 @@ def _backbones(row: Row, _: Footnotes) -> str:
     return f"{row['n_backbones']:.0f}" if row["n_backbones"] else NONE
 
 
+def _detectable(row: Row) -> str:
+    """Returns what the contrast could show: of these seeds, of infinitely many, and equivalence."""
+    own, wall = (number(row[name]) for name in ("detectable_points", "wall_points"))
+    return "; ".join(filter(None, (own if own == NONE else f"{own} ({wall})", row["equivalence"])))
+
+
 def _verdict(row: Row, _: Footnotes) -> str:
     """Returns the dataset's verdict, once: in the row of the text."""
-    return row["verdict"].replace("_", " ") if row["contrast"] == TEXT else ""
+    if row["contrast"] != TEXT:
+        return ""
+    marked = row["mark"] and not row["refused"]
+    return row["verdict"].replace("_", " ") + (DAGGER if marked else "")
 
 
 def _over_datasets(frame: pd.DataFrame) -> tuple[str, ...]:

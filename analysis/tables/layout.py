@@ -82,10 +82,13 @@ def scores(title: str, arm: str) -> Column:
 
 
 def differences(title: str = "difference [95% CI]", adjusted: str | None = None) -> Column:
-    """Returns the column of differences; starred where the p in column `adjusted` is below 5%."""
+    """Returns the column of differences; starred where the p in column `adjusted` is below 5%.
+
+    A row whose interval is patch-level and optimistic is never starred: it decides nothing.
+    """
 
     def text(row: Row, footnotes: Footnotes) -> str:
-        starred = adjusted is not None and row[adjusted] < 0.05
+        starred = adjusted is not None and row[adjusted] < 0.05 and not row["mark"]
         return marked_difference(row, footnotes) + (STAR if starred else "")
 
     return Column(title, text, "difference_points")

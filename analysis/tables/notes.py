@@ -22,7 +22,7 @@ OUR_RECIPE = (
 )
 OPTIMISTIC = (
     f"{DAGGER} patch-level, optimistic: no slide ids are known, so patches count as independent "
-    "and intervals are too narrow."
+    "and intervals are too narrow: they decide nothing."
 )
 STARRED = "Bold with * : adjusted p below 0.05."
 
@@ -43,7 +43,7 @@ def sizes(comparisons: Sequence[Comparison]) -> str:
     for dataset in dict.fromkeys(comparison.dataset for comparison in comparisons):
         mine = [comparison for comparison in comparisons if comparison.dataset == dataset]
         slides = mine[0].n_slides
-        of_slides = "slides unknown" if slides is None else f"{slides:,} slides"
+        of_slides = "slides unknown" if slides is None else f"{slides:,} slides or patients"
         seeds = sorted({len(comparison.replicates) for comparison in mine})
         counts = "1 seed" if seeds == [1] else " or ".join(map(str, seeds)) + " seeds"
         parts.append(f"{dataset} {len(mine[0].samples):,} ({of_slides}; {counts})")

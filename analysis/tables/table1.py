@@ -48,4 +48,5 @@ def table1(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
 def _starred(row: dict[str, Any], arm: str) -> str:
     """Returns mean and SD of an arm, starred where it differs from the other one."""
     text = percent(row[f"{arm}_mean_percent"], row[f"{arm}_sd_points"])
-    return text + STAR if arm == arms.CLIP_IT and row["p_holm"] < 0.05 else text
+    clear = arm == arms.CLIP_IT and row["p_holm"] < 0.05 and not row["mark"]
+    return text + STAR if clear else text

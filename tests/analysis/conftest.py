@@ -223,3 +223,14 @@ def study_folder(shared_study: Path, write_run: RunWriter) -> Path:
 def shared_comparisons(shared_study: Path) -> list[Comparison]:
     """The comparisons of `shared_study`."""
     return gather(read_runs(shared_study))
+
+
+@pytest.fixture(scope="session")
+def comparisons_of_slides(
+    shared_study: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Comparison]:
+    """The comparisons of `shared_study`, the test images of either dataset on 12 slides."""
+    path = tmp_path_factory.mktemp("groups") / "groups.csv"
+    rows = [f"class/{place}.tif,slide {place % 12}" for place in range(120)]
+    path.write_text("\n".join(["filename,group", *rows]))
+    return gather(read_runs(shared_study), path)

@@ -57,7 +57,7 @@ def expand(plan: Plan, output: Path) -> Grid:
         raise InputError("exclude leaves no job; exclude less")
     if plan.search is None:
         builder.report()
-    return Grid.of(output, builder.jobs.values())
+    return Grid.of(output, builder.jobs.values(), plan.report.get("margin"))
 
 
 class _Builder:

@@ -57,10 +57,14 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The folder of a plan's jobs, and the jobs by digest, each after its dependencies."""
+    """The folder of a plan's jobs, and the jobs by digest, each after its dependencies.
+
+    `margin` is the plan's equivalence margin in points, None if it has none.
+    """
 
     folder: Path
     jobs: Mapping[str, Job]
+    margin: float | None = None
 
     def trained(self) -> list[Job]:
         """Returns the training runs."""
@@ -83,7 +87,7 @@ class Grid:
         return {digest: job for digest, job in self.jobs.items() if digest in wanted}
 
     @staticmethod
-    def of(folder: Path, jobs: Iterable[Job]) -> "Grid":
+    def of(folder: Path, jobs: Iterable[Job], margin: float | None = None) -> "Grid":
         """Puts jobs in an order in which each comes after its dependencies.
 
         Raises:
@@ -110,4 +114,4 @@ class Grid:
         except graphlib.CycleError as error:
             names = " -> ".join(known[digest].name for digest in error.args[1])
             raise InputError(f"jobs need each other in a circle: {names}") from error
-        return Grid(folder, {digest: known[digest] for digest in order})
+        return Grid(folder, {digest: known[digest] for digest in order}, margin)

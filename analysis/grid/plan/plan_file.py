@@ -66,7 +66,7 @@ class Plan:
         include: Arms that are trained beside the grid.
         exclude: Jobs that are left out.
         retries: How often a failed job is tried again.
-        report: Options of the report: `margin`, `resamples`.
+        report: Options of the report: `margin` (a key of its own in the file), `resamples`.
         slurm: Settings of the SLURM engine.
         search: Settings of a search for hyperparameters; None for a plain grid.
     """
@@ -109,7 +109,8 @@ def read_plan(path: Path) -> Plan:
     `contrasts` is false. `labels_per_class` lists numbers (or `all`) of labelled images a class
     with which all arms are trained. `environment` holds for all. `include` and
     `exclude` are lists of selections by `task`, `backbone`, `arm` and `seed`; an included one has
-    variables of its own. `retries`, `report`, `slurm` and `search` set the rest. Values may refer
+    variables of its own. `margin` (points) is the equivalence margin, fixed before anything runs.
+    `retries`, `report`, `slurm` and `search` set the rest. Values may refer
     to the caller's environment (`${oc.env:NAME, default}`).
 
     Args:
@@ -123,6 +124,12 @@ def read_plan(path: Path) -> Plan:
         return _plan(content, path.parent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def plan_path(source: str) -> Path:
+    """Returns the file of a plan by its path, or by the name of a shipped one."""
+    known = source in configs.names() and source.startswith("ablations/")
+    return configs.path(source) if known and not Path(source).is_file() else Path(source)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -141,7 +148,8 @@ def _load(path: Path) -> dict[str, Any]:
 def _plan(content: Mapping[str, Any], folder: Path) -> Plan:
     """Returns the plan that a file's content describes; cards are found from its folder."""
     derived = ("cohorts", "cards")
-    check_keys(content, [f.name for f in dataclasses.fields(Plan) if f.name not in derived])
+    known = [field.name for field in dataclasses.fields(Plan) if field.name not in derived]
+    check_keys(content, [*known, "margin"])
     tasks = _mapping_of_mappings(content, "tasks", required=True)
     methods = _mapping_of_mappings(content, "methods", required=True)
     check_keys(methods, METHODS, "methods.")
@@ -176,7 +184,7 @@ def _plan(content: Mapping[str, Any], folder: Path) -> Plan:
         include=tuple(_included(content.get("include"))),
         exclude=tuple(_excluded(content.get("exclude"))),
         retries=integer(content.get("retries", 0), "retries", least=0),
-        report=_report(content.get("report")),
+        report=_report(content),
         slurm=mapping(content.get("slurm"), "slurm"),
         search=None if search is None else read_settings(mapping(search, "search")),
     )
@@ -230,12 +238,16 @@ def _selection(entry: Mapping[str, Any], at: str) -> Selection:
     )
 
 
-def _report(value: Any) -> Mapping[str, Any]:
-    options = mapping(value, "report")
+def _report(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = mapping(content.get("report"), "report")
     check_keys(options, ("margin", "resamples"), "report.")
     for name, value in options.items():
         number(value, f"report.{name}", above=0)
-    return options
+    if "margin" not in content:
+        return options
+    if "margin" in options:
+        raise InputError("margin is given twice, once in `report`; leave that one out")
+    return {"margin": number(content["margin"], "margin", above=0), **options}
 
 
 def _seeds(value: Any, at: str) -> tuple[int, ...]:

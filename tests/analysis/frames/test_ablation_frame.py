@@ -8,18 +8,21 @@ from clipit_eva.analysis.reading.study import gather
 from clipit_eva.predictions import predictions_table
 
 
-@pytest.fixture
-def comparisons(shared_comparisons):
-    return shared_comparisons
-
-
-def test_ablations_are_variant_minus_full_with_verdicts(comparisons):
+def test_ablations_are_variant_minus_full_with_verdicts(comparisons_of_slides):
+    comparisons = comparisons_of_slides
     frame = ablation_frame(comparisons, margin_points=0.5)
     assert frame["arm"].tolist() == ["no_text", "no_text"]
     assert (frame["difference_points"] < 0).all()
     assert set(frame["verdict"]) <= {"worse", "inconclusive"}
     wide = ablation_frame(comparisons, margin_points=60)
     assert wide["verdict"].tolist() == ["equivalent", "equivalent"]
+
+
+@pytest.mark.parametrize("margin", [0.5, 60])
+def test_patches_of_unknown_slides_decide_nothing(shared_comparisons, margin):
+    frame = ablation_frame(shared_comparisons, margin_points=margin)
+    assert frame["verdict"].tolist() == ["inconclusive", "inconclusive"]
+    assert set(frame["reason"]) == {"patch-level, optimistic"}
 
 
 def test_a_baseline_is_no_ablation_of_clip_it(write_run, drawn):

@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from clipit_eva.analysis.frames.contrasts_frame import SIDES, contrasts_frame, over_datasets
 from clipit_eva.analysis.reading.runs import read_runs
@@ -77,7 +79,7 @@ def test_a_dataset_is_tested_once_and_its_backbones_described(write, write_run):
     numbers = both[["difference_points", "se_points", "df"]].astype(float).to_numpy().T
     assert over_datasets(frame, "text").ci95 == macro_difference(*numbers).ci95
     made = contrasts(frame, comparisons)
-    assert list(made.data.columns) == [
+    assert list(made.data.columns)[:9] == [
         "dataset", "backbone", "contrast", "difference_points", "low_points", "high_points", "p",
         "p_holm", "verdict",
     ]  # fmt: skip
@@ -128,10 +130,34 @@ def test_the_sentence_has_the_verdict_and_the_intervals(write, write_run):
     write(seeds=(1, 2, 3), backbones=BACKBONES[:1])
     frame, (sentence,) = contrasts_of(write_run.folder)
     assert told(frame)
-    assert sentence.startswith("BACH: reports helped. In points of balanced accuracy: the text's")
+    marked = "(patch-level, optimistic: slides or patients are not known)"
+    assert sentence.startswith(f"BACH: reports helped {marked}. In points of balanced accuracy: ")
     for row in frame[frame["backbone"] == ""].to_dict("records"):
         ends = f"[{row['low_points']:.2f}, {row['high_points']:.2f}]"
         assert f"{row['difference_points']:+.2f} {ends}" in sentence
+
+
+def test_what_the_contrasts_could_show_follows_from_their_own_variances(write, write_run):
+    write(seeds=(1, 2, 3))
+    comparisons = gather(read_runs(write_run.folder))
+    frame = contrasts_frame(comparisons, margin_points=4).set_index(["backbone", "contrast"])
+    mean, cell = frame.loc[("", "text")], frame.loc[("UNI", "text")]
+    arms = [[one.right(name) for one in comparisons] for name in SIDES["text"]]
+    test = crossed_test_over_backbones(*arms, classes=TARGETS)
+    solver = TTestPower()  # nobs = df + 1: d is then in units of se x sqrt(nobs)
+    d = mean["wall_points"] / (100 * np.sqrt(test.samples_part)) / np.sqrt(197)
+    assert solver.power(d, 197, 0.05) == pytest.approx(0.8, abs=1e-4)
+    for row in (mean, cell):
+        nobs = row["df"] + 1
+        half = stats.t.ppf(0.975, row["df"])
+        se = (row["high_points"] - row["low_points"]) / 2 / half
+        d = row["detectable_points"] / se / np.sqrt(nobs)
+        assert solver.power(d, nobs, 0.05) == pytest.approx(0.8, abs=1e-4)
+        wide = stats.t.ppf(0.95, row["df"]) * se > 4
+        assert row["equivalence"] == ("cannot be equivalent here" if wide else "")
+    shown = contrasts(frame.reset_index(), comparisons).shown
+    assert shown["detectable"].str.match(r"\d+\.\d\d \((\d+\.\d\d|-)\)").all()
+    assert frame["n_samples"].unique().tolist() == [200]
 
 
 def test_without_contrasts_there_is_nothing(write_run):

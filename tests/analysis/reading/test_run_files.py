@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from clipit_eva.analysis.reading.run_files import find_tables, missing_runs
+from clipit_eva.analysis.reading.run_files import find_tables, missing_runs, planned_margin
 from clipit_eva.analysis.reading.runs import read_runs
 from clipit_eva.analysis.report import Options, write_report
 from clipit_eva.errors import InputError
@@ -50,6 +50,19 @@ def test_a_run_may_lie_deeper_or_be_listed_twice(write):
     plan(folder, "deep", "deep/er", "./b/../b")
     assert seeds(folder) == [1, 2]
     assert len(find_tables(folder)) == 2
+
+
+def test_the_plans_margin_is_read(tmp_path):
+    assert planned_margin(tmp_path) is None
+    plan(tmp_path)
+    assert planned_margin(tmp_path) is None
+    for margin in (0.5, "wide", 0):
+        (tmp_path / "grid.json").write_text(json.dumps({"runs": [], "margin": margin}))
+        if margin == 0.5:
+            assert planned_margin(tmp_path) == margin
+        else:
+            with pytest.raises(InputError, match="no number above 0; run the grid again"):
+                planned_margin(tmp_path)
 
 
 def test_runs_of_the_plan_that_are_not_there_are_named_in_the_report(write, tmp_path):

@@ -93,7 +93,7 @@ def test_a_truncated_file_is_refused_by_name(write_run):
 
 CHANGES = {
     "outside [0, 1] for sample 0": lambda rows: rows.assign(prob_0=rows["prob_0"] * 1.5),
-    r"outside [0, 1] for sample 3": lambda rows: rows.assign(
+    "has NaN as a probability of sample 3": lambda rows: rows.assign(
         prob_1=np.where(rows["index"] == 3, np.nan, rows["prob_1"]).astype(np.float32)
     ),
     "of sample 0 that sum to": lambda rows: rows.assign(prob_0=np.float32(0)),

@@ -60,3 +60,48 @@ def test_a_wrong_meta_file_is_refused(write_run, tmp_path, content, message):
     pcam(write_run, tmp_path)
     with pytest.raises(InputError, match=message):
         slides(write_run)
+
+
+def grouped(write_run, tmp_path, content):
+    path = tmp_path / "groups.csv"
+    path.write_text(content)
+    return gather(read_runs(write_run.folder), path)[0].clusters
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_a_file_of_groups_counts_before_the_meta_file(write_run, tmp_path, start):
+    (tmp_path / META.format("test")).write_text("wsi\n" + "same\n" * 8)
+    pcam(write_run, tmp_path)
+    rows = [f"class/{place}.tif,0{place // 2},x" for place in reversed(range(8))]
+    content = "\n".join([f"{start}filename,group,further", *rows, "elsewhere.tif,09,x"])
+    found = grouped(write_run, tmp_path, content)
+    np.testing.assert_array_equal(found[::2], found[1::2])
+    assert len(set(found)) == 4
+
+
+def test_a_file_of_groups_leaves_other_datasets_as_they_are(write_run, tmp_path):
+    pcam(write_run, tmp_path)
+    names = [f"other/{place}.tif" for place in range(8)]
+    write_run("unimodal", TARGETS, TARGETS, filenames=names)
+    path = tmp_path / "groups.csv"
+    path.write_text("filename,group\n" + "".join(f"{n},p{i % 4}\n" for i, n in enumerate(names)))
+    found = {one.dataset: one.n_slides for one in gather(read_runs(write_run.folder), path)}
+    assert found == {"PCAM": None, "BACH": 4}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name,group\na,1\n", "lacks column 'filename'"),
+        ("filename,patient\na,1\n", "lacks column 'group'"),
+        ("filename,group\nclass/0.tif,\n", "has no group in line 2"),
+        ("filename,group\nclass/0.tif,1\nclass/0.tif,2\n", "two groups for class/0.tif"),
+        ("filename,group\nclass/0.tif,1\n", "no group for 7 test images of PatchCamelyon, such as"),
+        ("filename,group\n0.tif,1\n", "names no test image; .* such as class/0.tif"),
+        ("", "is no readable CSV"),
+    ],
+)
+def test_a_wrong_file_of_groups_is_refused(write_run, tmp_path, content, message):
+    pcam(write_run, tmp_path)
+    with pytest.raises(InputError, match=message):
+        grouped(write_run, tmp_path, content)

@@ -1,9 +1,12 @@
 import base64
 import io
+import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -65,12 +68,13 @@ def test_the_page_needs_no_network_and_says_what_it_must(report, shared_study):
         "No slide ids are known for BACH, CRC",
         "Obuchowski and Rockette 1995",
         "Holm&#39;s method over 4 tests",
-        "margin of 0.5 points that was fixed beforehand",
+        "within a margin of 0.5 points.",
         "Complementarity in each class",
         str(shared_study),
     ):
         assert words in page
     assert "data:image/jpeg" not in page
+    assert "fixed beforehand" not in page
 
 
 def test_a_folder_with_one_arm_is_reported_without_a_headline(write_run, tmp_path):
@@ -107,6 +111,31 @@ def test_the_command_writes_the_report(study_folder, tmp_path, capsys):
     assert f"Report: {tmp_path / 'out' / 'report.html'}" in capsys.readouterr().out
     assert "within the margin of 1 points" in (tmp_path / "out" / "contrasts.md").read_text()
     assert "Margin 1 points" in (tmp_path / "out" / "ablations.md").read_text()
+
+
+@pytest.mark.parametrize(("margin", "fixed"), [(None, True), (2.0, True), (1.0, False)])
+def test_a_margin_of_the_plan_is_fixed_beforehand(study_folder, tmp_path, margin, fixed):
+    runs = [str(path.parent.relative_to(study_folder)) for path in study_folder.rglob("*.parquet")]
+    (study_folder / "grid.json").write_text(json.dumps({"runs": runs, "margin": 2}))
+    page = write_report(study_folder, tmp_path / "report", replace(QUICK, margin_points=margin))
+    ends = " that was fixed beforehand." if fixed else "."
+    assert f"within a margin of {margin or 2:g} points{ends}" in page.read_text()
+    assert f"Margin {margin or 2:g} points" in (tmp_path / "report" / "ablations.md").read_text()
+
+
+def test_groups_make_intervals_those_of_slides(study_folder, tmp_path, capsys):
+    groups = tmp_path / "groups.csv"
+    rows = [f"class/{place}.tif,p{place % 15}" for place in range(120)]
+    groups.write_text("\n".join(["filename,group", *rows]))
+    output = tmp_path / "out"
+    arguments = ["report", str(study_folder), "--output", str(output), "--resamples", "1000"]
+    assert main([*arguments, "--groups", str(groups)]) == 0
+    page = (output / "report.html").read_text()
+    assert "patch-level" not in page
+    assert "BACH 120 (15 slides or patients; 3 seeds)" in page
+    assert set(pd.read_csv(output / "contrasts.csv")["n_slides"]) == {15}
+    assert main([*arguments, "--groups", str(tmp_path / "none.csv")]) == 2
+    assert "none.csv is no readable CSV" in capsys.readouterr().err
 
 
 def test_the_command_ends_a_mistake_in_one_line(tmp_path, capsys):

@@ -71,8 +71,8 @@ def test_numbers_are_printed_as_they_were_computed(tables):
     assert tables["table1"].shown.loc[1, "BACH"] == shown
 
 
-def test_what_is_significant_is_starred_and_bold(tables):
-    made = tables["contrasts"]
+def test_what_is_significant_is_starred_and_bold(comparisons_of_slides):
+    made = contrasts(contrasts_frame(comparisons_of_slides), comparisons_of_slides)
     means = made.data[made.data["backbone"] == ""]
     for shown, p in zip(made.shown["difference [95% CI]"], means["p_holm"], strict=True):
         assert shown.endswith(table.STAR) == (p < 0.05)
@@ -82,6 +82,16 @@ def test_what_is_significant_is_starred_and_bold(tables):
     assert r"\textbf{+" in table_files.latex(made)
 
 
+def test_what_is_patch_level_and_optimistic_is_neither_starred_nor_bold(tables):
+    assert (tables["contrasts"].data["p_holm"] < 0.05).any()
+    for made in tables.values():
+        for text in made.shown.to_numpy().ravel():
+            assert not str(text).endswith(table.STAR)
+        assert "**" not in table_files.markdown(made)
+    verdict = tables["contrasts"].shown["verdict"]
+    assert verdict[verdict != ""].str.endswith(table.DAGGER).all()
+
+
 def test_the_footer_says_what_a_reader_must_know(tables):
     footer = " ".join(tables["ablations"].notes)
     for words in (
@@ -89,7 +99,7 @@ def test_the_footer_says_what_a_reader_must_know(tables):
         "seed 1, seed 2, seed 3",
         "only the training seed varied",
         "Benjamini-Hochberg over a family of 2 comparisons",
-        "Margin 0.5 points, fixed before looking",
+        "Margin 0.5 points.",
         "patch-level, optimistic",
         "Warning: only 3 seeds (fewer than 5)",
     ):

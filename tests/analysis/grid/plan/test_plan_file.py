@@ -78,6 +78,12 @@ def test_values_refer_to_the_callers_environment(
         ("seeds: [1, 2]", "seeds: [1, 2]\nlabels_per_class: [5, 5]", ["labels_per_class", "once"]),
         ("seeds: [1, 2]", "seeds: [1, 2]\nreport: {margins: 1}", ["report.margins", "margin"]),
         ("seeds: [1, 2]", "seeds: [1, 2]\nreport: {margin: 0}", ["report.margin", "above 0"]),
+        ("seeds: [1, 2]", "seeds: [1, 2]\nmargin: -1", ["margin is -1", "above 0"]),
+        (
+            "seeds: [1, 2]",
+            "seeds: [1, 2]\nmargin: 1\nreport: {margin: 1}",
+            ["margin is given twice", "leave that one out"],
+        ),
         ("cohort: 1", "cohort: x", ["tasks.bach.cohort", "'x'"]),
         ("{unimodal: {}, ", "[unimodal, ", ["plan"]),
         ("cohort: 1", "DATA_ROOT: '${seeds2}'", ["plan", "seeds2"]),
