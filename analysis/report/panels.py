@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -80,12 +81,14 @@ def planted(frame: pd.DataFrame, _: Comparisons) -> Iterator[Drawing]:
 
 
 def decisions(_: pd.DataFrame, comparisons: Comparisons) -> Iterator[Drawing]:
-    """Draws confusion and flips of CLIP-IT against each baseline."""
+    """Draws confusion and flips of CLIP-IT against each baseline, means over backbones."""
     for baseline, words in BASELINES.items():
         prefix = "confusion" if baseline == arms.UNIMODAL else f"confusion_{baseline}"
         for dataset, mine in _by_dataset(comparisons, baseline):
             both = f"{words} and CLIP-IT" if baseline == arms.UNIMODAL else words
             title = f"{dataset}: confusion of {both}, and where CLIP-IT decides otherwise"
+            if len(mine) > 1:
+                title += f" (means over {len(mine)} backbones)"
             yield Drawing(f"{prefix}_{slug(dataset)}", title, _confusion(mine, baseline))
 
 
@@ -136,26 +139,21 @@ def _by_dataset(comparisons: Comparisons, baseline: str) -> list[tuple[str, list
 
 
 def _confusion(comparisons: Comparisons, baseline: str) -> Figure:
-    """Draws the confusion and the flips, a row of panels a backbone; CLIP-IT's beside unimodal."""
-    many = len(comparisons[0].samples.classes) > 4
-    width, height = (WIDTH, 3.8) if many else (WIDTH / 2, 2.8)
+    """Draws the confusion and the flips, over all backbones; CLIP-IT's beside unimodal."""
+    classes, targets = comparisons[0].samples.classes, comparisons[0].targets
     shown = {baseline: BASELINES[baseline]}
     if baseline == arms.UNIMODAL:
         shown[arms.CLIP_IT] = arms.LABELS[arms.CLIP_IT]
-    count = len(shown) + 1
-    step = count if many else count + count % 2  # two beside: a backbone begins a row
-    figure, panels = grid(step * len(comparisons), width, height)
-    for place, comparison in enumerate(comparisons):
-        classes, backbone = comparison.samples.classes, comparison.backbone
-        *matrices, last = panels[step * place : step * place + count]
-        for unused in panels[step * place + count : step * (place + 1)]:
-            unused.remove()
-        for (arm, name), ax in zip(shown.items(), matrices, strict=True):
-            matrix = confusion(comparison.predictions(arm), comparison.targets, len(classes))
-            plot_confusion(matrix, classes, ax, title=f"{backbone}: {name}")
-        first, second = (comparison.predictions(arm) for arm in (baseline, arms.CLIP_IT))
-        changed = flips(first, second, comparison.targets, len(classes))
-        plot_flips(changed, classes, last, title=f"{backbone}: flips")
+    predictions = {
+        arm: np.concatenate([one.predictions(arm) for one in comparisons])
+        for arm in (baseline, arms.CLIP_IT)
+    }
+    width, height = (WIDTH, 3.8) if len(classes) > 4 else (WIDTH / 2, 2.8)
+    figure, (*matrices, last) = grid(len(shown) + 1, width, height)
+    for (arm, name), ax in zip(shown.items(), matrices, strict=True):
+        plot_confusion(confusion(predictions[arm], targets, len(classes)), classes, ax, title=name)
+    changed = flips(predictions[baseline], predictions[arms.CLIP_IT], targets, len(classes))
+    plot_flips(changed, classes, last, title="flips")
     return figure
 
 
