@@ -330,9 +330,8 @@ class CLIPITModule(module.ModelModule):
             InputError: The training data name rows of other reports than the model's, or see
                 `build_reports` and the distillation loss.
         """
-        datamodule = getattr(self.trainer, "datamodule", None)
-        data = getattr(getattr(datamodule, "datasets", None), "train", None)
-        train = find_wrapper(data, PairedDataset)
+        datasets = getattr(getattr(self.trainer, "datamodule", None), "datasets", None)
+        train = find_wrapper(getattr(datasets, "train", None), PairedDataset)
         source, texts = self._report_source, None
         if train is not None and source is not None:
             source.check_same(train.reports)
