@@ -24,6 +24,9 @@ SEEDS = (5, 10, math.inf)
 """Numbers of seeds that are told beside the plan's; infinitely many leave the test set's wall."""
 
 
+_FLAGS = {"samples": "--test-size", "classes": "--classes", "slides": "--slides"}
+
+
 @dataclasses.dataclass(frozen=True)
 class Sizes:
     """Numbers of test samples, classes and slides; None for what is to be found out."""
@@ -48,7 +51,7 @@ def power(source: str, given: Sizes, assumed: Assumptions | None = None) -> str:
     """
     for name, value in dataclasses.asdict(given).items():
         if value is not None and value < 1:
-            raise InputError(f"{value} {name}: give at least 1")
+            raise InputError(f"{_FLAGS[name]} {value} must be at least 1")
     plan, assumed = read_plan(plan_path(source)), assumed or Assumptions()
     if given != Sizes() and len(plan.tasks) > 1:
         raise InputError(

@@ -70,8 +70,8 @@ def test_slides_are_read_from_beside_patch_camelyon(plan, tmp_path):
     ("sizes", "message"),
     [
         (Sizes(), "task bach: DATA_ROOT=/nowhere does not exist; give --test-size, or its data"),
-        (Sizes(0), "0 samples: give at least 1"),
-        (Sizes(132, slides=0), "0 slides: give at least 1"),
+        (Sizes(0), "--test-size 0 must be at least 1"),
+        (Sizes(132, slides=0), "--slides 0 must be at least 1"),
         (Sizes(7), "task bach: 7 test samples are too few"),
         (Sizes(132, slides=3), "task bach: 3 slides: too few"),
     ],

@@ -133,4 +133,15 @@ OPTIONS = [
          files={"grid/mine.txt": b""}, names="grid"),
 ]  # fmt: skip
 
-CASES = [*FILES, *KEYS, *ARMS, *SEARCHES, *OPTIONS]
+POWER = [
+    *(
+        _plan(f"a power with `{flag} 0`", RIGHT, flag, f"clipit-eva power plan.yaml {flag} 0")
+        for flag in ("--test-size", "--classes", "--slides")
+    ),
+    _plan("a power of images that are not there", RIGHT, "DATA_ROOT", "clipit-eva power plan.yaml"),
+    _with("contrasts that are no switch", "contrasts: some", "contrasts"),
+    _with("no label a class", "labels_per_class: [5, 0]", "labels_per_class"),
+    _with("a margin of nothing", "margin: 0", "margin"),
+]
+
+CASES = [*FILES, *KEYS, *ARMS, *SEARCHES, *OPTIONS, *POWER]

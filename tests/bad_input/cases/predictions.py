@@ -121,6 +121,9 @@ OPTIONS = [
              names=flag)
         for flag in ("--thumbnails", "--report-text")
     ),
+    Case("groups that are not there", f"{REPORT} --groups g.csv", spoil=_runs(), names="g.csv"),
+    Case("groups without a column", f"{REPORT} --groups g.csv", spoil=_runs(),
+         files={"g.csv": b"filename,slide\na.tif,1\n"}, names="group"),
     Case("a file in the place of the output", REPORT, spoil=_runs(), files={"report": b""}),
     Case("an unknown command", "clipit-eva reprot runs", names="reprot"),
     Case("an unknown flag", "clipit-eva report runs --output o --fast", names="--fast"),
