@@ -22,7 +22,7 @@ from ..significance.crossed_backbones import BackbonesTest, crossed_test_over_ba
 from ..significance.datasets import MacroDifference, macro_difference
 from ..significance.equivalence import tost_crossed
 from ..significance.multiplicity import adjust
-from ..significance.power import detectable
+from ..significance.power import Variances, detectable
 from ..significance.rules import MIN_SEEDS, WARN_SEEDS
 from . import columns
 from .ablation_frame import MARGIN_POINTS
@@ -35,9 +35,12 @@ SIDES = {
 }
 """The arms of each contrast, first - second."""
 
+MORE_SEEDS = {"detectable_5_seeds_points": 5, "detectable_10_seeds_points": 10}
+"""Columns of what further studies with more seeds of each backbone would detect."""
+
 NUMBERS = (
     "difference_points", "low_points", "high_points", "p", "p_holm", "df", "se_points",
-    "detectable_points", "wall_points",
+    "detectable_points", "wall_points", *MORE_SEEDS,
 )  # fmt: skip
 """Columns that are missing where there is no test."""
 
@@ -182,16 +185,20 @@ def _row(comparison: Comparison, backbone: str, name: str, test: Test | None) ->
 
 def _power(test: Test | None, comparison: Comparison) -> dict[str, float | None]:
     """Returns what a test could show, by its own variances, in points; None without a test."""
-    names = ("detectable_points", "wall_points", "half_90_points")
+    names = ("detectable_points", "wall_points", "half_90_points", *MORE_SEEDS)
     if test is None or test.se_floor is None or test.df_floor is None:
         return dict.fromkeys(names)
     shared = test.samples_part if isinstance(test, BackbonesTest) else max(test.cov_cases or 0, 0)
     groups, classes = test.n_clusters, len(np.unique(comparison.targets))
     df_cases = len(comparison.samples) - classes if groups is None else groups - 1
-    wall = 100 * detectable(float(np.sqrt(shared)), df_cases) if shared else None
+    seeds = np.atleast_1d(test.n_seeds)  # of each backbone
+    of_a_seed = max(test.se_floor**2 - shared, 0) * seeds.sum()
+    variances = Variances(of_a_seed, shared, df_cases, len(seeds))
+    wall = 100 * variances.detectable(np.inf) if shared else None
     low, high = tost_crossed(test, margin=1.0).ci90 or (np.nan, np.nan)
     own = 100 * detectable(test.se_floor, test.df_floor)
-    return dict(zip(names, (own, wall, 50 * (high - low)), strict=True))
+    more = [100 * variances.detectable(n) for n in MORE_SEEDS.values()]
+    return dict(zip(names, (own, wall, 50 * (high - low), *more), strict=True))
 
 
 def _print(arm: str) -> str:

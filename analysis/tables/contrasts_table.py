@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..frames.contrasts_frame import over_datasets
+from ..frames.contrasts_frame import MORE_SEEDS, over_datasets
 from ..frames.headline_frame import rank_test
 from ..reading import arms, published
 from ..reading.study import Comparison
@@ -28,7 +28,7 @@ from .table import (
 CSV_COLUMNS = [
     "dataset", "backbone", "contrast", "difference_points", "low_points", "high_points", "p",
     "p_holm", "verdict", "n_seeds", "n_samples", "n_slides", "detectable_points", "wall_points",
-    "equivalence",
+    "equivalence", *MORE_SEEDS,
 ]  # fmt: skip
 
 NAMES = {
@@ -64,7 +64,8 @@ _NUMBERS = (
 )
 _DETECTABLE = (
     "Detectable: the true difference that 80% of such studies would detect, in points, by the "
-    "variances found here; in brackets, that of infinitely many seeds on this test set. A contrast "
+    "variances found here; in brackets, with 5 and 10 seeds of each backbone, and with infinitely "
+    "many on this test set. A contrast "
     "cannot be equivalent here where half of its 90% interval exceeds the margin."
 )
 
@@ -222,7 +223,9 @@ def _backbones(row: Row, _: Footnotes) -> str:
 def _detectable(row: Row) -> str:
     """Returns what the contrast could show: of these seeds, of infinitely many, and equivalence."""
     own, wall = (number(row[name]) for name in ("detectable_points", "wall_points"))
-    return "; ".join(filter(None, (own if own == NONE else f"{own} ({wall})", row["equivalence"])))
+    more = " / ".join(number(row[name]) for name in MORE_SEEDS)
+    words = own if own == NONE else f"{own} ({more}; {wall})"
+    return "; ".join(filter(None, (words, row["equivalence"])))
 
 
 def _verdict(row: Row, _: Footnotes) -> str:

@@ -156,7 +156,13 @@ def test_what_the_contrasts_could_show_follows_from_their_own_variances(write, w
         wide = stats.t.ppf(0.95, row["df"]) * se > 4
         assert row["equivalence"] == ("cannot be equivalent here" if wide else "")
     shown = contrasts(frame.reset_index(), comparisons).shown
-    assert shown["detectable"].str.match(r"\d+\.\d\d \((\d+\.\d\d|-)\)").all()
+    number = r"\d+\.\d\d"
+    pattern = rf"{number} \({number} / {number}; ({number}|-)\)"
+    assert shown["detectable"].str.match(pattern).all()
+    sizes = ["detectable_5_seeds_points", "detectable_10_seeds_points"]
+    tested = frame.loc[frame["detectable_points"].notna(), [*sizes, "wall_points"]].fillna(0)
+    assert (np.diff(tested.to_numpy(), axis=1) < 0).all()
+    assert (frame["detectable_10_seeds_points"] < frame["detectable_points"]).all()  # of 3
     assert frame["n_samples"].unique().tolist() == [200]
 
 
