@@ -134,8 +134,8 @@ def _renamed(config: RecordedConfig) -> RecordedConfig:
         for name, argument in _OF_LABELS.items()
         if train.first("FewLabels").get("labels_per_class") is not None
     }
-    augmentation = train.first("Augmented").get("augmentation")
-    train = train.without("FewLabels").without("Augmented")
+    augmentation = train.first("FewLabels").get("augmentation")
+    train = train.without("FewLabels")
     if isinstance(reports.get("clip_model"), str):
         reports["clip_model"] = reports["clip_model"].rpartition("/")[2]  # of a folder, its name
     own = {k: v for k, v in train.arguments.items() if k not in ("reports", "top_k")}

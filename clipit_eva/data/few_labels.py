@@ -8,6 +8,7 @@ import torch
 from eva.vision.data.datasets import vision
 from typing_extensions import override
 
+from clipit_eva.data.augmented import Augmented
 from clipit_eva.data.batches import UNKNOWN_TARGET, WholeBatch
 from clipit_eva.data.wrapper import DatasetWrapper
 from clipit_eva.errors import InputError
@@ -35,6 +36,7 @@ class FewLabels(DatasetWrapper):
         labels_seed: int = 0,
         unlabelled: Unlabelled | None = "drop",
         distill_weight: float | None = None,
+        augmentation: str | None = None,
     ) -> None:
         """Initializes the dataset; labels are drawn in `setup`.
 
@@ -46,12 +48,14 @@ class FewLabels(DatasetWrapper):
                 reports, else `drop`.
             distill_weight: The model's weight of the distillation loss; `None` if it reads no
                 reports.
+            augmentation: Name of the random changes of images, see `Augmented`. It is named here
+                because each dataset inside another doubles the time that a config takes to read.
 
         Raises:
-            InputError: `labels_per_class` or `labels_seed` is out of range, or unlabelled samples
-                are to be distilled by a model that distils nothing.
+            InputError: `labels_per_class` or `labels_seed` is out of range, unlabelled samples are
+                to be distilled by a model that distils nothing, or see `Augmented`.
         """
-        super().__init__(dataset)
+        super().__init__(dataset if augmentation is None else Augmented(dataset, augmentation))
         if labels_per_class is not None and labels_per_class < 1:
             raise InputError(
                 f"LABELS_PER_CLASS={labels_per_class} must be at least 1, or null for all labels"

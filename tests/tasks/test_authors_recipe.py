@@ -125,7 +125,7 @@ def test_splits(task: str, recipe: RecordedConfig) -> None:
 def test_images(task: str, recipe: RecordedConfig) -> None:
     """PatchCamelyon's are changed at random and seen as CLIP sees them; the others' are eva's."""
     train = recipe.part("data.datasets.train")
-    augmentation = train.first("Augmented").get("augmentation")
+    augmentation = train.first("FewLabels").get("augmentation")
     transforms = {
         recipe.part(f"data.datasets.{part}").innermost.part("transforms").class_name
         for part in ("train", "val", "test")
@@ -137,7 +137,7 @@ def test_images(task: str, recipe: RecordedConfig) -> None:
         assert (augmentation, transforms) == (None, {"ResizeAndCrop"})
         assert train.innermost.get("transforms.size") == 224
     for part in ("val", "test"):
-        assert recipe.part(f"data.datasets.{part}").first("Augmented").value is None
+        assert recipe.part(f"data.datasets.{part}").first("FewLabels").value is None
 
 
 def test_normalisation_is_the_backbones() -> None:

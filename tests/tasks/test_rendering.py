@@ -54,9 +54,7 @@ def test_meaning_is_that_of_the_hand_written_configs() -> None:
     digests = json.loads(DIGESTS.read_text())
     found = {}
     for path, text in SHIPPED.items():
-        config = (
-            RecordedConfig(yaml.safe_load(text)).without("FewLabels").without("Augmented").value
-        )
+        config = RecordedConfig(yaml.safe_load(text)).without("FewLabels").value
         arguments = config["model"].get("init_args", {})
         arguments.pop("distillation", None)
         if "trainer" in config:

@@ -333,5 +333,5 @@ def test_augmentation_is_told_by_the_arm():
 
 def test_runs_from_before_augmentation_are_the_same_arm():
     new = shipped_config("clip_it")
-    old = RecordedConfig(new).without("Augmented").value
+    old = RecordedConfig(new).without("FewLabels").value
     assert traits(old, "fused") == traits(new, "fused")
