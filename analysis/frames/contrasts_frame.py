@@ -188,7 +188,8 @@ def _power(test: Test | None, comparison: Comparison) -> dict[str, float | None]
     names = ("detectable_points", "wall_points", "half_90_points", *MORE_SEEDS)
     if test is None or test.se_floor is None or test.df_floor is None:
         return dict.fromkeys(names)
-    shared = test.samples_part if isinstance(test, BackbonesTest) else max(test.cov_cases or 0, 0)
+    part = test.samples_part if isinstance(test, BackbonesTest) else test.cov_cases
+    shared = max(part or 0.0, 0.0)
     groups, classes = test.n_clusters, len(np.unique(comparison.targets))
     df_cases = len(comparison.samples) - classes if groups is None else groups - 1
     seeds = np.atleast_1d(test.n_seeds)  # of each backbone
