@@ -171,7 +171,7 @@ def validation_of(run: Run) -> Run | None:
     Raises:
         InputError: As `read_run`.
     """
-    path = run.path.with_name(predictions_table.VALIDATION_FILENAME)
+    path = predictions_table.validation_path(run.path)
     found = read_run(path, VALIDATION) if path.is_file() else None
     if found is None or found.provenance.get("checkpoint") != run.provenance.get("checkpoint"):
         return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..significance.attribution import TEXT
 from ..significance.rules import WARN_SEEDS
-from ..tables.contrasts_table import PLAN_LINES, by_dataset, missing_arms
+from ..tables.contrasts_table import by_dataset, missing_arms, plan_line
 from .content import Contents
 
 AGAIN = "clipit-eva ablate PLAN --output GRID"
@@ -27,10 +27,8 @@ def _steps(contents: Contents) -> Iterator[Step]:
         yield f"Finish the plan; runs missing: {len(contents.missing)}.", (AGAIN,)
     rows = by_dataset(contents.results["contrasts"])
     lacking = {arm for _, mine in rows for arm in missing_arms(mine)}
-    names = [arm for arm in PLAN_LINES if arm in lacking]
-    if names:
-        words = " and ".join(name.replace("_", " ") for name in names)
-        line = f"factors: {{{', '.join(PLAN_LINES[name] for name in names)}}}"
+    if lacking:
+        words, line = plan_line(lacking)
         yield f"Train the missing arms ({words}); in the plan, and again:", (line, AGAIN)
     seeds = min((len(one.replicates) for one in contents.comparisons), default=0)
     if seeds < WARN_SEEDS:

@@ -1,6 +1,6 @@
 """The tables and sentences of the four contrasts: whether reports helped, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -150,16 +150,21 @@ def sentences(frame: pd.DataFrame) -> tuple[str, ...]:
     lacking = {dataset: missing_arms(mine) for dataset, mine in groups if missing_arms(mine)}
     first = ()
     if lacking:
-        names = [arm for arm in PLAN_LINES if any(arm in some for some in lacking.values())]
         whose = "These runs" if len(lacking) == len(groups) else f"Runs on {', '.join(lacking)}"
-        words = " and ".join(arm.replace("_", " ") for arm in names)
-        lines = ", ".join(PLAN_LINES[arm] for arm in names)
+        words, line = plan_line({arm for some in lacking.values() for arm in some})
         first = (
             f"{whose} cannot tell whether reports helped: there are no runs of {words}. This line "
-            "in their plan (as in those of benchmark_configs/ablations) would tell: "
-            f"factors: {{{lines}}}",
+            "in their plan (which trains them by itself unless it says `contrasts: false`) would "
+            f"tell: {line}",
         )
     return (*first, *(_sentence(dataset, mine) for dataset, mine in groups))
+
+
+def plan_line(lacking: Collection[str]) -> tuple[str, str]:
+    """Returns arms that are missing in words, and the line of a plan that would train them."""
+    names = [arm for arm in PLAN_LINES if arm in lacking]
+    words = " and ".join(name.replace("_", " ") for name in names)
+    return words, f"factors: {{{', '.join(PLAN_LINES[name] for name in names)}}}"
 
 
 def by_dataset(frame: pd.DataFrame) -> list[tuple[str, dict[str, dict[str, Any]]]]:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from ..reading.study import Comparison
 from . import layout, notes
-from .layout import Column, Row, lay_out
-from .table import NONE, Table, difference, difference_of, records
+from .layout import Column, lay_out
+from .table import NONE, Table, difference_of, records
 
 YES_OR_NO = {None: NONE, True: "yes", False: "no"}
 
@@ -22,7 +22,7 @@ COLUMNS = (
     layout.words("wins", "wins"),
     Column("interval covers 0", lambda row, _: YES_OR_NO[row["covers_zero"]]),
     Column("within the margin", lambda row, _: YES_OR_NO[row["within"]]),
-    Column("minus all replaced", lambda row, _: _over_replaced(row)),
+    Column("minus all replaced", lambda row, _: difference_of(row, "over_replaced_")),
 )
 
 
@@ -70,7 +70,7 @@ def _seen(row: dict[str, Any]) -> str:
     """Says whether the gain on untouched pairs was seen."""
     words = f"on untouched pairs the gain over the no-text ablation is {difference_of(row)} points"
     if row["over_replaced_low_points"] is not None:
-        words += f", over the same with all pairs replaced {_over_replaced(row)}"
+        words += f", over the same with all pairs replaced {difference_of(row, 'over_replaced_')}"
     if row["refused"]:
         return f"{words}, not tested ({row['refused']})"
     lows = (row["low_points"], row["over_replaced_low_points"])
@@ -93,12 +93,3 @@ def _denied(row: dict[str, Any]) -> str:
             f"{row['margin_points']:g} points of it is not shown"
         )
     return f"{words}; the interval does not cover zero: not all of the gain comes from the pairs"
-
-
-def _over_replaced(row: Row) -> str:
-    """Returns the gain over the same setting with all pairs replaced."""
-    names = ("difference_points", "low_points", "high_points")
-    numbers = [row[f"over_replaced_{name}"] for name in names]
-    if numbers[0] is None or pd.isna(numbers[0]):
-        return NONE
-    return difference(*numbers)

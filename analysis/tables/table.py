@@ -76,9 +76,13 @@ def difference(estimate: float | None, low: float | None, high: float | None) ->
     return f"{estimate:+.2f} [{low:.2f}, {high:.2f}]"
 
 
-def difference_of(row: Mapping[str, Any]) -> str:
-    """Returns the `difference` of a row's `difference_points`, `low_points`, `high_points`."""
-    return difference(*(row.get(f"{name}_points") for name in ("difference", "low", "high")))
+def difference_of(row: Mapping[str, Any], prefix: str = "") -> str:
+    """Returns the `difference` of a row's `difference_points`, `low_points`, `high_points`.
+
+    Of columns with a prefix, if one is given.
+    """
+    ends = ("difference", "low", "high")
+    return difference(*(row.get(f"{prefix}{name}_points") for name in ends))
 
 
 def marked_difference(row: Mapping[str, Any], footnotes: Footnotes) -> str:

@@ -20,9 +20,8 @@ def table1(frame: pd.DataFrame, comparisons: Sequence[Comparison]) -> Table:
     """
     datasets = list(dict.fromkeys(frame["dataset"]))
     has_authors = f"{arms.AUTHORS}_mean_percent" in frame
-    published = {arms.UNIMODAL: arms.UNIMODAL, arms.CLIP_IT: arms.CLIP_IT}
-    if has_authors:
-        published = {arms.UNIMODAL: arms.UNIMODAL, arms.AUTHORS: arms.CLIP_IT}
+    ours = arms.AUTHORS if has_authors else arms.CLIP_IT
+    published = {arms.UNIMODAL: arms.UNIMODAL, ours: arms.CLIP_IT}
     rows = []
     for backbone in dict.fromkeys(frame["backbone"]):
         mine = {row["dataset"]: row for row in records(frame) if row["backbone"] == backbone}

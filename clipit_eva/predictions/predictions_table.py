@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +17,15 @@ if TYPE_CHECKING:  # whoever reads tables need not wait for torch
 FILENAME = "predictions.parquet"
 """Name of the table in a run's folder: a folder is a run if it holds one."""
 
-VALIDATION_FILENAME = "predictions-val.parquet"
-"""Name of the table beside it of what the same checkpoint says about the validation samples."""
-
 KIND = "predictions table"
 
 COLUMNS = ("split", "index", "filename", "target", "branch", "prediction")
 """Columns before the probabilities `prob_0`, `prob_1`, ..., one a class."""
+
+
+def validation_path(path: Path) -> Path:
+    """Returns where, beside a predictions table, that of its run's validation samples lies."""
+    return path.with_name(f"{path.stem}-val{path.suffix}")
 
 
 def probabilities(logits: "torch.Tensor") -> np.ndarray:

@@ -208,7 +208,7 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
             return
         path = Path(self._output_file or Path(run) / predictions_table.FILENAME)
         if validation:
-            path = path.with_name(f"{path.stem}-val{path.suffix}")
+            path = predictions_table.validation_path(path)
         predictions_table.write_predictions(
             pd.concat(parts, ignore_index=True),
             path,

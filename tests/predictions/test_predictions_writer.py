@@ -28,7 +28,7 @@ from clipit_eva.errors import InputError
 from clipit_eva.models.clipit_module import CLIPITModule
 from clipit_eva.models.lora import LoRASettings
 from clipit_eva.models.trained import TrainedCLIPITModule
-from clipit_eva.predictions.predictions_table import VALIDATION_FILENAME, read_predictions
+from clipit_eva.predictions.predictions_table import FILENAME, read_predictions, validation_path
 from clipit_eva.predictions.predictions_writer import PredictionsWriter
 
 
@@ -125,7 +125,10 @@ def tables(folder: Path) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
 
 
 def validation_tables(folder: Path) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
-    return [read_predictions(path) for path in sorted(folder.rglob(VALIDATION_FILENAME))]
+    return [
+        read_predictions(path)
+        for path in sorted(folder.rglob(validation_path(Path(FILENAME)).name))
+    ]
 
 
 def check(table: pd.DataFrame, branch: str, dataset: Points, logits: torch.Tensor) -> None:
