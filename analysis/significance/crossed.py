@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from .arrays import pair_of_arms, seeds_by_samples
 from .covariance import CaseCovariance, case_covariance, mean_off_diagonal
@@ -183,7 +183,7 @@ def samples_only_test(
         df=df,
         t=t,
         p=two_sided_p(t, df),
-        ci95=interval(common["estimate"], se, float(stats.t.ppf(0.975, df))),
+        ci95=interval(common["estimate"], se, float(special.stdtrit(df, 0.975))),
     )
 
 
@@ -265,11 +265,11 @@ def crossed_numbers(
 def _intervals(suffix: str, estimate: float, se: float, df: float) -> dict[str, Interval]:
     """Returns the 90% and the 95% interval, their names with a suffix."""
     return {
-        f"ci{level}{suffix}": interval(estimate, se, float(stats.t.ppf(0.5 + level / 200, df)))
+        f"ci{level}{suffix}": interval(estimate, se, float(special.stdtrit(df, 0.5 + level / 200)))
         for level in (90, 95)
     }
 
 
 def two_sided_p(t: float, df: float) -> float:
     """Returns the two-sided p of a t statistic; infinite `df` gives the normal's."""
-    return float(2 * stats.t.sf(abs(t), df))
+    return float(2 * special.stdtr(df, -abs(t)))

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from clipit_eva.errors import InputError
@@ -88,9 +88,9 @@ def tost_crossed(test: Crossed, margin: float) -> Equivalence:
         return Equivalence(
             margin=margin, estimate=test.estimate, refused=test.refused, warnings=test.warnings
         )
-    p_lower = float(stats.t.sf((test.estimate + margin) / se, df))
-    p_upper = float(stats.t.cdf((test.estimate - margin) / se, df))
-    ci90 = interval(test.estimate, se, float(stats.t.ppf(0.95, df)))
+    p_lower = float(special.stdtr(df, -(test.estimate + margin) / se))
+    p_upper = float(special.stdtr(df, (test.estimate - margin) / se))
+    ci90 = interval(test.estimate, se, float(special.stdtrit(df, 0.95)))
     return _equivalence(margin, test.estimate, (p_lower, p_upper), ci90, test.warnings)
 
 
