@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clipit_eva.eva.recorded_config import RecordedConfig
-from clipit_eva.pairing.pairing_table import CONTROLS
-from clipit_eva.reports.prompts import PREFIX as PROMPTS
+from clipit_eva.pairing.controls import CONTROLS
+from clipit_eva.tasks.card import PROMPTS
 
 UNIMODAL, TEXT_ONLY, CLIP_IT = "unimodal", "text_only", "clip_it"
 AUTHORS = "clip_it_authors"

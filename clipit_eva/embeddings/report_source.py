@@ -17,8 +17,9 @@ from clipit_eva.errors import InputError
 from clipit_eva.reports.chunking import POLICIES
 from clipit_eva.reports.corpus import ReportCorpus, read_corpus
 from clipit_eva.reports.preparation import ReportPreparation, prepare
-from clipit_eva.reports.prompts import PREFIX, read_prompts
+from clipit_eva.reports.prompts import read_prompts
 from clipit_eva.reports.report_chunks import ReportChunks, split_reports, whole_reports
+from clipit_eva.tasks.card import PROMPTS
 
 if TYPE_CHECKING:
     from clipit_eva.clip.model import CLIPModel
@@ -109,7 +110,7 @@ class ReportSource:
         """
         if self._path is None:
             raise InputError("REPORTS is not set; give a file of reports")
-        if self._path.startswith(PREFIX):
+        if self._path.startswith(PROMPTS):
             return prepare(read_prompts(self._path), self._preparation)
         path = Path(self._path)
         changed = path.stat().st_mtime_ns if path.exists() else 0

@@ -4,6 +4,7 @@ eva's parser would tell of a wrong one by its place in the config, over many lin
 and torch by a traceback, some after hours. Others (`N_RUNS=0`) would end as if all was well.
 """
 
+import functools
 import importlib
 import math
 import re
@@ -45,6 +46,7 @@ def check_settings(names: Collection[str], environment: Mapping[str, str]) -> No
         )
 
 
+@functools.cache  # a plan's jobs share most values
 def check_value(name: str, value: str) -> None:
     """Checks the value of a variable; of a name that is not known, only that there is one.
 

@@ -31,10 +31,6 @@ KIND = "pairing table"
 
 _log = logging.getLogger(__name__)
 
-CONTROLS = ("shuffled", "random", "constant")
-"""Policies that break the link between image and report, to test what the link is worth: a table's
-provenance names them under `control`."""
-
 
 def make_pairs(
     split: str,

@@ -15,6 +15,7 @@ from clipit_eva.embeddings.embedding_callback import EmbeddingCallback
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.errors import InputError
 from clipit_eva.pairing import pairing_table
+from clipit_eva.pairing.controls import CONTROLS
 from clipit_eva.pairing.policies import PairingPolicy
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class PairingWriter(EmbeddingCallback):
             "top_k": self._top_k,
             "versions": provenance.versions(),
         }
-        if self._policy.name in pairing_table.CONTROLS:
+        if self._policy.name in CONTROLS:
             made["control"] = self._policy.name
         return made
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.pairing_table import CONTROLS
+from clipit_eva.pairing.controls import CONTROLS
 from clipit_eva.pairing.retrieval import top_k
 
 NAMES = ("nearest", "csls", "inverted_softmax", *CONTROLS)

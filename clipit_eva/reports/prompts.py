@@ -11,10 +11,7 @@ import pandas as pd
 
 from clipit_eva.errors import InputError
 from clipit_eva.reports.corpus import ReportCorpus
-from clipit_eva.tasks.card import read_card, shipped_cards
-
-PREFIX = "prompts:"
-"""`REPORTS=prompts:bach` means the prompts of that task."""
+from clipit_eva.tasks.card import PROMPTS, read_card, shipped_cards
 
 TEMPLATES = (
     "{}.",
@@ -26,14 +23,14 @@ TEMPLATES = (
 
 
 def read_prompts(source: str) -> ReportCorpus:
-    """Returns the prompts of a task: `PREFIX` and a shipped task's name, or the file of a card.
+    """Returns the prompts of a task: `PROMPTS` and a shipped task's name, or the file of a card.
 
     There is one per class, name and template, with columns `report_id`, `text` and `class`.
 
     Raises:
         InputError: The task is unknown, or its card is wrong or has no words.
     """
-    task, cards = source.removeprefix(PREFIX), shipped_cards()
+    task, cards = source.removeprefix(PROMPTS), shipped_cards()
     file = cards.get(task, Path(task))
     if not file.is_file():
         known = ", ".join(cards)

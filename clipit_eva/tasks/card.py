@@ -17,6 +17,9 @@ from clipit_eva.errors import InputError
 FOLDER = Path(str(resources.files("clipit_eva.benchmark_configs")))
 """The folder of cards (`tasks/`), templates (`methods/`) and the configs rendered from them."""
 
+PROMPTS = "prompts:"
+"""`REPORTS=prompts:bach` means that card's words, in the place of reports."""
+
 _PARTS = ("train", "val", "test")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.policies import CONTROLS, PairingPolicy
+from clipit_eva.pairing.controls import CONTROLS
+from clipit_eva.pairing.policies import PairingPolicy
 
 
 def unit(count: int, width: int, seed: int, shift: float = 0.0) -> np.ndarray:

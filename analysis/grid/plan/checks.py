@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clipit_eva.errors import InputError
+from clipit_eva.tasks.card import PROMPTS
 
 from . import variables
 from .job import METHODS, Grid
@@ -89,5 +90,5 @@ def check_inputs(grid: Grid) -> None:
                 raise InputError(f"job {job.name}: {name} is not set; set it in `environment`")
             drawn = Path(value).is_relative_to(grid.folder)
             downloads = name == "DATA_ROOT" and job.environment.get("DOWNLOAD_DATA") == "true"
-            if not (drawn or downloads or value.startswith("prompts:") or Path(value).exists()):
+            if not (drawn or downloads or value.startswith(PROMPTS) or Path(value).exists()):
                 raise InputError(f"job {job.name}: {name}={value} does not exist; check the path")

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 from clipit_eva.errors import InputError
 from clipit_eva.eva import settings
 from clipit_eva.tasks import configs, synthetic
+from clipit_eva.tasks.card import PROMPTS
 
 from . import identity, variables
 from .checks import RECIPE, REPLACED_SHARE, check_search, check_selections, check_variables
@@ -171,7 +173,7 @@ class _Builder:
         files = variables.FILES & configs.variables(path).keys()
         if task in self._plan.cohorts:
             # A cohort that is drawn counts by its job, whether or not it is drawn yet.
-            prompts = environment["REPORTS"].startswith("prompts:")
+            prompts = environment["REPORTS"].startswith(PROMPTS)
             files -= {"DATA_ROOT"} if prompts else {"DATA_ROOT", "REPORTS"}
         counts = {
             "config": variables.text_digest(path),
@@ -238,8 +240,8 @@ def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:
         if name in variables.FILES and default not in ("", "null"):
             filled.setdefault(name, default)
     for name in variables.FILES & filled.keys():
-        if Path(filled[name]).exists():
-            filled[name] = str(Path(filled[name]).absolute())
+        if os.path.exists(filled[name]):
+            filled[name] = os.path.abspath(filled[name])
     return filled
 
 

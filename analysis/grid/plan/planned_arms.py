@@ -6,7 +6,7 @@ from typing import Any
 
 from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
-from clipit_eva.pairing.pairing_table import CONTROLS
+from clipit_eva.pairing.controls import CONTROLS
 from clipit_eva.tasks import configs
 
 from ...reading.arms import Arm, resolve

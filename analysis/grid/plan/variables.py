@@ -65,6 +65,8 @@ def as_text(value: Any) -> str:
     """Returns a plan's value as the text of an environment variable, in YAML."""
     if isinstance(value, str):
         return value
+    if type(value) is int:  # as most are: the dumper takes its time
+        return str(value)
     flow = yaml.safe_dump(value, default_flow_style=True, width=10**6)
     return flow.removesuffix("\n").removesuffix("\n...")
 
