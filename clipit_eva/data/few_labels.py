@@ -72,11 +72,14 @@ class FewLabels(DatasetWrapper):
         self._seed = labels_seed
         self._keeps_all = distils and unlabelled != "drop"
         self._labelled: list[int] = []
+        self._known = torch.empty(0, dtype=torch.bool)
 
     @override
     def configure(self) -> None:
         if self._per_class is not None and not self._labelled:  # each stage of each run asks
             self._labelled = self._draw(self._per_class)
+            self._known = torch.zeros(len(self._dataset), dtype=torch.bool)
+            self._known[self._labelled] = True
 
     @override
     def inner_index(self, index: int) -> int:
@@ -123,7 +126,7 @@ class FewLabels(DatasetWrapper):
 
     def _is_labelled(self, indices: Sequence[int]) -> torch.Tensor:
         """Returns whether samples have their label [n], bool."""
-        return torch.from_numpy(np.isin(list(indices), self._labelled))
+        return self._known[list(indices)]
 
     def _draw(self, per_class: int) -> list[int]:
         """Returns the labelled samples, in their order.
