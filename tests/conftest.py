@@ -11,6 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from forked import ForkServer, fork_server
 
 # Examples are counted, not timed: the other test process takes its share.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -108,6 +109,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ForkServer]:
+    """Runs commands without the seconds that each would take to import what it needs."""
+    with fork_server() as running:
+        yield running
 
 
 CLIP_ARCHITECTURE: dict[str, Any] = {

@@ -4,11 +4,10 @@
 """
 
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from forked import ForkServer, fork_server
+from forked import ForkServer
 from wrong_input import Case, environment
 
 from clipit_eva.tasks import configs
@@ -77,12 +76,6 @@ def table(request: pytest.FixtureRequest) -> list[str] | None:
 @pytest.fixture(scope="session")
 def all_cases() -> dict[str, list[Case]]:
     return _cases()
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[ForkServer]:
-    with fork_server() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

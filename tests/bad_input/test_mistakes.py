@@ -1,12 +1,9 @@
 """A user's mistakes: one line, status 2, nothing half written; all in docs/mistakes.md."""
 
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from forked import Ended
+from forked import run_process
 from wrong_input import arguments, environment, error_line, files_below, problems, row, run
 
 from clipit_eva import cli
@@ -58,16 +55,8 @@ def test_every_variable_and_flag_has_a_mistake(all_cases) -> None:
 def test_a_process_of_its_own_says_the_same(area, all_cases, server, shared, tmp_path) -> None:
     (case,) = (case for case in all_cases[area] if case.wrong == AS_PROCESSES[area])
     ended, _ = run(case, server, tmp_path, shared)
-    script, *words = arguments(case.command, shared)
-    variables = {**server.environment, **environment(shared), **case.variables}
-    process = subprocess.run(
-        [str(Path(sys.executable).with_name(script)), *words],
-        env={name: value for name, value in variables.items() if value is not None},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.returncode == ended.status == 2
-    own = Ended(process.returncode, process.stdout)
+    variables = {**environment(shared), **case.variables}
+    given = {name: value for name, value in variables.items() if value is not None}
+    own = run_process(arguments(case.command, shared), tmp_path, given)
+    assert own.status == ended.status == 2
     assert error_line(case, own) == error_line(case, ended) != ""

@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from forked import ForkServer, run_process
 from PIL import Image
 
 from clipit_eva.demo.cohort import Cohort, make_cohort
@@ -54,27 +53,22 @@ RunEva = Callable[..., Finished]
 
 
 @pytest.fixture(scope="session")
-def run_eva(tmp_path_factory: pytest.TempPathFactory) -> RunEva:
-    """Runs `eva COMMAND --config CONFIG` in a folder of its own."""
+def run_eva(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> RunEva:
+    """Runs `eva COMMAND --config CONFIG` in a folder of its own.
+
+    With a PYTHONPATH, as a process that starts from nothing: what stands there has to be imported.
+    """
 
     def run(
         command: str, config: str | Path, environment: Mapping[str, str], *arguments: str
     ) -> Finished:
         folder = tmp_path_factory.mktemp("eva")
         path = configs.path(config) if isinstance(config, str) else config
-        clean = {
-            name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")
-        }
-        process = subprocess.run(
-            [str(Path(sys.executable).with_name("eva")), command, "--config", path, *arguments],
-            env={**clean, **QUICK, **environment, "OUTPUT_ROOT": str(folder)},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-        )
-        return Finished(process.returncode, process.stdout, folder)
+        line = ["eva", command, "--config", str(path), *arguments]
+        variables = {**QUICK, **environment, "OUTPUT_ROOT": str(folder)}
+        start = run_process if "PYTHONPATH" in environment else server.run
+        ended = start(line, folder, variables, seconds=600)
+        return Finished(ended.status, ended.output, folder)
 
     return run
 

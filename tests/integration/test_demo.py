@@ -63,9 +63,10 @@ def test_demo_continues_after_kill(output) -> None:
     _wait_for(lambda: any(_finished(output)))
     first.send_signal(signal.SIGKILL)
     first.wait()
-    kept = {path: path.stat().st_mtime_ns for path in _finished(output)}
-    (pairs,) = output.glob("jobs/pairing-*/work/pairs.parquet")
-    kept[pairs] = pairs.stat().st_mtime_ns
+    tables = output.glob("jobs/pairing-*/work/pairs.parquet")
+    paired = [path for path in tables if store.is_finished(path.parents[1])]
+    assert paired
+    kept = {path: path.stat().st_mtime_ns for path in (*paired, *_finished(output))}
 
     second = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert second.returncode == 0, second.stderr

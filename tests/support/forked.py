@@ -64,6 +64,12 @@ class Ended:
     output: str
 
 
+def _environment() -> dict[str, str]:
+    """Returns the variables that every command has."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
 class ForkServer:
     """The process whose children run commands, one at a time.
 
@@ -72,8 +78,7 @@ class ForkServer:
     """
 
     def __init__(self) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self.environment = {**kept, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        self.environment = _environment()
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -116,6 +121,26 @@ class ForkServer:
     def close(self) -> None:
         """Ends the server."""
         self._process.communicate()
+
+
+def run_process(
+    arguments: Sequence[str],
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    seconds: int = 120,
+) -> Ended:
+    """Does the same as `ForkServer.run` in a process that starts from nothing."""
+    name, *rest = arguments
+    process = subprocess.run(
+        [str(Path(sys.executable).with_name(name)), *rest],
+        env={**_environment(), **(variables or {})},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+    )
+    return Ended(process.returncode, process.stdout)
 
 
 @contextlib.contextmanager

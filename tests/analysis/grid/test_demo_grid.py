@@ -33,4 +33,4 @@ def test_contrasts_are_of_clip_it_on_the_demos_own_pairs(write_run, drawn, share
     ]  # fmt: skip
     text = np.mean([made["clip_it", seed] - made["no_text", seed] for seed in (1, 2, 3)])
     assert contrasts["difference_points"][1] == pytest.approx(text)
-    assert sentences[0].startswith("BACH: reports helped.")
+    assert sentences[0].startswith("BACH: reports helped (patch-level, optimistic")
