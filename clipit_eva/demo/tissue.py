@@ -191,15 +191,14 @@ def _scatter(
     candidates = np.stack([rows[drawn], columns[drawn]], axis=1) + rng.uniform(
         -0.5, 0.5, (4 * count, 2)
     )
-    kept = np.full((count, 2), np.inf)
-    found = 0
-    for point in candidates:
-        if found == count:
+    free, kept = np.ones(len(candidates), bool), []
+    for place in range(len(candidates)):
+        if len(kept) == count:
             break
-        if np.all(((kept[:found] - point) ** 2).sum(1) >= spacing**2):
-            kept[found] = point
-            found += 1
-    return kept[:found]
+        if free[place]:
+            kept.append(place)
+            free &= ((candidates - candidates[place]) ** 2).sum(1) >= spacing**2
+    return candidates[kept]
 
 
 def _nuclei(

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from forked import ForkServer, run_process
+from forked import ForkServer
 from PIL import Image
 
 from clipit_eva.demo.cohort import Cohort, make_cohort
@@ -54,10 +54,7 @@ RunEva = Callable[..., Finished]
 
 @pytest.fixture(scope="session")
 def run_eva(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> RunEva:
-    """Runs `eva COMMAND --config CONFIG` in a folder of its own.
-
-    With a PYTHONPATH, as a process that starts from nothing: what stands there has to be imported.
-    """
+    """Runs `eva COMMAND --config CONFIG` in a folder of its own."""
 
     def run(
         command: str, config: str | Path, environment: Mapping[str, str], *arguments: str
@@ -66,8 +63,7 @@ def run_eva(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Run
         path = configs.path(config) if isinstance(config, str) else config
         line = ["eva", command, "--config", str(path), *arguments]
         variables = {**QUICK, **environment, "OUTPUT_ROOT": str(folder)}
-        start = run_process if "PYTHONPATH" in environment else server.run
-        ended = start(line, folder, variables, seconds=600)
+        ended = server.run(line, folder, variables, seconds=600)
         return Finished(ended.status, ended.output, folder)
 
     return run

@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -182,6 +183,10 @@ def _become(order: dict[str, Any]) -> Callable[[], Any]:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
+    for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        sys.path.insert(0, entry)
+        if (site := Path(entry) / "sitecustomize.py").is_file():
+            runpy.run_path(str(site))
     name, *arguments = order["arguments"]
     sys.argv[:] = [str(Path(sys.executable).with_name(name)), *arguments]
     # eva's process imports the package when a config names it; what it does then, it does here.
