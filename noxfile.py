@@ -53,6 +53,13 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def long(session: nox.Session) -> None:
+    """Runs the tests that the default run leaves out because they take it too long."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "long", *session.posargs)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Kills every stage and cuts its writes, at some 200 file operations; needs `cc` and Linux."""
     session.install("-e", ".[test]")

@@ -20,6 +20,8 @@ hypothesis.settings.load_profile("untimed")
 # One thread a process, before torch is imported: two test processes share two cores, and those
 # that they start read it too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What no test downloads is refused at once; without a network it would be tried again and again.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.showfixtures = False
         config.args.remove(folder)
         config.stash[GIVEN] = Path(folder).resolve()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the tests marked `long` to `nox -s long` (`pytest -m long`)."""
+    if "long" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs tests that ask for `case` on all cases; by default, of those of `eva`, on a fifth."""
+    """Runs tests that ask for `case` on all cases; by default, of those of `eva`, on a tenth."""
     if "case" not in metafunc.fixturenames:
         return
     # The options are there if this folder is named in the command line.
@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(area, case, id=f"{area}-{case.wrong}")
         for area, own in _cases().items()
         for place, case in enumerate(own)
-        if everything or place % 5 == 0 or not case.command.startswith("eva")
+        if everything or place % 10 == 0 or not case.command.startswith("eva")
     ]
     metafunc.parametrize(("area", "case"), cases)
 

@@ -61,6 +61,7 @@ def test_frozen_text_takes_almost_no_memory(benchmark: Any) -> None:
     assert peaks[0] / peaks[1] <= benchmark.MEMORY_LIMIT
 
 
+@pytest.mark.long
 def test_text_lora_costs_what_its_distinct_reports_cost(benchmark: Any) -> None:
     """64 images on 12 reports are 16 on 3."""
     setting = benchmark.Setting(batch=16, distinct=3, depth=DEPTH)

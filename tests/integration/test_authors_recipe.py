@@ -26,7 +26,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("task", CASES)
+@pytest.mark.parametrize(
+    "task", ["patch_camelyon", "bach", pytest.param("crc", marks=pytest.mark.long)]
+)
 def test_one_epoch(task, request, run_eva) -> None:
     environment = request.getfixturevalue("paired_bach" if task == "bach" else task)
     limits = [] if task == "bach" else PART

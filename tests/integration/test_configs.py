@@ -23,6 +23,19 @@ BRANCHES = {
     "clip_it_authors": {"fused", "vision"},
     "no_lora_cached": {"fused", "vision"},
 }
+LONG = {
+    *(f"{method}/crc" for method in BRANCHES if method != "clip_it"),
+    "clip_it_authors/patch_camelyon",  # as test_authors_recipe has it
+    "predict/crc",
+}
+"""Left to `nox -s long`: CRC's 100,000 images take each process half a minute."""
+
+
+def cases(names):
+    """Parameters of a test of configs."""
+    return [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in names]
+
+
 FEW = ["--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
 """The large datasets are of full length: one batch of each split is enough."""
 
@@ -40,7 +53,7 @@ def test_every_config_is_covered() -> None:
     assert kinds == {"ablations", "pairing", "embeddings", "predict", *BRANCHES}
 
 
-@pytest.mark.parametrize("config", TRAINING)
+@pytest.mark.parametrize("config", cases(TRAINING))
 def test_training_config(config, environment, run_eva) -> None:
     limits = [] if config.endswith("/bach") else FEW
     finished = run_eva("fit", config, environment, *limits)
@@ -84,7 +97,7 @@ def test_embeddings_config_keeps_a_part(config, environment, run_eva, tmp_path) 
     assert not list(tmp_path.glob("*.sha256"))
 
 
-@pytest.mark.parametrize("config", [name for name in configs.names() if "predict/" in name])
+@pytest.mark.parametrize("config", cases(name for name in configs.names() if "predict/" in name))
 def test_predict_config(config, environment, cohort, run_eva) -> None:
     task = config.partition("/")[2]
     limits = [] if task == "bach" else FEW

@@ -108,7 +108,12 @@ for name, arguments in {
 
 
 @pytest.mark.parametrize(
-    ("name", "width"), [("resnet10t", 512), ("vit_tiny_patch16_224", 192), ("convnext_atto", 320)]
+    ("name", "width"),
+    [
+        ("resnet10t", 512),
+        pytest.param("vit_tiny_patch16_224", 192, marks=pytest.mark.long),
+        pytest.param("convnext_atto", 320, marks=pytest.mark.long),
+    ],
 )
 def test_a_frozen_backbone_is_frozen_in_training(name, width, cohort, run_eva, tmp_path) -> None:
     """BatchNorm statistics, dropout and drop path: from embeddings, nothing can move them."""
@@ -211,9 +216,7 @@ def test_embeddings_by_another_transform_are_refused(embedded_bach, run_eva) -> 
     assert "Traceback" not in finished.output
 
 
-def test_text_only_needs_no_clip_model_once_reports_are_embedded(
-    paired_bach, tmp_path
-) -> None:
+def test_text_only_needs_no_clip_model_once_reports_are_embedded(paired_bach, tmp_path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['open_clip'] = None\n")
     steps = {"N_RUNS": "1", "MAX_STEPS": "2", "VAL_CHECK_INTERVAL": "1", "BATCH_SIZE": "32"}
     folders = {"PYTHONPATH": str(tmp_path), "OUTPUT_ROOT": str(tmp_path / "out")}

@@ -32,6 +32,7 @@ def environment(paired_bach, tmp_path) -> dict[str, str]:
     return {**paired_bach, **new}
 
 
+@pytest.mark.long  # at exact operations: tests/faults
 def test_killed_again_and_again_the_same_command_ends_with_the_same_bytes(
     environment, paired_bach, run_eva, tmp_path
 ) -> None:
@@ -106,9 +107,10 @@ def test_two_processes_embed_each_image_once(environment, paired_bach, run_eva, 
 
 @pytest.mark.parametrize("policy", ["csls", "inverted_softmax"])
 def test_hubness_corrected_pairs_are_still_far_above_chance(
-    policy, environment, cohort, run_eva
+    policy, environment, paired_bach, cohort, run_eva
 ) -> None:
-    _pair({**environment, "PAIRING_POLICY": policy}, run_eva)
+    shared = {"EMBEDDINGS_ROOT": paired_bach["EMBEDDINGS_ROOT"], "PAIRING_POLICY": policy}
+    _pair({**environment, **shared}, run_eva)
     pairs, made = read_pairs(environment["PAIRING_TABLE"])
     assert agreement(pairs, cohort.truth) > 0.5
     assert made["policy"]["name"] == policy

@@ -21,7 +21,7 @@ from clipit_eva.analysis.grid.search.search_settings import (
 from clipit_eva.demo.cohort import make_cohort
 from clipit_eva.tasks import configs, synthetic
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 METRIC = "val/AverageLoss"
 """Told apart after two steps already, unlike the accuracy."""
