@@ -127,7 +127,7 @@ def test_rejection_rates_are_the_recorded_ones(known, block):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slides", [8, 16, 32])
-@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("seeds", [3, 5])
 def test_false_positives_of_the_headline_test_on_unequal_slides(seeds, slides):
     rng, margins, repetitions, rejected = np.random.default_rng(17), Margins(), 2_500, 0
     for _ in range(repetitions):
@@ -142,7 +142,7 @@ def test_false_positives_of_the_headline_test_on_unequal_slides(seeds, slides):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slides", [8, 16, 32])
-@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("seeds", [3, 5])
 def test_equivalence_is_rarely_claimed_of_a_difference_at_the_margin(seeds, slides):
     """The margin is about three standard errors: it could be claimed of no difference."""
     rng, repetitions, claimed = np.random.default_rng(18), 2_000, 0
