@@ -6,6 +6,10 @@ from typing import Literal
 Found = Literal["no", "yes", "not known"]
 
 
+ROLES = {"train": "training", "val": "validation", "test": "test"}
+"""What a run's data are for, by their names in its configuration."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """The outcome of one check.

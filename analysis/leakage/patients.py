@@ -10,8 +10,7 @@ from clipit_eva.reports.tcga import patient_of
 from ..reading.pairing_facts import pairing_table_of
 from ..reading.runs import Run
 from ..reading.slides import meta_file, slide_names
-from .finding import Finding
-from .split_images import ROLES
+from .finding import ROLES, Finding
 
 SHARE = 0.2
 """Share of the training images on which one report may be without a remark."""

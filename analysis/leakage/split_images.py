@@ -17,9 +17,7 @@ from clipit_eva.export.construction import build
 
 from ..reading.runs import Run
 from ..reading.slides import data_roots
-
-ROLES = {"train": "training", "val": "validation", "test": "test"}
-"""What a run's data are for, by their names in its configuration."""
+from .finding import ROLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +37,17 @@ def split_images(run: Run) -> dict[str, SplitImages]:
     """Returns the images of each of `ROLES`; roles that share a dataset share the object.
 
     Raises:
-        InputError: The data root is not there, or eva cannot read its dataset there.
+        InputError: eva cannot read its dataset in the data root, which has to be there.
     """
-    roots = data_roots(run)
-    if not roots:
-        raise InputError("the images are not where the run found them")
+    root = data_roots(run)[0]
     datasets: dict[str, vision.VisionDataset] = {}
     found = {}
     for role in ROLES:
         recorded = run.config.part(f"data.datasets.{role}").of_images()
         spec = recorded.innermost
-        with _readable(roots[0]):
+        with _readable(root):
             if (key := str(spec)) not in datasets:
-                datasets[key] = open_dataset(spec, roots[0])
+                datasets[key] = open_dataset(spec, root)
             indices = _indices(datasets[key], recorded.first("HoldOut").arguments)
         found[role] = SplitImages(datasets[key], indices)
     return found

@@ -45,6 +45,7 @@ def medians(common: ModuleType, steps: dict[str, Any], rounds: int) -> dict[str,
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+@pytest.mark.long
 def test_frozen_text_costs_almost_nothing(benchmark: Any) -> None:
     setting = benchmark.Setting(batch=4, depth=DEPTH)
     steps = {"clip_it": benchmark.clip_it(setting), "vision": benchmark.vision_only(setting)}

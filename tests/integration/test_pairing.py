@@ -133,7 +133,7 @@ def test_controls_are_at_chance(policy, environment, paired_bach, cohort, run_ev
             assert sorted(rows["report_id"]) == sorted(same["report_id"])
 
 
-@pytest.mark.parametrize("policy", ["chunk", "mean"])
+@pytest.mark.parametrize("policy", ["chunk", pytest.param("mean", marks=pytest.mark.long)])
 def test_all_stages_use_the_same_texts(policy, environment, run_eva) -> None:
     environment = {
         **environment,

@@ -143,7 +143,7 @@ def test_pairing_is_far_above_chance(paired_bach, cohort) -> None:
     assert agreement(replaced, cohort.truth) == pytest.approx(0.25, abs=0.09)
 
 
-@pytest.mark.parametrize("mode", ["online", "offline"])
+@pytest.mark.parametrize("mode", [pytest.param("online", marks=pytest.mark.long), "offline"])
 def test_stock_eva_is_untouched(mode, cohort, server, tmp_path) -> None:
     """eva's own classes give the same bits whether or not `clipit_eva` can be imported.
 
