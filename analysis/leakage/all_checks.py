@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 
 from clipit_eva.errors import InputError
 
@@ -17,6 +18,9 @@ from .patients import (
     slides_on_both_sides,
 )
 from .settings_checks import different_data, different_weights, selection_on_test, texts_alike
+
+TABLES = {".csv", ".tsv", ".parquet", ".json", ".txt"}
+"""How names of files end that hold no images."""
 
 
 def findings(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
@@ -39,7 +43,8 @@ def findings(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
 
 def _copies(run: Run) -> Iterator[Finding]:
     """Yields whether two roles share images."""
-    if not data_roots(run):
+    root = next(iter(data_roots(run)), None)
+    if root is None or not _holds_images(root):
         reason = "the images are not where the run found them"
         yield Finding("the same image in two splits", "not known", reason)
         return
@@ -48,7 +53,7 @@ def _copies(run: Run) -> Iterator[Finding]:
     from .split_images import split_images
 
     try:
-        images = split_images(run)
+        images = split_images(run, root)
     except InputError as error:
         yield Finding("the same image in two splits", "not known", str(error))
         return
@@ -68,3 +73,8 @@ def _copies(run: Run) -> Iterator[Finding]:
         names = images[first].dataset.filename(one), images[second].dataset.filename(other)
         words = f"{len(copies)} images, such as {names[0]} and {names[1]}"
         yield Finding(check, "yes", words)
+
+
+def _holds_images(root: Path) -> bool:
+    """Whether there is more in a folder than tables, which alone can have been copied there."""
+    return any(path.is_file() and path.suffix not in TABLES for path in root.rglob("*"))

@@ -16,7 +16,6 @@ from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
 
 from ..reading.runs import Run
-from ..reading.slides import data_roots
 from .finding import ROLES
 
 
@@ -33,13 +32,16 @@ class SplitImages:
     indices: NDArray[np.int64]
 
 
-def split_images(run: Run) -> dict[str, SplitImages]:
+def split_images(run: Run, root: Path) -> dict[str, SplitImages]:
     """Returns the images of each of `ROLES`; roles that share a dataset share the object.
 
+    Args:
+        run: The run.
+        root: Where its images are now.
+
     Raises:
-        InputError: eva cannot read its dataset in the data root, which has to be there.
+        InputError: eva cannot read its dataset there.
     """
-    root = data_roots(run)[0]
     datasets: dict[str, vision.VisionDataset] = {}
     found = {}
     for role in ROLES:

@@ -271,5 +271,8 @@ def _intervals(suffix: str, estimate: float, se: float, df: float) -> dict[str, 
 
 
 def two_sided_p(t: float, df: float) -> float:
-    """Returns the two-sided p of a t statistic; infinite `df` gives the normal's."""
+    """Returns the two-sided p of a t statistic; infinite `df` gives the normal's.
+
+    By scipy.special, as the intervals: scipy.stats gives the same bits in ten times the time.
+    """
     return float(2 * special.stdtr(df, -abs(t)))

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from forked import ForkServer
+from forked import ForkServer, run_process
 from PIL import Image
 
 from clipit_eva.demo.cohort import Cohort, make_cohort
@@ -54,16 +54,21 @@ RunEva = Callable[..., Finished]
 
 @pytest.fixture(scope="session")
 def run_eva(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> RunEva:
-    """Runs `eva COMMAND --config CONFIG` in a folder of its own."""
+    """Runs `eva COMMAND --config CONFIG` in a folder of its own; not `forked`, from nothing."""
 
     def run(
-        command: str, config: str | Path, environment: Mapping[str, str], *arguments: str
+        command: str,
+        config: str | Path,
+        environment: Mapping[str, str],
+        *arguments: str,
+        forked: bool = True,
     ) -> Finished:
         folder = tmp_path_factory.mktemp("eva")
         path = configs.path(config) if isinstance(config, str) else config
         line = ["eva", command, "--config", str(path), *arguments]
         variables = {**QUICK, **environment, "OUTPUT_ROOT": str(folder)}
-        ended = server.run(line, folder, variables, seconds=600)
+        start = server.run if forked else run_process
+        ended = start(line, folder, variables, seconds=600)
         return Finished(ended.status, ended.output, folder)
 
     return run

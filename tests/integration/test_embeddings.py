@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from forked import run_process
 
 from clipit_eva.analysis.reading.runs import read_run
 from clipit_eva.files import sha256_file
@@ -216,11 +215,10 @@ def test_embeddings_by_another_transform_are_refused(embedded_bach, run_eva) -> 
     assert "Traceback" not in finished.output
 
 
-def test_text_only_needs_no_clip_model_once_reports_are_embedded(paired_bach, tmp_path) -> None:
+def test_text_only_needs_no_clip_model_once_reports_are_embedded(
+    paired_bach, run_eva, tmp_path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['open_clip'] = None\n")
-    steps = {"N_RUNS": "1", "MAX_STEPS": "2", "VAL_CHECK_INTERVAL": "1", "BATCH_SIZE": "32"}
-    folders = {"PYTHONPATH": str(tmp_path), "OUTPUT_ROOT": str(tmp_path / "out")}
-    command = ["eva", "fit", "--config", str(configs.path("text_only/bach"))]
-    variables = {**synthetic.SHARED, **steps, **paired_bach, **folders}
-    ended = run_process(command, tmp_path, variables)
-    assert ended.status == 0, ended.output
+    hidden = {**paired_bach, "PYTHONPATH": str(tmp_path)}
+    finished = run_eva("fit", "text_only/bach", hidden, forked=False)
+    assert finished.status == 0, finished.output

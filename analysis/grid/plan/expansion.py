@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -240,8 +239,8 @@ def _with_files(config: Path, environment: Mapping[str, str]) -> dict[str, str]:
         if name in variables.FILES and default not in ("", "null"):
             filled.setdefault(name, default)
     for name in variables.FILES & filled.keys():
-        if os.path.exists(filled[name]):
-            filled[name] = os.path.abspath(filled[name])
+        if Path(filled[name]).exists():
+            filled[name] = str(Path(filled[name]).absolute())
     return filled
 
 

@@ -84,6 +84,14 @@ def test_images_that_are_gone_are_not_called_clean(runs: Path, bach: Path, tmp_p
     assert found["the same image in two splits"] == "not known"
 
 
+def test_a_folder_of_tables_alone_is_without_images(runs: Path, bach: Path, tmp_path: Path) -> None:
+    shutil.rmtree(bach)
+    (bach.parents[1] / "slides.csv").write_text("wsi\n")
+    found, page = checks(runs, tmp_path / "report")
+    assert found["the same image in two splits"] == "not known"
+    assert "the images are not where the run found them" in page
+
+
 def test_a_damaged_image_is_named(runs: Path, bach: Path, tmp_path: Path) -> None:
     (bach / "Benign" / "b003.tif").write_bytes(b"II*\0 cut off")
     found, page = checks(runs, tmp_path / "report")

@@ -103,7 +103,7 @@ def test_without_seed_variance_the_floor_only_errs_on_the_safe_side(seeds, sampl
 @pytest.mark.slow
 @pytest.mark.parametrize("block", ["crossed_and_floor", "slides"])
 def test_rejection_rates_are_the_recorded_ones(known, block):
-    repetitions, different = 200, []
+    repetitions, different = 300, []
     for place, config in enumerate(known["expected"][block]):
         recorded, recorded_repetitions = config["rejection"], config["reps"]
         model = {key: config[key] for key in config if key not in ("rejection", "reps")}

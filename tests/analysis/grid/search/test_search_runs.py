@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from eva.vision.data.datasets import BACH
 
 from clipit_eva.analysis.grid import store
 from clipit_eva.analysis.grid.plan.plan_file import Plan
@@ -69,26 +71,42 @@ class Searched:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    """A search on the cohort."""
+def searches(tmp_path_factory: pytest.TempPathFactory) -> tuple[Searched, Searched]:
+    """The same search twice: on the cohort, and with wrong images under the test split's labels."""
     folder = tmp_path_factory.mktemp("search")
     cohort = make_cohort(folder / "cohort", seed=1)
-    output = folder / "out"
-    return Searched(run_search(_plan(cohort.bach, cohort.reports), output, parallel=2), output)
+    shutil.copytree(cohort.bach, folder / "wrong")
+    test = BACH(str(folder / "wrong"), split="val")
+    test.configure()
+    names = [_find(folder / "wrong", test.filename(index)) for index in range(len(test))]
+    images = [name.read_bytes() for name in names]
+    shift = len(names) // 4  # names are in order of their classes
+    for name, image in zip(names, images[shift:] + images[:shift], strict=True):
+        name.write_bytes(image)
+    found = []
+    for name, data in (("right", cohort.bach), ("wrong", folder / "wrong")):
+        output = folder / f"out_{name}"
+        found.append(Searched(run_search(_plan(data, cohort.reports), output, parallel=2), output))
+    return found[0], found[1]
 
 
-def test_a_trial_is_worth_its_validation(searched: Searched) -> None:
-    """That test results do not matter: `test_search_run`."""
-    result = searched.result
-    values = [trial.value for trial in result.trials]
-    assert values[0] != values[1]
-    assert result.best.value == min(values)
-    recorded = [metrics[METRIC] for metrics in searched.results("val")]
-    assert sorted([*values, result.reference]) == recorded
+def _find(root: Path, name: str) -> Path:
+    (path,) = root.rglob(Path(name).name)
+    return path
 
 
-def test_trials_are_jobs_like_any_other(searched: Searched) -> None:
-    output = searched.output
+def test_test_labels_do_not_change_what_is_chosen(searches: tuple[Searched, Searched]) -> None:
+    right, wrong = searches
+    assert list(right.results("val")) == list(wrong.results("val"))
+    assert list(right.results("test")) != list(wrong.results("test"))
+    assert right.result.trials == wrong.result.trials
+    assert right.result.best == wrong.result.best
+    assert right.result.reference == wrong.result.reference
+    assert right.result.trials[0].value != right.result.trials[1].value
+
+
+def test_trials_are_jobs_like_any_other(searches: tuple[Searched, Searched]) -> None:
+    output = searches[0].output
     kinds = [path.name.rpartition("-")[0] for path in output.glob("jobs/*")]
     assert kinds.count("pairing") == 1
     assert kinds.count("unimodal") == 1
@@ -102,8 +120,8 @@ def test_trials_are_jobs_like_any_other(searched: Searched) -> None:
         }  # fmt: skip
 
 
-def test_eva_takes_the_best_config_as_it_is(searched: Searched) -> None:
-    result = searched.result
+def test_eva_takes_the_best_config_as_it_is(searches: tuple[Searched, Searched]) -> None:
+    result = searches[0].result
     command = [configs.command("fit", "clip_it/bach")[0], "fit", "--config"]
     environment = {**configs.clean_environment(), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
