@@ -1,9 +1,8 @@
-"""Cleaning of scanned (OCR) reports that keeps every medical token.
+"""Cleaning of scanned (OCR) reports that keeps every medical token and never makes a word.
 
 What joins or removes characters that are not white space is checked where it happens: an edit that
-would lose a medical token (`medical_tokens`) is not made. Two things are removed with the
-numbers in them, because they say nothing about the patient's tissue: page counters at a form
-feed, and the second and later copies of a page's header or footer lines.
+would lose a medical token (`medical_tokens`) is not made. Only what says nothing about the
+patient's tissue goes with the numbers in it, see `page_furniture`.
 """
 
 import collections
@@ -11,12 +10,12 @@ import dataclasses
 import itertools
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from clipit_eva.errors import InputError
 from clipit_eva.reports.corpus import ReportCorpus
 from clipit_eva.reports.medical_tokens import keeps_medical_tokens
+from clipit_eva.reports.page_furniture import without_furniture
 
 _log = logging.getLogger(__name__)
 
@@ -29,26 +28,18 @@ FRAGMENT_RATIO = 10
 NEGATING_PREFIXES = frozenset({"a", "ab", "an", "anti", "dis", "im", "in", "no", "non", "un"})
 """Parts never joined to the next word: "a symptomatic" might mean either of two opposites."""
 
-PAGE_EDGE_LINES = 5
-"""Lines at a page's top and bottom looked at for headers and footers."""
-
 _CONTEXT = 64  # characters on either side in which an edit could change a medical token
 
 _LINE_BREAKS = re.compile(r"\r\n?|[\v\x1c-\x1e\x85\u2028\u2029]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f]")
-_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\u200b]")
+_SPACES = re.compile(r"[^\S\n\f]{2,}|[^\S\n\f ]")
 _LINE_EDGES = re.compile(r" ?\n ?")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 )
 
-_COUNTER = r"(?:page|pg\.?)[^\S\n]*\d+(?:[^\S\n]*(?:of|/)[^\S\n]*\d+)?(?!\w)"
-_COUNTER_BEFORE_BREAK = re.compile(rf"(?<!\w){_COUNTER}\s*(?=\f)", re.IGNORECASE)
-_COUNTER_AFTER_BREAK = re.compile(rf"(?<=\f)\s*{_COUNTER}", re.IGNORECASE)
-_COUNTER_LINE = re.compile(rf"\W*{_COUNTER}\W*", re.IGNORECASE)
-
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
+_INVISIBLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
 _REDACTION = re.compile(
     r"""[\[<(]\ ?(?:[Rr]edacted|REDACTED)\ ?[\])>]|Redacted|REDACTED  # not in prose
     |\[\*\*[^\n\[\]]*\*\*\]|\*{3,}|[\u2588\u2593]+          # [**Name**], ****, blacked out
@@ -59,12 +50,11 @@ _REDACTION = re.compile(
 _REPEATED = re.compile(
     r"([.,:;!?_=~*#|^•·\u2013\u2014-])(?: ?\1){2,}"
 )  # not "+": "+++" is a finding
-_BARCODE = re.compile(r"(?<!\w)[Il|]{6,}(?!\w)")
-_HYPHENATION = re.compile(r"(?<=[^\W\d_]{2})[-\u2010\u00ad]\n(?=[^\W\d_]{2})")
-_LAST_WORD = re.compile(r"[^\W\d_]+\Z")
-_LOOSE_HYPHEN = re.compile(r"(?<![\w-])([^\W\d_][a-z]+)(?: -|- )([a-z]{2,})(?![\w-])")
+_LOOSE_HYPHEN = re.compile(r"(?<![\w-])([^\W\d_][a-z]+)(?: -|-[ \n])([a-z]{2,})(?![\w-])")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_PAIR = re.compile(r"(?<![\w-])([^\W\d_]+) (?=([^\W\d_]+)(?![\w-]))")
+_HYPHEN = r"[-\u2010\u00ad]\n|\u00ad"
+_BROKEN = re.compile(rf"(?<![\w-])([^\W\d_]+)( |{_HYPHEN})(?=([^\W\d_]+)(?![\w-]))")
+_HYPHENS, _TOKEN = re.compile(_HYPHEN), re.compile(r"[^\W\d_]+|[^ ]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +64,15 @@ class CorpusWords:
     Attributes:
         counts: Lower-case word, or compound with hyphens, to occurrences.
         broken: Pairs of lower-case words that are a known word broken in two: the corpus has the
-            whole at least `MIN_WORD_COUNT` times, and `FRAGMENT_RATIO` times as often as
-            one of the parts.
+            whole at least `MIN_WORD_COUNT` times, and `FRAGMENT_RATIO` times as often as one of
+            the parts, and one of them never but beside a part that makes a known word of it.
     """
 
     counts: Mapping[str, int]
     broken: frozenset[tuple[str, str]]
 
 
-def learn_words(texts: Iterable[str]) -> CorpusWords:
+def learn_words(texts: Sequence[str]) -> CorpusWords:
     """Learns the words of a corpus's texts, by which broken ones are recognised."""
     counts: collections.Counter[str] = collections.Counter()
     for text in texts:
@@ -96,23 +86,38 @@ def learn_words(texts: Iterable[str]) -> CorpusWords:
             rarer = min(counts.get(left, 0), counts.get(right, 0))
             if rarer * FRAGMENT_RATIO <= count and left not in NEGATING_PREFIXES:
                 broken.add((left, right))
-    return CorpusWords(counts, frozenset(broken))
+    alone = _stand_alone(texts, broken)
+    return CorpusWords(counts, frozenset(pair for pair in broken if not alone.issuperset(pair)))
+
+
+def _stand_alone(texts: Sequence[str], broken: Set[tuple[str, str]]) -> set[str]:
+    """Returns the words of `broken` that are somewhere not part of a pair of it."""
+    parts = set(itertools.chain.from_iterable(broken))
+    alone = set()
+    for text in texts:
+        tokens = _TOKEN.findall(_HYPHENS.sub(" ", _tidy_spaces(text.lower())))
+        for before, word, after in zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False):
+            if word in parts and (before, word) not in broken and (word, after) not in broken:
+                alone.add(word)
+    return alone
 
 
 def clean_report(text: str, words: CorpusWords | None = None) -> str:
     r"""Cleans one report; cleaning a second time changes nothing.
 
     Line breaks become `\n`, other white space one blank, more than one empty line one; control
-    and invisible characters go, ligatures are spelt out. At form feeds, page counters and repeated
-    header and footer lines go. Redaction marks, runs of one mark (`-----`) and bars read as
-    letters (`IIIIII`) go, a run of marks that end a sentence becomes one. Words hyphenated at a
-    line's end are joined. With `words` those broken by a blank ("transvers e") and compounds
-    with a loose hyphen ("tumor -free") are mended too, if the corpus knows the whole.
+    and invisible characters go, ligatures are spelt out. Identifiers, page counters, barcodes and
+    repeated headers and footers go (`page_furniture`), and so do redaction marks and runs of one
+    mark (`-----`); a run of marks that end a sentence becomes one. With `words` those broken by a
+    blank ("transvers e") or hyphenated at a line's end are joined if the corpus knows the whole
+    and not both parts, and compounds with a loose hyphen ("tumor -free") are mended if it knows
+    them. Any other dash stays, case too.
 
     Returns:
         The cleaned report, perhaps empty. Has every medical token of `text` in order, but
-        for page counters and for repeated headers and footers.
+        for page furniture.
     """
+    words = words or CorpusWords({}, frozenset())
     while True:
         cleaned = _clean_once(text, words)
         if cleaned == text:
@@ -142,38 +147,36 @@ def clean_corpus(corpus: ReportCorpus) -> ReportCorpus:
     return ReportCorpus.from_table(corpus.table.assign(text=texts).loc[kept], corpus.source)
 
 
-def _clean_once(text: str, words: CorpusWords | None) -> str:
+def _clean_once(text: str, words: CorpusWords) -> str:
     text = _CONTROLS.sub(" ", _LINE_BREAKS.sub("\n", text)).translate(_LIGATURES)
-    if "\f" in text:
-        text = _without_page_furniture(text)
-    text = _tidy_spaces(text)
-    text = _edit(_HYPHENATION, text, lambda match: _dehyphenations(match, words))
+    text = _tidy_spaces(without_furniture(_tidy_spaces(text)))
+    text = _mend_words(text, words)
     text = _edit(_INVISIBLE, text, lambda _: ("", " "))
     text = _edit(_REDACTION, text, lambda _: (" ",))
-    text = _edit(_BARCODE, text, lambda _: (" ",))
     # A blank, after one mark if it can end a sentence.
     text = _edit(_REPEATED, text, lambda m: (f"{m[1]} " if m[1] in ".!?;:," else " ",))
-    if words is not None:
-        text = _mend_words(text, words)
     return _tidy_spaces(text)
 
 
 def _mend_words(text: str, words: CorpusWords) -> str:
-    """Joins known words that a blank breaks, and compounds with a blank beside the hyphen."""
+    """Joins broken words, and mends compounds broken at their hyphen; no other dash goes.
+
+    A soft hyphen is one that was printed: OCR reads any dash as such.
+    """
 
     def compound(match: re.Match[str]) -> Sequence[str]:
         whole = f"{match[1]}-{match[2]}"
         return (whole,) if words.counts.get(whole.lower(), 0) >= MIN_WORD_COUNT else ()
 
     def joined(match: re.Match[str]) -> Sequence[str]:
-        left, right = match.groups()
+        left, _, right = match.groups()
         fits = right.islower() or left.isupper()
         return (left,) if fits and (left.lower(), right.lower()) in words.broken else ()
 
-    text = _edit(_LOOSE_HYPHEN, text, compound)
-    if words.broken.isdisjoint(itertools.pairwise(_WORD.findall(text.lower()))):
-        return text
-    return _edit(_PAIR, text, joined)
+    if not words.broken.isdisjoint(itertools.pairwise(_WORD.findall(text.lower()))):
+        text = _edit(_BROKEN, text, joined)
+    text = text.replace("\u00ad", "-")
+    return _edit(_LOOSE_HYPHEN, text, compound)
 
 
 def _tidy_spaces(text: str) -> str:
@@ -201,39 +204,3 @@ def _edit(
         tail = (tail + chosen)[-_CONTEXT:]
         end = match.end()
     return "".join((*parts, text[end:]))
-
-
-def _dehyphenations(match: re.Match[str], words: CorpusWords | None) -> Sequence[str]:
-    """Offers to join the word, and to make it a compound, the likelier first."""
-    text, start, end = match.string, match.start(), match.end()
-    if text[start - 1].islower() != text[end].islower():
-        return ("-",)
-    if words is not None:
-        left = cast("re.Match[str]", _LAST_WORD.search(text, max(0, start - _CONTEXT), start))[0]
-        right = cast("re.Match[str]", _WORD.match(text, end))[0]
-        compound, whole = f"{left}-{right}".lower(), f"{left}{right}".lower()
-        if words.counts.get(compound, 0) > words.counts.get(whole, 0):
-            return "-", ""
-    return "", "-"
-
-
-def _without_page_furniture(text: str) -> str:
-    """Turns form feeds into empty lines, without page counters and repeated page edges."""
-    text = _COUNTER_AFTER_BREAK.sub("", _COUNTER_BEFORE_BREAK.sub("", text))
-    tops: set[str] = set()
-    bottoms: set[str] = set()
-    pages = []
-    for page in text.split("\f"):
-        lines = [_SPACES.sub(" ", line).strip() for line in page.strip().split("\n")]
-        lines = _without_repeated(lines, tops)
-        pages.append("\n".join(_without_repeated(lines[::-1], bottoms)[::-1]))
-    return "\n\n".join(pages)
-
-
-def _without_repeated(lines: list[str], seen: set[str]) -> list[str]:
-    """Drops the leading lines that an earlier page led with too, and remembers the others."""
-    edge = lines[:PAGE_EDGE_LINES]
-    own = (line and line not in seen and not _COUNTER_LINE.fullmatch(line) for line in edge)
-    first_own = next((place for place, is_own in enumerate(own) if is_own), len(edge))
-    seen.update(line for line in edge if line)
-    return lines[first_own:]
