@@ -13,7 +13,7 @@ RESULT_VERSIONS: Final = {
     "predictions": 1,
     "replacement": 1,
     "report": 3,
-    "reports": 1,
+    "reports": 2,
     "training": 2,
 }
 """Version of each stage's results: of the synthetic cohort; of embeddings of images and texts; of

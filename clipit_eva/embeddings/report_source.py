@@ -46,14 +46,14 @@ class ReportSource:
         """Initializes the source.
 
         Args:
-            path: The reports: .txt, .csv, .tsv, .jsonl, .parquet, a folder of .txt files, or
-                `prompts:` and a task (`bach`, `crc`, `patch_camelyon`) for texts that name the
+            path: The reports: .txt, .csv, .tsv, .json, .jsonl, .parquet, a folder of .txt files,
+                or `prompts:` and a task (`bach`, `crc`, `patch_camelyon`) for texts that name the
                 task's classes.
             column: Column of the report text, in formats that have columns.
             clip_model: The image-text model, see `clip.loading.load_clip`.
             clip_checkpoint: Its weights, where the name does not imply them.
             clip_tokenizer: Its tokenizer, where the name does not imply it.
-            cache_dir: Folder for embeddings that are computed once.
+            cache_dir: Folder for embeddings and prepared reports, which are computed once.
             preparation: Which reports are selected, and what is done to them.
             policy: What is embedded of reports longer than the text encoder reads, see
                 `reports.chunking.POLICIES`.
@@ -111,10 +111,11 @@ class ReportSource:
         if self._path is None:
             raise InputError("REPORTS is not set; give a file of reports")
         if self._path.startswith(PROMPTS):
-            return prepare(read_prompts(self._path), self._preparation)
+            return prepare(read_prompts(self._path), self._preparation, self._cache_dir)
         path = Path(self._path)
         changed = path.stat().st_mtime_ns if path.exists() else 0
-        return _read(self._path, self._column, _Hashable(self._preparation), changed)
+        key = self._path, self._column, self._cache_dir, changed
+        return _read(*key, _Hashable(self._preparation))
 
     def load_clip(self) -> "CLIPModel":
         """Loads the CLIP model.
@@ -214,6 +215,8 @@ class _Hashable:
 
 
 @functools.lru_cache(maxsize=2)
-def _read(path: str, column: str, settings: _Hashable, _: int) -> ReportCorpus:
-    """Reads and prepares reports; the last argument tells versions of the file apart."""
-    return prepare(read_corpus(path, text_column=column), settings.preparation)
+def _read(path: str, column: str, folder: Path, _: int, settings: _Hashable) -> ReportCorpus:
+    """Reads and prepares reports; the number tells versions of the file apart."""
+    preparation = settings.preparation
+    corpus = read_corpus(path, column, repeated_ids=preparation.repeated_ids)
+    return prepare(corpus, preparation, folder)

@@ -213,6 +213,7 @@ _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "REPORT_DUPLICATES": _one_of("keep", "drop_exact", "drop_near"),
     "REPORT_FILTER": _mapping,
     "REPORT_POLICY": _one_of("truncate", "chunk", "mean"),
+    "REPORT_REPEATED_IDS": _one_of("refuse", "first", "longest"),
     "RESIZE_DIM": _size,
     "SAVE_LAST": _switch,
     "TEXT_FEATURES": _whole(1),

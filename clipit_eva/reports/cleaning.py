@@ -54,6 +54,7 @@ _LOOSE_HYPHEN = re.compile(r"(?<![\w-])([^\W\d_][a-z]+)(?: -|-[ \n])([a-z]{2,})(
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _HYPHEN = r"[-\u2010\u00ad]\n|\u00ad"
 _BROKEN = re.compile(rf"(?<![\w-])([^\W\d_]+)( |{_HYPHEN})(?=([^\W\d_]+)(?![\w-]))")
+_SOFT_HYPHEN = re.compile("\u00ad")
 _HYPHENS, _TOKEN = re.compile(_HYPHEN), re.compile(r"[^\W\d_]+|[^ ]")
 
 
@@ -175,7 +176,7 @@ def _mend_words(text: str, words: CorpusWords) -> str:
 
     if not words.broken.isdisjoint(itertools.pairwise(_WORD.findall(text.lower()))):
         text = _edit(_BROKEN, text, joined)
-    text = text.replace("\u00ad", "-")
+    text = _edit(_SOFT_HYPHEN, text, lambda _: ("-", " -"))
     return _edit(_LOOSE_HYPHEN, text, compound)
 
 

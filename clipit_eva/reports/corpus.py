@@ -3,14 +3,18 @@
 import dataclasses
 import difflib
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from clipit_eva.errors import InputError
 from clipit_eva.reports.formats import RawTable, read_raw
+
+_log = logging.getLogger(__name__)
 
 REPORT_ID = "report_id"
 """Column of a corpus that names each report, unique."""
@@ -26,6 +30,9 @@ MAX_REPORT_BYTES = 10_000_000
 
 MISSING_WORDS = frozenset({"nan", "n/a", "#n/a", "<na>", "none", "null"})
 """What programs write where a report is missing, in lower case."""
+
+RepeatedIds = Literal["refuse", "first", "longest"]
+"""What is done with reports of one id."""
 
 _RENAMED_SUFFIX = "_in_file"
 
@@ -71,16 +78,19 @@ class ReportCorpus:
 
 
 def read_corpus(
-    path: str | os.PathLike[str], text_column: str = TEXT, id_column: str | None = None
+    path: str | os.PathLike[str],
+    text_column: str = TEXT,
+    id_column: str | None = None,
+    repeated_ids: RepeatedIds = "refuse",
 ) -> ReportCorpus:
     r"""Reads a corpus of reports.
 
     The format follows from the path: `.txt` (one report a line; blank lines are skipped, with
-    their count logged), `.csv` and `.tsv` (with a header; every column is read as text), `.jsonl`
-    (one object a line), `.parquet`, or a folder of `.txt` files (one report a file, by name in
-    code point order, subfolders not entered). Text files are UTF-8, with or without a byte order
-    mark. Newlines become `\n` and white space around a report or an id is removed, so that the
-    same reports get the same fingerprint from any format.
+    their count logged), `.csv` and `.tsv` (with a header; every column is read as text), `.json`
+    (a list of objects), `.jsonl` (one object a line), `.parquet`, or a folder of `.txt` files (one
+    report a file, by name in code point order, subfolders not entered). Text files are UTF-8, with or
+    without a byte order mark. Newlines become `\n` and white space around a report or an id is
+    removed, so that the same reports get the same fingerprint from any format.
 
     Ids, strings or integers, come from `id_column`; by default from `report_id`, else from
     `patient_filename` (TCGA-Reports), else they number the rows (`row-000001` for the first).
@@ -91,6 +101,9 @@ def read_corpus(
     column under its own name too; another column of the file that was already called
     `report_id` or `text` gets the suffix `_in_file`.
 
+    Of reports with one id, `repeated_ids` keeps the `first` or the `longest` (of equally long ones
+    the first), which is logged, or refuses them (`refuse`).
+
     Raises:
         InputError: The path is missing, of unknown format, unreadable, malformed, not UTF-8 or
             has no report; a column does not exist; an id is missing or not unique; a report is
@@ -100,7 +113,7 @@ def read_corpus(
     raw = read_raw(Path(path))
     if id_column is None:
         id_column = next((name for name in ID_COLUMNS if name in raw.frame.columns), None)
-    return _build(raw, str(path), text_column, id_column)
+    return _build(raw, str(path), text_column, id_column, repeated_ids)
 
 
 def fingerprint(ids: Iterable[str], texts: Iterable[str]) -> str:
@@ -135,7 +148,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {lower[near[0]]!r}?)" if near else ""
 
 
-def _build(raw: RawTable, source: str, text_column: str, id_column: str | None) -> ReportCorpus:
+def _build(
+    raw: RawTable,
+    source: str,
+    text_column: str,
+    id_column: str | None,
+    repeated_ids: RepeatedIds = "refuse",
+) -> ReportCorpus:
     """Checks a raw table and makes the corpus of it."""
     frame = raw.frame
     if frame.empty:
@@ -147,7 +166,7 @@ def _build(raw: RawTable, source: str, text_column: str, id_column: str | None) 
     if id_column is None:
         ids = [f"row-{number:06d}" for number in range(1, len(frame) + 1)]
     else:
-        ids = _ids(raw, source, id_column)
+        ids = _ids(raw, source, id_column, repeated_ids)
     moved = {text_column} if text_column != id_column else set()
     if id_column == REPORT_ID:
         moved.add(REPORT_ID)
@@ -155,7 +174,12 @@ def _build(raw: RawTable, source: str, text_column: str, id_column: str | None) 
     further = further.rename(columns={name: name + _RENAMED_SUFFIX for name in (REPORT_ID, TEXT)})
     table = pd.DataFrame({REPORT_ID: pd.Series(ids, dtype=str), TEXT: pd.Series(texts, dtype=str)})
     table = pd.concat([table, further.infer_objects()], axis=1)
-    return ReportCorpus(table, source, fingerprint(ids, texts))
+    if repeated := len(table) - table[REPORT_ID].nunique():
+        lengths = table[TEXT].str.len() if repeated_ids == "longest" else -pd.Series(table.index)
+        kept = lengths.groupby(table[REPORT_ID]).idxmax().sort_values()
+        table = table.loc[kept].reset_index(drop=True)
+        _log.info("%s: dropped %d reports with the id of the %s", source, repeated, repeated_ids)
+    return ReportCorpus(table, source, fingerprint(table[REPORT_ID], table[TEXT]))
 
 
 def _texts(raw: RawTable, source: str, column: str) -> list[str]:
@@ -193,9 +217,10 @@ def _texts(raw: RawTable, source: str, column: str) -> list[str]:
     return texts
 
 
-def _ids(raw: RawTable, source: str, column: str) -> list[str]:
+def _ids(raw: RawTable, source: str, column: str, repeated_ids: RepeatedIds) -> list[str]:
     """Returns the checked ids as strings."""
     first: dict[str, int] = {}
+    ids = []
     for row, value in enumerate(raw.frame[column].tolist()):
         place = f"reports {source}, {raw.place(row)}, column {column!r}"
         if not isinstance(value, str | int) or isinstance(value, bool) or value is pd.NA:
@@ -205,10 +230,10 @@ def _ids(raw: RawTable, source: str, column: str) -> list[str]:
         name = str(value).strip()
         if not name or not name.isprintable():
             raise InputError(f"{place}: the report id is blank or has control characters; mend it")
-        if name in first:
+        ids.append(name)
+        if first.setdefault(name, row) != row and repeated_ids == "refuse":
             raise InputError(
                 f"reports {source}: {column} {name!r} is not unique: {raw.place(first[name])} and "
-                f"{raw.place(row)}; rename or remove one"
+                f"{raw.place(row)}; rename or remove one, or set REPORT_REPEATED_IDS"
             )
-        first[name] = row
-    return list(first)
+    return ids

@@ -10,6 +10,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from clipit_eva.errors import InputError
 from clipit_eva.reports.corpus import ReportCorpus
+from clipit_eva.reports.tcga import patient_of
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> 
     A report is an exact duplicate if its text equals an earlier report's, and a near duplicate if
     its set of shingles (`SHINGLE_WORDS` consecutive words, in lower case, without punctuation)
     has a Jaccard similarity of at least `threshold` with that of an earlier report that is itself
-    no duplicate. Candidates come from a product of hashed features and are then compared exactly.
+    no duplicate. Reports whose ids name different TCGA patients are no near duplicates: what they
+    share is a printed form, what differs may be the diagnosis. Candidates come from a product of
+    hashed features and are then compared exactly.
 
     Returns:
         One row per duplicate, in corpus order: `report_id` (str), `duplicate_of` (str, the first
@@ -56,7 +59,8 @@ def find_duplicates(corpus: ReportCorpus, threshold: float = NEAR_DUPLICATE) -> 
         if first.setdefault(text, row) != row
     ]
     distinct = list(first.values())
-    for later, earlier, similarity in _near([texts[row] for row in distinct], threshold):
+    patients = [patient_of(ids[row]) for row in distinct]
+    for later, earlier, similarity in _near([texts[row] for row in distinct], patients, threshold):
         rows.append((distinct[later], distinct[earlier], "near", similarity))
     kept = {row: of for row, of, kind, _ in rows if kind == "near"}
     # What equals a near duplicate repeats the report that is kept.
@@ -77,7 +81,9 @@ def drop_duplicates(corpus: ReportCorpus, duplicates: pd.DataFrame) -> ReportCor
     return ReportCorpus.from_table(corpus.table.loc[kept], corpus.source)
 
 
-def _near(texts: list[str], threshold: float) -> list[tuple[int, int, float]]:
+def _near(
+    texts: list[str], patients: list[str | None], threshold: float
+) -> list[tuple[int, int, float]]:
     """Returns (later, first earlier that is kept, Jaccard similarity) of near duplicates."""
     options: dict[str, Any] = {"analyzer": _shingles, "norm": None, "alternate_sign": False}
     vectorizer = HashingVectorizer(n_features=_FEATURES, binary=True, **options)
@@ -93,6 +99,11 @@ def _near(texts: list[str], threshold: float) -> list[tuple[int, int, float]]:
             estimates = line.data / (sizes[row] + sizes[line.indices] - line.data)
             near = line.indices[(estimates >= threshold - _MARGIN) & (line.indices < row)]
             for other in np.sort(near[kept[near]]).tolist():
+                if (
+                    None not in (patients[row], patients[other])
+                    and patients[row] != patients[other]
+                ):
+                    continue
                 own, theirs = set(_shingles(texts[row])), set(_shingles(texts[other]))
                 similarity = len(own & theirs) / len(own | theirs)
                 if similarity >= threshold:

@@ -25,8 +25,8 @@ class RawTable:
 
     Attributes:
         frame: The rows, unchecked; the index counts from 0.
-        unit: What `positions` count: "line", "row" or "file".
-        positions: For each row its line or row (from 1) or its file's name.
+        unit: What `positions` count: "line", "row", "object" or "file".
+        positions: For each row its line, row or object (from 1) or its file's name.
     """
 
     frame: pd.DataFrame
@@ -142,6 +142,22 @@ def _read_jsonl(path: Path) -> RawTable:
     return RawTable(pd.DataFrame(rows, dtype=object), "line", positions)
 
 
+def _read_json(path: Path) -> RawTable:
+    """Reads a list of objects."""
+    try:
+        rows = json.loads(_decode(path))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"reports {path}, line {error.lineno}: not valid JSON ({error.msg}); write a list of "
+            "objects, or name a file with one a line .jsonl"
+        ) from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(
+            f"reports {path} is JSON but no list of objects; write one object a report"
+        )
+    return RawTable(pd.DataFrame(rows, dtype=object), "object", range(1, len(rows) + 1))
+
+
 def _read_parquet(path: Path) -> RawTable:
     try:
         frame, _ = read_table(path, columns=[], kind="reports file")
@@ -171,6 +187,7 @@ _READERS: dict[str, Callable[[Path], RawTable]] = {
     ".txt": _read_lines,
     ".csv": functools.partial(_read_delimited, ","),
     ".tsv": functools.partial(_read_delimited, "\t"),
+    ".json": _read_json,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }

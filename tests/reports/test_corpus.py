@@ -10,7 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipit_eva.errors import InputError
-from clipit_eva.reports.corpus import MAX_REPORT_BYTES, ReportCorpus, fingerprint, read_corpus
+from clipit_eva.reports.corpus import (
+    MAX_REPORT_BYTES,
+    RepeatedIds,
+    ReportCorpus,
+    fingerprint,
+    read_corpus,
+)
 
 IDS = ["b-1", "a-2", "c-3"]
 TEXTS = ["Colon, NO tumour; pT0.", "Grade 2,\nsee µ-scopy.", 'He said "G3".']
@@ -143,6 +149,10 @@ def test_a_corpus_of_some_rows_has_its_own_fingerprint(tmp_path: Path) -> None:
         ("r.csv", b"", "holds no report"),
         ("r.csv", b"report_id,text\n", "holds no report"),
         ("r.jsonl", b"\n", "holds no report"),
+        ("r.json", b"[]", "holds no report"),
+        ("r.json", b'[{"text":"PRIVATE"},\n', "line 2: not valid JSON"),
+        ("r.json", b'["PRIVATE"]', "no list of objects"),
+        ("r.json", b'[{"text":"x"},{"text":3}]', "object 2, column 'text': the value is a int"),
         ("r.txt", b"fine\ncaf\xe9 PRIVATE\n", "line 2 (byte 8): not UTF-8"),
         ("r.csv", b"text\nok\n\xff\xfe\n", "line 3 (byte 8): not UTF-8"),
         ("r.csv", b"report_id,text\na,PRIVATE\na,y\n", "'a' is not unique: line 2 and line 3"),
@@ -214,3 +224,20 @@ def test_longest_report(tmp_path: Path) -> None:
     assert len(read_corpus(path).texts[0]) == MAX_REPORT_BYTES
     path.write_text("text\nfine\n" + "x" * (MAX_REPORT_BYTES - 1) + "µ\n")
     assert "line 3, column 'text': the report has 10,000,001 bytes" in error_of(path)
+
+
+@pytest.mark.parametrize(
+    ("repeated", "texts"),
+    [("first", {"a": "no", "b": "tumor seen"}), ("longest", {"b": "tumor seen", "a": "no tumor"})],
+)
+def test_of_reports_with_one_id_one_is_kept(
+    tmp_path: Path, repeated: RepeatedIds, texts: dict[str, str]
+) -> None:
+    path = tmp_path / "r.json"
+    rows = [("a", "no"), ("b", "tumor seen"), ("a", "no tumor"), ("a", "of tumor")]
+    path.write_text(json.dumps([{"report_id": name, "text": text} for name, text in rows]))
+    corpus = read_corpus(path, repeated_ids=repeated)
+    assert list(zip(corpus.ids, corpus.texts, strict=True)) == list(texts.items())
+    assert corpus.sha256 == fingerprint(corpus.ids, corpus.texts)
+    with pytest.raises(InputError, match="object 1 and object 3"):
+        read_corpus(path)

@@ -93,6 +93,18 @@ def test_dropping_keeps_the_first() -> None:
     assert find_duplicates(drop_duplicates(corpus, table)).empty
 
 
+def test_different_patients_on_one_form_are_kept() -> None:
+    form = random_text(random.Random(4), 60)
+    texts = [f"{form} lobular", f"{form} ductal", f"{form} ductal too", f"{form} ductal"]
+    ids = ["TCGA-A6-2671.1", "TCGA-A6-2672.1", "TCGA-A6-2672.2", "TCGA-A6-2673.1"]
+    table = pd.DataFrame({"report_id": ids, "text": texts})
+    found = find_duplicates(ReportCorpus.from_table(table, "r.csv"))
+    assert found[["report_id", "duplicate_of", "kind"]].to_numpy().tolist() == [
+        [ids[2], ids[1], "near"],
+        [ids[3], ids[1], "exact"],
+    ]
+
+
 def test_no_duplicates_gives_an_empty_table_of_the_same_form() -> None:
     table = find_duplicates(corpus_of(["a", "b"]))
     assert table.columns.tolist() == ["report_id", "duplicate_of", "kind", "similarity"]

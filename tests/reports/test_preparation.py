@@ -91,3 +91,30 @@ def test_prompts_of_a_card_of_one_s_own(tmp_path: Path) -> None:
     card.write_text(shipped[:words] + shipped[shipped.index("metric:") :])
     with pytest.raises(InputError, match=f"REPORTS=prompts:{card}: the card lacks `words`"):
         read_prompts(f"prompts:{card}")
+
+
+def test_what_was_prepared_is_read_again_and_made_again_if_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["Tumor  3 cm", "-----", "Tumor 3 cm", "No tumor"]
+    table = pd.DataFrame({"report_id": list("abcd"), "text": texts, "site": list("wxyz")})
+    corpus = ReportCorpus.from_table(table, "r.csv")
+    preparation = ReportPreparation(cleaning=True, duplicates="drop_exact")
+    made = prepare(corpus, preparation, tmp_path)
+    assert made.ids == ["a", "d"]
+    (file,), (dropped,) = tmp_path.glob("prepared-*.parquet"), tmp_path.glob("dropped-*.csv")
+    assert dropped.read_text() == (
+        "report_id,duplicate_of,kind,similarity\nb,,nothing but marks,\nc,a,exact,1.0\n"
+    )
+    caplog.set_level(logging.INFO)
+    again = prepare(corpus, preparation, tmp_path)
+    pd.testing.assert_frame_equal(again.table, made.table)
+    assert "cleaned" not in caplog.text
+    assert f"2 reports are dropped; {dropped} says why" in caplog.text
+    whole = file.read_bytes()
+    for damaged in (whole[:-9], b"", whole.replace(b"Tumor 3 cm", b"Tumor 9 cm")):
+        file.write_bytes(damaged)
+        assert prepare(corpus, preparation, tmp_path).sha256 == made.sha256
+        assert file.read_bytes() == whole
+    other = ReportCorpus.from_table(table.assign(text="other"), "r.csv")
+    assert prepare(other, preparation, tmp_path).texts == ["other"]

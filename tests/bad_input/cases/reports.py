@@ -76,6 +76,8 @@ TABLES = [
         {"r.csv": GOOD},
         names="txt",
     ),
+    _file("JSON cut off", "r.json", b'[{"text": "zanzibar"}', quotes=True),
+    _file("JSON that is no list", "r.json", b'{"text": "zanzibar"}'),
     _file("JSON that does not parse", "r.jsonl", b'{"text": "zanzibar"\n', quotes=True),
     _file("a JSON list instead of objects", "r.jsonl", b'["zanzibar"]\n'),
     _file("a number as a report", "r.jsonl", b'{"text": 7}\n'),
@@ -102,6 +104,7 @@ SETTINGS = [
     _setting("an unknown tissue", "REPORT_TISSUE", "braest"),
     _setting("a tissue that no report is of", "REPORT_TISSUE", "breast"),
     _setting("an unknown way with duplicates", "REPORT_DUPLICATES", "drop"),
+    _setting("an unknown way with repeated ids", "REPORT_REPEATED_IDS", "last"),
     _setting("cleaning neither on nor off", "REPORT_CLEANING", "perhaps"),
     Case("prompts of an unknown task", PAIRING, {"REPORTS": "prompts:bahc"}),
     Case(
