@@ -88,8 +88,8 @@ def read_corpus(
     The format follows from the path: `.txt` (one report a line; blank lines are skipped, with
     their count logged), `.csv` and `.tsv` (with a header; every column is read as text), `.json`
     (a list of objects), `.jsonl` (one object a line), `.parquet`, or a folder of `.txt` files (one
-    report a file, by name in code point order, subfolders not entered). Text files are UTF-8, with or
-    without a byte order mark. Newlines become `\n` and white space around a report or an id is
+    report a file, by name in code point order, subfolders not entered). Text files are UTF-8, with
+    or without a byte order mark. Newlines become `\n` and white space around a report or an id is
     removed, so that the same reports get the same fingerprint from any format.
 
     Ids, strings or integers, come from `id_column`; by default from `report_id`, else from
