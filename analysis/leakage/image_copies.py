@@ -11,11 +11,11 @@ import torch
 from eva.vision.data.datasets import vision
 from numpy.typing import NDArray
 from torch.nn import functional
-from tqdm import tqdm
 
 from clipit_eva import files
 from clipit_eva.eva import compat
 from clipit_eva.pairing.retrieval import top_k
+from clipit_eva.progress_bars import progress
 
 from .split_images import SplitImages
 
@@ -54,7 +54,9 @@ def fingerprints(dataset: vision.VisionDataset) -> NDArray[np.float32]:
         return np.load(path)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         shrunk = pool.map(lambda index: _shrink(dataset, index, SIDE), range(len(dataset)))
-        bar = tqdm(shrunk, "Looking for copies of images", total=len(dataset), unit="image")
+        bar = progress(
+            shrunk, desc="Looking for copies of images", total=len(dataset), unit="image"
+        )
         found = np.stack([image.mean(axis=0).ravel() for image in bar])
     if path is not None:
         with files.atomic_path(path) as temporary, temporary.open("wb") as file:

@@ -200,7 +200,11 @@ def load_tokenizer(tokenizer: str | Source, context_length: int) -> Any:
         return open_clip.tokenizer.HFTokenizer(tokenizer, context_length=context_length)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         named = tokenizer if isinstance(tokenizer, str) else f"of CLIP model {tokenizer.name}"
-        raise InputError(f"tokenizer {named} cannot be loaded ({error}); mend it") from error
+        place = tokenizer if isinstance(tokenizer, str) else tokenizer.tokenizer
+        folder = Path(str(place).removeprefix("local-dir:"))
+        wanted = "tokenizer.json, tokenizer_config.json and the text tower's config.json"
+        mend = f"{folder} should hold {wanted}" if folder.is_dir() else "mend it"
+        raise InputError(f"tokenizer {named} cannot be loaded ({error}); {mend}") from error
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], transform.PreprocessCfg]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import lightning.pytorch as pl
 import torch
 from torch import nn
-from tqdm import tqdm
 from typing_extensions import override
 
 from clipit_eva.embeddings import embedded_split
@@ -14,6 +13,7 @@ from clipit_eva.embeddings.embedder import ImageEmbedder
 from clipit_eva.embeddings.embedding_callback import EmbeddingCallback
 from clipit_eva.embeddings.images import read_image
 from clipit_eva.errors import InputError
+from clipit_eva.progress_bars import progress
 
 
 class EmbeddingsWriter(EmbeddingCallback):
@@ -68,7 +68,7 @@ class EmbeddingsWriter(EmbeddingCallback):
             embedder.stores, embedder.datasets, embedder.splits, strict=True
         ):
             if not embedded_split.is_complete(rows):
-                indices = tqdm(range(len(dataset)), desc=f"Labels of {split}", unit="image")
+                indices = progress(range(len(dataset)), desc=f"Labels of {split}", unit="image")
                 targets = [torch.as_tensor(dataset.load_target(index)) for index in indices]
                 embedded_split.complete(rows, torch.stack(targets).numpy())
             print(f"Embeddings of {split}: {rows.file}")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from clipit_eva.errors import InputError
+from clipit_eva.progress_bars import progress
 
 if TYPE_CHECKING:
     from clipit_eva.clip.model import CLIPModel
@@ -105,7 +105,9 @@ def encode_texts(
     device = next(clip.text_encoder.parameters()).device
     batches = FixedBatches(clip.text_encoder, TEXT_BATCH, write_all)
     distinct = list(places)
-    for start in tqdm(range(0, len(distinct), TEXT_BATCH), desc="Embedding reports", unit="batch"):
+    for start in progress(
+        range(0, len(distinct), TEXT_BATCH), desc="Embedding reports", unit="batch"
+    ):
         part = distinct[start : start + TEXT_BATCH]
         batches.add(part, clip.tokenize(part).to(device))
     batches.flush()

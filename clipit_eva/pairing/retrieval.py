@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from clipit_eva.errors import InputError
+from clipit_eva.progress_bars import progress
 
 QUERY_BLOCK = 1 << 10
 """Queries compared at a time."""
@@ -71,7 +71,7 @@ def top_k(
     added = None if bias is None else torch.from_numpy(np.array(bias)).to(device)
     starts = range(0, len(queries), block)
     with _full_precision():
-        for start in tqdm(starts, desc="Pairing", unit="block", disable=len(starts) < 2):
+        for start in progress(starts, desc="Pairing", unit="block", disable=len(starts) < 2):
             part = _tensor(queries[start : start + block], device)
             found, similar, sure = _by_product(part, rows, added, k, bank_block)
             left = torch.nonzero(~sure)[:, 0]

@@ -125,7 +125,7 @@ def test_a_missing_or_unfit_tokenizer_is_refused(biomedclip_like, tmp_path):
     for file in folder.glob("*token*"):
         file.unlink()
     (folder / "vocab.txt").unlink(missing_ok=True)
-    with pytest.raises(InputError, match="tokenizer of CLIP model biomedclip-like cannot be"):
+    with pytest.raises(InputError, match=f"biomedclip-like cannot be .*{folder} should hold tok"):
         load_clip(str(folder))
 
 

@@ -50,8 +50,8 @@ def test_meaning_is_that_of_the_hand_written_configs() -> None:
     """Digests of what the files meant before they were rendered, environment variables unread.
 
     Settings that came later are taken out: few labels, the epochs between validations,
-    augmentation, the loss's name, LoRA on the vision head, repeated ids, and eva's own schedule by its
-    name.
+    augmentation, the loss's name, LoRA on the vision head, repeated ids, and eva's own schedule by
+    its name.
     """
     digests = json.loads(DIGESTS.read_text())
     found = {}
