@@ -3,7 +3,7 @@
 Runs the demo on each cohort twice: on its pairs (the positive control) and with all pairs replaced
 at random (the negative one). Prints a Markdown row each, and goes on where it was interrupted.
 
-Run: python benchmarks/cohorts.py --output cohorts
+Run: python benchmarks/cohorts.py cohorts
 """
 
 from pathlib import Path
