@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from clipit_eva.data.groups import groups_of
 from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.tasks import configs
@@ -122,13 +123,15 @@ def _sizes(plan: Plan, task: str, given: Sizes) -> Sizes:
     try:
         if not root.is_dir():
             raise InputError(f"DATA_ROOT={root} does not exist")
-        samples = len(open_dataset(spec, root))
+        dataset = open_dataset(spec, root)
     except InputError as error:
         raise InputError(f"{error}; give --test-size, or its data") from None
     meta = meta_file_below([root], str(spec.get("split")))
     if slides is None and meta is not None:
         slides = slide_names(meta).nunique()
-    return Sizes(samples, classes, slides)
+    elif slides is None and (groups := groups_of(dataset)) is not None:
+        slides = len(set(groups))
+    return Sizes(len(dataset), classes, slides)
 
 
 def _assumptions(assumed: Assumptions) -> Sequence[str]:

@@ -1,9 +1,10 @@
 """All checks for leakage, for the comparisons of one dataset."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipit_eva.errors import InputError
 
@@ -19,6 +20,9 @@ from .patients import (
 )
 from .settings_checks import different_data, different_weights, selection_on_test, texts_alike
 
+if TYPE_CHECKING:
+    from .split_images import SplitImages
+
 TABLES = {".csv", ".tsv", ".parquet", ".json", ".txt"}
 """How names of files end that hold no images."""
 
@@ -31,8 +35,9 @@ def findings(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
     """
     runs = [run for one in comparisons for run in one.all_runs]
     pairs = pairs_of_runs(runs)
-    yield from _copies(runs[0])
-    yield slides_on_both_sides(runs[0])
+    images = _images(runs[0])
+    yield from _copies(images)
+    yield slides_on_both_sides(runs[0], None if isinstance(images, str) else images)
     yield reports_of_test_patients(runs[0], pairs)
     yield selection_on_test(runs)
     yield different_data(comparisons)
@@ -41,22 +46,27 @@ def findings(comparisons: Sequence[Comparison]) -> Iterator[Finding]:
     yield texts_alike(comparisons)
 
 
-def _copies(run: Run) -> Iterator[Finding]:
-    """Yields whether two roles share images."""
+def _images(run: Run) -> "Mapping[str, SplitImages] | str":
+    """Returns the images of each role, or why they cannot be told."""
     root = next(iter(data_roots(run)), None)
     if root is None or not _holds_images(root):
-        reason = "the images are not where the run found them"
-        yield Finding("the same image in two splits", "not known", reason)
-        return
+        return "the images are not where the run found them"
     # Here: without images a report needs nothing of eva, whose import takes seconds.
-    from .image_copies import find_copies, fingerprints
     from .split_images import split_images
 
     try:
-        images = split_images(run, root)
+        return split_images(run, root)
     except InputError as error:
-        yield Finding("the same image in two splits", "not known", str(error))
+        return str(error)
+
+
+def _copies(images: "Mapping[str, SplitImages] | str") -> Iterator[Finding]:
+    """Yields whether two roles share images."""
+    if isinstance(images, str):
+        yield Finding("the same image in two splits", "not known", images)
         return
+    from .image_copies import find_copies, fingerprints
+
     read = functools.cache(fingerprints)  # roles may share a dataset
     for first, second in combinations(ROLES, 2):
         check = f"the same image in {ROLES[first]} and {ROLES[second]}"

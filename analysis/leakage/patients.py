@@ -1,9 +1,11 @@
 """Slides and patients on both sides of a split, and reports of test patients."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from clipit_eva.data.groups import groups_of
 from clipit_eva.pairing.pairing_table import read_pairs
 from clipit_eva.reports.tcga import patient_of
 
@@ -12,19 +14,30 @@ from ..reading.runs import Run
 from ..reading.slides import meta_file, slide_names
 from .finding import ROLES, Finding
 
+if TYPE_CHECKING:
+    from .split_images import SplitImages
+
 SHARE = 0.2
 """Share of the training images on which one report may be without a remark."""
 
 NO_PAIRS = "no pairing table of these runs is where it was"
 
 
-def slides_on_both_sides(run: Run) -> Finding:
-    """Looks for slides that training or validation and the test share."""
+def slides_on_both_sides(run: Run, images: "Mapping[str, SplitImages] | None" = None) -> Finding:
+    """Looks for slides, or patients, that training or validation and the test share.
+
+    Args:
+        run: Any run of the dataset.
+        images: The images of each role; None if they are not at hand.
+    """
     check = "the same slide in training or validation and in the test"
     paths = {role: meta_file(run, role) for role in ROLES}
     named = {role: set(slide_names(p).dropna()) for role, p in paths.items() if p is not None}
+    for role, own in (images or {}).items():
+        if (groups := groups_of(own.dataset, own.indices.tolist())) is not None:
+            named[role] = set(groups)
     if "test" not in named or len(named) == 1:
-        return Finding(check, "not known", "no file names the slides")
+        return Finding(check, "not known", "neither files nor the dataset name the slides")
     shared = named["test"] & set().union(*(named[role] for role in named if role != "test"))
     if not shared:
         return Finding(check, "no", f"{len(named['test'])} test slides, none of them elsewhere")

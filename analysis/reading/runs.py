@@ -17,6 +17,7 @@ from clipit_eva import files
 from clipit_eva.errors import InputError
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.predictions import predictions_table
+from clipit_eva.predictions.predictions_table import GROUP
 
 from .pairing_facts import pairing_of
 from .run_files import find_tables
@@ -36,7 +37,7 @@ class Run:
         method: `unimodal`, `text_only`, `clip_it`, or the class of a baseline's model.
         settings: What of its configuration has an effect on results.
         backbone: Name of the vision backbone in eva's registry; None without one.
-        dataset: Class name of the eva dataset.
+        dataset: Title of the dataset, else the class name of eva's.
         seed: The global seed of the session; None if it was not recorded.
         number: Name of the run's folder in its session (`run_0`).
         test_set: The samples; runs on the same ones share one object.
@@ -140,8 +141,9 @@ def read_run(path: Path, split: str = TEST) -> Run | None:
     pairing = pairing_of(provenance, path)
     dataset = provenance["datasets"][0]
     test_set = Samples.make(
-        path, index, rows["filename"], _integers(rows, "target", path), dataset.get("classes")
-    )
+        path, index, rows["filename"], _integers(rows, "target", path), dataset.get("classes"),
+        groups=rows[GROUP] if GROUP in rows.schema.names else None,
+    )  # fmt: skip
     probabilities = _probabilities(rows, path)
     predictions = _integers(rows, "prediction", path)
     _check_classes(path, probabilities.shape[1], predictions, test_set)
@@ -151,7 +153,7 @@ def read_run(path: Path, split: str = TEST) -> Run | None:
         method=method_of(config, branch),
         settings=settings_of(config, branch, pairing),
         backbone=config.backbone,
-        dataset=dataset["class"].rpartition(".")[2],
+        dataset=dataset.get("title") or dataset["class"].rpartition(".")[2],
         seed=provenance.get("seed"),
         number=Path(provenance["run"]).name,
         test_set=test_set,
@@ -205,7 +207,8 @@ def _check_types(rows: pa.Table, path: Path) -> None:
         else:
             words = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
             text = pa.types.is_string(words) or pa.types.is_large_string(words)
-            fits, wanted = text or field.name not in predictions_table.COLUMNS, "text"
+            named = (*predictions_table.COLUMNS, GROUP)
+            fits, wanted = text or field.name not in named, "text"
         if not fits:
             raise InputError(
                 f"predictions table {path}: column {field.name!r} is of type {field.type}, not "
@@ -225,7 +228,8 @@ def _provenance(rows: pa.Table, path: Path) -> dict[str, Any]:
         "config": bool(found.get("config")) and isinstance(found["config"], dict),
         "datasets": isinstance(datasets, list)
         and bool(datasets)
-        and all(isinstance(one, dict) and isinstance(one.get("class"), str) for one in datasets),
+        and all(isinstance(one, dict) and isinstance(one.get("class"), str) for one in datasets)
+        and all(isinstance(one.get("title", ""), str) for one in datasets),
         "run": bool(found.get("run")) and isinstance(found["run"], str),
     }
     for key, holds in fits.items():

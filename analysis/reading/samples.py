@@ -23,6 +23,7 @@ class Samples:
         filenames: Filename of each sample, in arrow's compact form.
         targets: True class, int16 [samples].
         classes: Names of the classes; their numbers where the table names none.
+        groups: Slide, patient or other group of each sample; None if the table tells none.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Samples:
     filenames: pa.Array
     targets: NDArray[np.int16]
     classes: tuple[str, ...]
+    groups: pa.ChunkedArray | None = None
 
     @classmethod
     def make(
@@ -39,6 +41,8 @@ class Samples:
         filenames: pa.ChunkedArray,
         targets: NDArray[np.int64],
         classes: Sequence[str] | None,
+        *,
+        groups: pa.ChunkedArray | None = None,
     ) -> "Samples":
         """Makes a test set of a table's columns; its index must not decrease.
 
@@ -53,7 +57,7 @@ class Samples:
         names = pa.concat_arrays(filenames.cast(pa.string()).fill_null("").chunks)
         count = int(targets.max()) + 1
         labels = [str(name) for name in classes or range(count)]
-        return cls(path, index, names, targets.astype(np.int16), tuple(labels))
+        return cls(path, index, names, targets.astype(np.int16), tuple(labels), groups)
 
     def __len__(self) -> int:
         return len(self.index)

@@ -1,4 +1,4 @@
-"""Which slide or patient a test sample is of: a file of groups tells, or PatchCamelyon's own."""
+"""Which slide or patient a test sample is of: a file tells, or the run's own predictions table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -50,12 +50,13 @@ def read_groups(path: Path, test_sets: Sequence[Samples]) -> pd.Series:
 def slides_of(run: Run, groups: pd.Series | None = None) -> NDArray[np.int64] | None:
     """Returns the slide or patient of each test sample of a run, as integers [samples].
 
-    `groups`, of `read_groups`, tells those of the datasets whose files it names. Otherwise
-    `*_split_<split>_meta.csv` does, in the data root that the run's configuration records, or in
-    the folder above; row i describes sample i. Any run of a dataset tells.
+    `groups`, of `read_groups`, tells those of the datasets whose files it names. Otherwise the
+    predictions table does where the dataset knew, or PatchCamelyon's `*_split_<split>_meta.csv`, in
+    the data root that the run's configuration records, or in the folder above; row i describes
+    sample i. Any run of a dataset tells.
 
     Returns:
-        None if neither tells: intervals are then "patch-level, optimistic".
+        None if none tells: intervals are then "patch-level, optimistic".
 
     Raises:
         InputError: The file lacks the column `wsi`, or has too few rows; `groups` names some of
@@ -72,6 +73,9 @@ def slides_of(run: Run, groups: pd.Series | None = None) -> NDArray[np.int64] | 
             )
         if not len(missing):
             return found
+    own = run.test_set.groups
+    if own is not None and not own.null_count:
+        return pd.factorize(np.asarray(own.to_pylist(), dtype=object))[0].astype(np.int64)
     path = meta_file(run)
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""Datasets: the paired report on any eva dataset, hold-outs, few labels, augmentation, folders."""
+"""Datasets: the paired report on any of eva's, hold-outs, few labels, augmentation, own images."""
 
 from clipit_eva import _lazy
 
@@ -10,6 +10,7 @@ __getattr__ = _lazy.attach(
         "FewLabels": "clipit_eva.data.few_labels",
         "HoldOut": "clipit_eva.data.hold_out",
         "ImageFolder": "clipit_eva.data.image_folder",
+        "LabelledImages": "clipit_eva.data.labelled_images",
         "PairedDataset": "clipit_eva.data.paired",
         "PairedTextDataset": "clipit_eva.data.paired_text",
     },

@@ -6,7 +6,8 @@ from eva.core.data.splitting import stratified
 from eva.vision.data.datasets import vision
 from typing_extensions import override
 
-from clipit_eva.data.wrapper import DatasetWrapper
+from clipit_eva.data.groups import draw_share, groups_of
+from clipit_eva.data.wrapper import DatasetWrapper, eva_dataset, eva_index
 from clipit_eva.errors import InputError
 
 SHARE = 0.2
@@ -21,7 +22,8 @@ class HoldOut(DatasetWrapper):
 
     The authors' protocol for BACH and CRC: the held-out part of `train` selects the model, and
     eva's `val` split is the test set, which selection must not see. They hold out a stratified
-    share of CRC, and every 20th image of BACH.
+    share of CRC, and every 20th image of BACH. Of a dataset that knows slides or patients whole
+    ones are held out.
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class HoldOut(DatasetWrapper):
         Args:
             dataset: The dataset to split.
             part: The side: `hold_out` has `share` of each class, `train` the rest.
-            share: Share of each class that is held out, in (0, 1).
+            share: Share of each class that is held out, in (0, 1); of whole groups one of
+                `1 / share` folds is.
             seed: Seed of the split.
             every: Hold out the samples 0, `every`, 2 `every`, ... instead, at least 2; `share` and
                 `seed` do not count then.
@@ -64,6 +67,12 @@ class HoldOut(DatasetWrapper):
             self._indices = [n for n in samples if (n % self._every == 0) == held]
             return
         targets = [int(self._dataset.load_target(index)) for index in samples]
+        inner = [eva_index(self._dataset, index) for index in samples]
+        groups = groups_of(eva_dataset(self._dataset), inner)
+        if groups is not None:
+            held = set(draw_share(targets, groups, self._share, self._seed).tolist())
+            self._indices = [n for n in samples if (n in held) == (self._part == "hold_out")]
+            return
         train, hold_out, _ = stratified.stratified_split(
             samples, targets, 1 - self._share, self._share, seed=self._seed
         )

@@ -22,6 +22,9 @@ KIND = "predictions table"
 COLUMNS = ("split", "index", "filename", "target", "branch", "prediction")
 """Columns before the probabilities `prob_0`, `prob_1`, ..., one a class."""
 
+GROUP = "group"
+"""Column behind them where the dataset knows the slide or patient of its samples."""
+
 
 def validation_path(path: Path) -> Path:
     """Returns where, beside a predictions table, that of its run's validation samples lies."""
@@ -49,6 +52,8 @@ def make_rows(
     filenames: Sequence[str],
     targets: Sequence[int],
     probs: np.ndarray,
+    *,
+    groups: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Returns the rows of one branch on some samples of a split.
 
@@ -59,6 +64,7 @@ def make_rows(
         filenames: Their filenames [n].
         targets: Their classes [n]; `UNKNOWN_TARGET` if there is none.
         probs: Their class probabilities [n, C], float32.
+        groups: Their slides, patients or other groups [n]; None if the dataset knows none.
     """
     from clipit_eva.data.batches import UNKNOWN_TARGET
 
@@ -75,14 +81,15 @@ def make_rows(
         }
     )
     classes = {f"prob_{position}": probs[:, position] for position in range(probs.shape[1])}
-    return rows.assign(**classes)
+    return rows.assign(**classes, **({} if groups is None else {GROUP: groups}))
 
 
-def schema(num_classes: int) -> pa.Schema:
+def schema(num_classes: int, groups: bool = False) -> pa.Schema:
     """Returns the table's columns and types."""
     types = (pa.string(), pa.int64(), pa.string(), pa.int64(), pa.string(), pa.int64())
     fixed = list(zip(COLUMNS, types, strict=True))
-    return pa.schema([*fixed, *[(f"prob_{c}", pa.float32()) for c in range(num_classes)]])
+    probs = [(f"prob_{c}", pa.float32()) for c in range(num_classes)]
+    return pa.schema([*fixed, *probs, *([(GROUP, pa.string())] if groups else [])])
 
 
 def write_predictions(
@@ -94,8 +101,9 @@ def write_predictions(
     """
     key = ["split", "branch", "index"]
     rows = rows.drop_duplicates(key).sort_values(key, kind="stable")
-    num_classes = rows.shape[1] - len(COLUMNS)
-    files.write_table(rows, path, schema=schema(num_classes), provenance=provenance)
+    grouped = GROUP in rows
+    num_classes = rows.shape[1] - len(COLUMNS) - grouped
+    files.write_table(rows, path, schema=schema(num_classes, grouped), provenance=provenance)
 
 
 def read_predictions(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:

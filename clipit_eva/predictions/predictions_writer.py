@@ -17,6 +17,7 @@ from torch.utils.data import DistributedSampler, SequentialSampler
 from typing_extensions import override
 
 from clipit_eva import files, provenance
+from clipit_eva.data.groups import groups_of
 from clipit_eva.data.wrapper import eva_dataset, eva_index
 from clipit_eva.errors import InputError
 from clipit_eva.eva import exits, recorder
@@ -184,11 +185,14 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
         kept = np.flatnonzero(finite)
         indices = [eva_index(dataset, positions[row]) for row in kept]
         names = [inner.filename(index) for index in indices]
+        groups = groups_of(inner, indices)
         labels = targets.long().cpu().numpy()[kept]
         for branch, logits in branches.items():
             probs = predictions_table.probabilities(logits)[kept]
             self._rows.append(
-                predictions_table.make_rows(split, branch, indices, names, labels, probs)
+                predictions_table.make_rows(
+                    split, branch, indices, names, labels, probs, groups=groups
+                )
             )
 
     def _write(self, trainer: pl.Trainer, validation: bool = False) -> None:
@@ -245,17 +249,20 @@ class PredictionsWriter(callbacks.BasePredictionWriter):
 
     @staticmethod
     def _datasets(trainer: pl.Trainer) -> list[dict[str, Any]]:
-        """Returns the class, length and class names of the datasets that were predicted."""
+        """Returns class, length, class names and title of the datasets that were predicted."""
         loaders = _loaders(trainer.test_dataloaders or trainer.predict_dataloaders)
         if trainer.state.fn == TrainerFn.VALIDATING:
             loaders = _loaders(trainer.val_dataloaders)
+        images = [eva_dataset(loader.dataset) for loader in loaders]
         return [
             {
-                "class": provenance.class_path(eva_dataset(loader.dataset)),
+                "class": provenance.class_path(one),
                 "length": len(loader.dataset),
                 "classes": loader.dataset.classes,
+                # One's own datasets share a class.
+                **({"title": title} if (title := getattr(one, "title", None)) else {}),
             }
-            for loader in loaders
+            for one, loader in zip(images, loaders, strict=True)
         ]
 
 

@@ -17,6 +17,9 @@ from clipit_eva.errors import InputError
 FOLDER = Path(str(resources.files("clipit_eva.benchmark_configs")))
 """The folder of cards (`tasks/`), templates (`methods/`) and the configs rendered from them."""
 
+METHODS = FOLDER / "methods"
+"""The templates of the shipped methods."""
+
 PROMPTS = "prompts:"
 """`REPORTS=prompts:bach` means that card's words, in the place of reports."""
 
@@ -42,6 +45,9 @@ class Card:
         arguments: Further arguments of the dataset.
         download: Where the dataset is downloaded from, if its class has an argument `download`.
         licence: The dataset's licence.
+        labels_per_class: Labelled training images of each class, at least 1; None for all.
+        steps_between_validations: Training steps after which is validated, at least 1; None for an
+            epoch.
         probe_patience: The patience of the linear probe, if another.
         probe_cosine_schedule: Whether the linear probe's learning rate falls as a cosine.
         authors_hold_out_every: In the authors' recipe each sample of `train` whose index this
@@ -62,6 +68,8 @@ class Card:
     arguments: dict[str, Any] | None = None
     download: str | None = None
     licence: str | None = None
+    labels_per_class: int | None = None
+    steps_between_validations: int | None = None
     probe_patience: int | None = None
     probe_cosine_schedule: bool = False
     authors_hold_out_every: int | None = None
@@ -86,7 +94,7 @@ class Card:
             raise InputError(
                 f"words and classes name different classes: {', '.join(other)}; mend one"
             )
-        for name in ("patience", "probe_patience"):
+        for name in ("patience", "probe_patience", "labels_per_class", "steps_between_validations"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}: {value} must be at least 1")

@@ -13,19 +13,24 @@ from typing import Any
 import yaml
 
 from clipit_eva.errors import InputError
-from clipit_eva.tasks.card import FOLDER
+from clipit_eva.tasks.card import FOLDER, METHODS, shipped_cards
+
+_VARIABLE = r"\$\{oc\.env:\s*(\w+)"
 
 
 @functools.cache
 def names() -> tuple[str, ...]:
-    """Returns the names of the shipped configs (`clip_it/bach`) and plans (`ablations/paper`)."""
-    sources = ("methods", "tasks")  # what configs are rendered from
-    found = (path for path in FOLDER.glob("*/*.yaml") if path.parent.name not in sources)
-    return tuple(sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in found))
+    """Returns the names of the shipped plans (`ablations/paper`) and configs (`clip_it/bach`).
+
+    There is a config of each shipped method for each shipped task.
+    """
+    plans = [f"ablations/{path.stem}" for path in FOLDER.glob("ablations/*.yaml")]
+    methods = [path.stem for path in METHODS.glob("*.yaml")]
+    return tuple(sorted(plans + [f"{one}/{task}" for one in methods for task in shipped_cards()]))
 
 
 def path(name: str, card: Path | None = None) -> Path:
-    """Returns the path of a shipped config (`clip_it/bach`).
+    """Returns the path of a shipped config (`clip_it/bach`), rendered if it is not kept.
 
     Given a card's file, that of a method (`clip_it`), rendered for the card's task.
 
@@ -33,15 +38,21 @@ def path(name: str, card: Path | None = None) -> Path:
         InputError: There is no config or method of this name, or the card is wrong.
     """
     if card is not None:
-        from clipit_eva.tasks.rendering import render_file
-
-        return render_file(name, card)
+        return _rendered(name, card)
     known = names()
     if name not in known:
         near = difflib.get_close_matches(name, known)
         hint = f"did you mean {', '.join(near)}?" if near else "`clipit-eva configs` lists them"
         raise InputError(f"there is no config {name!r}; {hint}")
-    return FOLDER / f"{name}.yaml"
+    kept = FOLDER / f"{name}.yaml"
+    method, _, task = name.partition("/")
+    return kept if kept.is_file() else _rendered(method, shipped_cards()[task])
+
+
+def _rendered(method: str, card: Path) -> Path:
+    from clipit_eva.tasks.rendering import render_file  # here: most callers need no templates
+
+    return render_file(method, card)
 
 
 @functools.cache
@@ -87,7 +98,8 @@ def command(verb: str, name: str, card: Path | None = None) -> list[str]:
 
 def clean_environment() -> dict[str, str]:
     """Returns this process's environment without variables that a shipped config reads."""
-    read = {name for config in names() for name in variables(path(config))}
+    texts = (path.read_text() for path in FOLDER.rglob("*.yaml"))
+    read = {name for text in texts for name in re.findall(_VARIABLE, text)}
     read.add("EVA_GLOBAL_SEED")  # eva itself reads it, besides its configs
     return {name: value for name, value in os.environ.items() if name not in read}
 
@@ -105,7 +117,7 @@ def _mentioned(text: str) -> Iterator[tuple[str, int, int, int]]:
 
     Braces may be nested. Where a variable has no default, its place is empty.
     """
-    pattern = re.compile(r"\$\{oc\.env:\s*(\w+)\s*(?:,\s*)?")
+    pattern = re.compile(rf"{_VARIABLE}\s*(?:,\s*)?")
     position = 0
     while match := pattern.search(text, position):
         depth, end = 1, match.end()

@@ -104,6 +104,7 @@ class RunWriter:
         classes: int = 4,
         sure: float | np.ndarray | None = None,
         filenames: list[str] | None = None,
+        groups: list[str] | None = None,
         provenance: Mapping[str, Any] | None = None,
         **model: Any,
     ) -> Path:
@@ -118,8 +119,9 @@ class RunWriter:
         branch = {"unimodal": "vision", "text_only": "text", "clip_it": "fused"}[method]
         names = filenames or [f"class/{place}.tif" for place in range(n)]
         rows = predictions_table.make_rows(
-            "test", branch, range(n), names, targets.tolist(), probs.astype(np.float32)
-        )
+            "test", branch, range(n), names, targets.tolist(), probs.astype(np.float32),
+            groups=groups,
+        )  # fmt: skip
         if method == "clip_it":  # CLIP-IT writes its vision branch, too: it must not be taken
             wrong = rows.assign(branch="vision", prediction=(rows["prediction"] + 1) % classes)
             rows = pd.concat([rows, wrong])

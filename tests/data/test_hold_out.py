@@ -94,3 +94,21 @@ def test_every_nth_sample_is_held_out() -> None:
 def test_every_out_of_range(slides: Callable[..., Any], every: int) -> None:
     with pytest.raises(InputError, match=f"every={every} must be at least 2"):
         HoldOut(slides(), "train", every=every)
+
+
+class Slides(Labels):
+    """Labels of which four in a row are of one slide."""
+
+    def group(self, index: int) -> str:
+        return str(index // 4)
+
+
+def test_whole_slides_are_held_out() -> None:
+    sides = {}
+    for part in ("train", "hold_out"):
+        dataset = HoldOut(Slides([0, 1] * 40), part)
+        dataset.setup()
+        sides[part] = [eva_index(dataset, position) for position in range(len(dataset))]
+    assert sorted(sides["train"] + sides["hold_out"]) == list(range(80))
+    assert len(sides["hold_out"]) == 16
+    assert not {n // 4 for n in sides["train"]} & {n // 4 for n in sides["hold_out"]}

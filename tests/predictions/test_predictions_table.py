@@ -77,6 +77,16 @@ def test_unknown_targets_are_null_and_predictions_the_largest(tmp_path: Path) ->
     assert provenance == {"kind": "predictions table"}
 
 
+def test_groups_are_a_column_where_they_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    probs = np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)
+    grouped = make_rows("test", "fused", [1, 0], ["b", "a"], [1, 0], probs, groups=["p2", "p1"])
+    write_predictions(grouped, path, {"kind": "predictions table"})
+    table = pq.read_table(path)
+    assert table["group"].to_pylist() == ["p1", "p2"]
+    assert table.schema.names == schema(2, groups=True).names == [*schema(2).names, "group"]
+
+
 def test_each_sample_is_written_once_in_a_fixed_order(tmp_path: Path) -> None:
     parts = [rows(branch="vision"), rows(first=3), rows(), rows(split="predict"), rows()]
     path = tmp_path / "predictions.parquet"

@@ -57,6 +57,15 @@ class Points(vision.VisionDataset):
         return torch.tensor(index % 3)
 
 
+class Patients(Points):
+    """Points of two patients in turn, under a title of their own."""
+
+    title = "My points"
+
+    def group(self, index: int) -> str:
+        return f"patient {index % 2}"
+
+
 def loader(batch_size: int, **options: Any) -> eva.DataLoader:
     return eva.DataLoader(
         batch_size=batch_size,
@@ -164,6 +173,15 @@ def test_each_run_of_a_session_writes_its_best_predictions(
         ]
         assert made["versions"] == provenance.versions()
     assert not np.array_equal(found[0][0]["prob_0"], found[1][0]["prob_0"])
+
+
+def test_groups_and_title_of_a_dataset_that_knows_them(make_trainer: Any, tmp_path: Path) -> None:
+    images = HoldOut(Patients(30), "hold_out", share=0.5)
+    make_trainer(PredictionsWriter("vision")).run_evaluation_session(probe(), data(images))
+    ((table, made),) = tables(tmp_path)
+    assert table["group"].nunique() == 1  # a whole patient was held out
+    assert table["group"].tolist() == [f"patient {index % 2}" for index in table["index"]]
+    assert made["datasets"][0]["title"] == "My points"
 
 
 def test_the_selected_checkpoints_validation_predictions_lie_beside(

@@ -11,7 +11,7 @@ from typing import Any
 from clipit_eva.errors import InputError
 from clipit_eva.eva import settings
 from clipit_eva.tasks import configs, synthetic
-from clipit_eva.tasks.card import PROMPTS
+from clipit_eva.tasks.card import PROMPTS, read_card
 
 from . import identity, variables
 from .checks import RECIPE, REPLACED_SHARE, check_search, check_selections, check_variables
@@ -177,7 +177,7 @@ class _Builder:
         counts = {
             "config": variables.text_digest(path),
             "values": variables.effective(path, environment, trains=seed is not None),
-            "files": identity.inputs(environment, files),
+            "files": identity.inputs(environment, files) | self._index(task, environment),
         }
         needed = tuple(job.digest for job in dependencies.values())
         job = self._new(kind, name, counts, dependencies=needed, seed=seed)
@@ -190,6 +190,15 @@ class _Builder:
         verb = "predict" if seed is None else "fit"
         command = configs.command(verb, config if card is None else folder, card)
         return self._add(replace(job, command=tuple(command), environment=own), (), _PRODUCTS[kind])
+
+    def _index(self, task: str, environment: Mapping[str, str]) -> dict[str, str]:
+        """Returns a digest of the index of one's own images: a label that is mended counts."""
+        card = self._plan.cards.get(task)
+        index = None if card is None else (read_card(card).arguments or {}).get("index")
+        if index is None:
+            return {}
+        path = Path(environment["DATA_ROOT"], str(index))
+        return {"index": identity.fingerprint(path) or str(path)}
 
     def _new(
         self,

@@ -66,6 +66,23 @@ def test_slides_are_read_from_beside_patch_camelyon(plan, tmp_path):
     assert own != power(plan("patch_camelyon"), Sizes(32_768))
 
 
+def test_groups_of_ones_own_images_count_as_slides(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "mine.yaml").write_text(
+        "title: Mine\ndataset: clipit_eva.data.LabelledImages\narguments: {index: index.csv}\n"
+        "splits: {train: train, val: val, test: test}\nclasses: [a, b]\n"
+        "metric: val/MulticlassAccuracy\npatience: 5\n"
+    )
+    rows = [f"{n}.png,{'ab'[n % 2]},p{n // 20}" for n in range(1000)]
+    (tmp_path / "index.csv").write_text("\n".join(["filename,label,group", *rows]))
+    for n in range(1000):
+        (tmp_path / f"{n}.png").touch()
+
+    plan = PLAN.format(task="mine", root=f"{tmp_path}, file: mine.yaml", seeds=[1, 2, 3])
+    (tmp_path / "plan.yaml").write_text(plan)
+    assert re.search(r"mine +200 +2 +10 ", power(str(tmp_path / "plan.yaml"), Sizes()))
+
+
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [

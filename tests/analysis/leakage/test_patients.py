@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from eva.vision.data.datasets import vision
 
 from clipit_eva.analysis.leakage.patients import (
     one_report_for_many,
     reports_of_test_patients,
     slides_on_both_sides,
 )
+from clipit_eva.analysis.leakage.split_images import SplitImages
 from clipit_eva.analysis.reading.runs import read_run
 
 
@@ -84,3 +86,22 @@ def test_slides(make, tmp_path: Path, train, found) -> None:
         datasets=[{"class": "eva.vision.datasets.PatchCamelyon", "classes": ["no", "yes"]}],
     )
     assert slides_on_both_sides(run).found == found
+
+
+@pytest.mark.parametrize(("groups", "found"), [("aabbccdd", "no"), ("aabbccda", "yes")])
+def test_slides_that_the_dataset_knows(make, groups, found) -> None:
+    class Known(vision.VisionDataset):
+        def __len__(self) -> int:
+            return len(groups)
+
+        def group(self, index: int) -> str:
+            return groups[index]
+
+        filename = load_data = load_target = None  # type: ignore[assignment]
+
+    images = {
+        role: SplitImages(Known(), np.array(indices))
+        for role, indices in {"train": [0, 1, 2, 3], "val": [2, 3], "test": [4, 5, 6, 7]}.items()
+    }
+    assert slides_on_both_sides(make(), images).found == found
+    assert slides_on_both_sides(make()).found == "not known"

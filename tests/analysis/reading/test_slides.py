@@ -68,6 +68,27 @@ def grouped(write_run, tmp_path, content):
     return gather(read_runs(write_run.folder), path)[0].clusters
 
 
+def test_the_predictions_table_tells_groups_that_the_dataset_knew(write_run, tmp_path):
+    write_run("unimodal", TARGETS, TARGETS, groups=list("bbaaccaa"))
+    np.testing.assert_array_equal(slides(write_run), [0, 0, 1, 1, 2, 2, 1, 1])
+    rows = "".join(f"class/{place}.tif,p{place % 2}\n" for place in range(8))
+    np.testing.assert_array_equal(grouped(write_run, tmp_path, f"filename,group\n{rows}"), TARGETS)
+
+
+def test_a_table_that_lacks_a_group_tells_none(write_run):
+    write_run("unimodal", TARGETS, TARGETS, groups=[*"bbaacca", None])
+    assert slides(write_run) is None
+
+
+def test_datasets_of_one_class_are_told_by_their_titles(write_run):
+    for title in ("Lung", "Colon"):
+        facts = [{"class": "clipit_eva.LabelledImages", "title": title, "classes": ["a", "b"]}]
+        names = [f"{title}/{place}.tif" for place in range(8)]
+        write_run("unimodal", TARGETS, TARGETS, name=title, filenames=names, classes=2,
+                  provenance={"datasets": facts})  # fmt: skip
+    assert [one.dataset for one in gather(read_runs(write_run.folder))] == ["Colon", "Lung"]
+
+
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 def test_a_file_of_groups_counts_before_the_meta_file(write_run, tmp_path, start):
     (tmp_path / META.format("test")).write_text("wsi\n" + "same\n" * 8)

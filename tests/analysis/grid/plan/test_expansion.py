@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clipit_eva.analysis.grid.plan import identity
 from clipit_eva.analysis.grid.plan.expansion import expand
 from clipit_eva.analysis.grid.plan.job import Grid, Job
 from clipit_eva.analysis.grid.plan.plan_file import Factor, Plan, Selection, read_plan
@@ -337,6 +338,30 @@ def test_a_task_of_ones_own_is_given_by_its_card(
     assert {arm.name for arm in planned_arms(grid).values()} == {
         "unimodal", "clip_it", "class_prompts", "no_text", "shuffled_pairs",
     }  # fmt: skip
+
+
+def test_a_label_that_is_mended_in_the_index_makes_other_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "mine.yaml").write_text(
+        "title: Mine\ndataset: clipit_eva.data.LabelledImages\narguments: {index: index.csv}\n"
+        "splits: {train: train, test: test}\nclasses: [a, b]\nmetric: val/MulticlassAccuracy\n"
+        "patience: 5\n"
+    )
+    (tmp_path / "plan.yaml").write_text(
+        f"seeds: [1]\ntasks: {{mine: {{file: mine.yaml, DATA_ROOT: {tmp_path / 'data'}}}}}\n"
+        "backbones: {s: {MODEL_NAME: pathology/kaiko_vits16, IN_FEATURES: 384}}\n"
+        "methods: {unimodal: {}}\n"
+    )
+    plan, digests = read_plan(tmp_path / "plan.yaml"), []
+    (tmp_path / "data").mkdir()
+    for labels in ("ab", "ba"):
+        rows = "".join(f"{n}.png,{label}\n" for n, label in enumerate(labels))
+        (tmp_path / "data" / "index.csv").write_text(f"filename,label\n{rows}")
+        identity.fingerprint.cache_clear()  # of another process
+        digests.append(set(expand(plan, tmp_path / "out").jobs))
+    assert not digests[0] & digests[1]
 
 
 def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
