@@ -16,6 +16,8 @@ from clipit_eva.pairing.pairing_table import read_pairs
 
 from . import diagnostics, pairing_figures
 
+_OWN = ("clipit_eva.data.labelled_images", "LabelledImages")
+
 LABELLED = "train"
 """The only split whose labels are read, for purity."""
 
@@ -141,10 +143,12 @@ def _dataset(made: Mapping[str, Any], split: str, images: Path) -> Any:
     """Returns the eva dataset that a table was made for."""
     described = made.get("datasets", {}).get(split, {})
     module, _, name = described.get("class", "").rpartition(".")
-    if not module.startswith("eva."):  # never code that a file names
+    # Never code that a file names.
+    if not module.startswith("eva.") and (module, name) != _OWN:
         raise InputError(f"--images: the table is of {module}.{name}, which is no dataset of eva's")
     try:
-        dataset = getattr(importlib.import_module(module), name)(root=str(images), split=split)
+        kind, more = getattr(importlib.import_module(module), name), described.get("arguments", {})
+        dataset = kind(root=str(images), split=split, **more)
         dataset.configure()
     except (OSError, ValueError, AttributeError, ImportError, TypeError) as error:
         raise InputError(

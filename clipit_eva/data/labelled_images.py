@@ -49,6 +49,8 @@ class LabelledImages(vision.VisionDataset):
         """
         super().__init__(transforms=transforms)
         self.title = title
+        # What else makes the same images, for tables that name them.
+        self.arguments = {"classes": list(classes), "index": index, "split_seed": split_seed}
         self._root = Path(root)
         self._split = split
         self._classes = list(classes)

@@ -136,6 +136,10 @@ class PairingWriter(EmbeddingCallback):
                     "class": provenance.class_path(dataset),
                     "length": len(dataset),
                     "files": content,
+                    # One's own images are made by more than a root and a split.
+                    **(
+                        {"arguments": more} if (more := getattr(dataset, "arguments", None)) else {}
+                    ),
                 }
                 for dataset, split, content in zip(
                     embedder.datasets, embedder.splits, embedder.contents, strict=True

@@ -42,7 +42,7 @@ def test_table_has_each_mistake_once(table, all_cases) -> None:
 
 def test_every_variable_and_flag_has_a_mistake(all_cases) -> None:
     cases = [case for own in all_cases.values() for case in own]
-    shipped = (name for name in configs.names() if not name.startswith("ablations/"))
+    shipped = (name for name in configs.names() if name.endswith(("/bach", "/patch_camelyon")))
     read = {variable for name in shipped for variable in configs.variables(configs.path(name))}
     assert read <= {variable for case in cases for variable in case.variables}
     given = {word.partition("=")[0] for case in cases for word in shlex.split(case.command)}

@@ -7,9 +7,9 @@ import pytest
 from clipit_eva.data.hold_out import SEED, SHARE
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.tasks import configs
-from clipit_eva.tasks.card import shipped_cards
 
-TASKS = tuple(shipped_cards())
+TASKS = ("bach", "crc", "patch_camelyon")
+"""Those of the authors' code."""
 
 SHARED: dict[str, dict[str, Any]] = {
     "LoRA": {

@@ -1,8 +1,10 @@
 """Cards: what they hold and how mistakes in them are told."""
 
+import inspect
 from pathlib import Path
 
 import pytest
+from eva.vision import datasets
 
 from clipit_eva.errors import InputError
 from clipit_eva.tasks.card import read_card, shipped_cards
@@ -16,14 +18,19 @@ def write(folder: Path, text: str | bytes, name: str = "mine.yaml") -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["bach", "crc", "patch_camelyon"])
-def test_shipped_cards_are_short_and_whole(name) -> None:
+@pytest.mark.parametrize("name", shipped_cards())
+def test_shipped_cards_are_short_whole_and_as_the_dataset(name) -> None:
     path = shipped_cards()[name]
     card = read_card(path)
     assert len(path.read_text().splitlines()) <= 25
     assert set(card.words or {}) == set(card.classes)
-    assert card.binary is (name == "patch_camelyon")
-    assert ("val" in card.splits) is (name == "patch_camelyon")
+    kind = getattr(datasets, card.dataset.rpartition(".")[2])
+    taken = inspect.signature(kind).parameters
+    images = kind(root="nowhere", split=card.splits["train"])
+    assert card.classes == images.classes
+    assert ("download" in taken) is (card.download is not None)
+    for split in card.splits.values():
+        assert f"'{split}'" in str(taken["split"].annotation)
 
 
 def test_card_in_the_docs(tmp_path) -> None:

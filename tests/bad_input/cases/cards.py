@@ -45,6 +45,7 @@ CASES = [
     _card("a binary task of three classes",
           RIGHT.replace("[a, b]", "[a, b, c]") + "binary: true\n", "binary"),
     _card("words of other classes", RIGHT + "words: {a: [x], c: [y]}\n", "words"),
+    _card("no label a class", RIGHT + "labels_per_class: 0\n", "labels_per_class"),
     Case("a card whose name is no name", "clipit-eva configs clip_it --task 'my card.yaml'",
          files={"my card.yaml": RIGHT.encode()}),
     Case("an unknown method", "clipit-eva configs clip-it --task card.yaml",
