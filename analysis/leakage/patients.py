@@ -37,7 +37,7 @@ def slides_on_both_sides(run: Run, images: "Mapping[str, SplitImages] | None" = 
         if (groups := groups_of(own.dataset, own.indices.tolist())) is not None:
             named[role] = set(groups)
     if "test" not in named or len(named) == 1:
-        return Finding(check, "not known", "neither files nor the dataset name the slides")
+        return Finding(check, "not known", "no file names the slides")
     shared = named["test"] & set().union(*(named[role] for role in named if role != "test"))
     if not shared:
         return Finding(check, "no", f"{len(named['test'])} test slides, none of them elsewhere")

@@ -102,8 +102,8 @@ def _drawn(table: pd.DataFrame, seed: int, source: str) -> pd.DataFrame:
         if len(units) < len(SPLITS):
             words = "groups" if unit == "group" else "images"
             raise InputError(
-                f"{source}: label {label!r} has {len(units)} {words} (such as {units[0]}), and "
-                f"train, val and test need one each; add some, or give a column 'split'"
+                f"{source}: label {label!r} has too few {words} ({len(units)}, such as "
+                f"{units[0]}): train, val and test need one each; add some, or a column 'split'"
             )
     codes = pd.factorize(table["label"])[0]
     splits = np.full(len(table), "train", dtype=object)

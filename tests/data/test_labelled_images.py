@@ -128,7 +128,7 @@ def test_files_are_read_once(root: Path) -> None:
         ({"split": ["train", "test"] * 20, "group": PATIENTS},
          "group 'p0' is in train and test; put all of it into one split"),
         ({"group": ["a"] * 20 + [str(n) for n in range(20)]},
-         r"label 'scc' has 1 groups \(such as a\)"),
+         r"label 'scc' has too few groups \(1, such as a\)"),
     ],
 )  # fmt: skip
 def test_wrong_index_is_named(root: Path, columns, message: str) -> None:
@@ -171,7 +171,7 @@ def test_wrong_folder_is_named(root: Path, tmp_path: Path) -> None:
 def test_few_images_are_named(root: Path) -> None:
     for path in sorted((root / "scc").iterdir())[2:]:
         path.unlink()
-    with pytest.raises(InputError, match="label 'scc' has 2 images"):
+    with pytest.raises(InputError, match="label 'scc' has too few images"):
         with_splits(read_folders(root), 0, "DATA_ROOT")
 
 
