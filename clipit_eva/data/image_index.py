@@ -85,12 +85,11 @@ def with_splits(table: pd.DataFrame, seed: int, source: str) -> pd.DataFrame:
     if "split" not in table:
         return _drawn(table, seed, source)
     if "group" in table:
-        several = table.groupby("group")["split"].unique()
-        several = several[several.str.len() > 1]
-        if len(several):
-            sides = " and ".join(several.iloc[0])
+        pairs = table[["group", "split"]].drop_duplicates()
+        if twice := pairs.loc[pairs.duplicated("group"), "group"].tolist():
+            sides = " and ".join(pairs.loc[pairs["group"] == twice[0], "split"].tolist())
             raise InputError(
-                f"{source}: group {several.index[0]!r} is in {sides}; put all of it into one split"
+                f"{source}: group {twice[0]!r} is in {sides}; put all of it into one split"
             )
     return table
 
@@ -138,9 +137,8 @@ def _load(path: Path) -> pd.DataFrame:
 
 def _check_files(names: pd.Series, path: Path, root: Path) -> None:
     """Raises InputError if a file is named twice or is not below the root."""
-    if names.duplicated().any():
-        twice = names[names.duplicated()].iloc[0]
-        raise InputError(f"index {path} names {twice} twice; leave one row")
+    if twice := names[names.duplicated()].tolist():
+        raise InputError(f"index {path} names {twice[0]} twice; leave one row")
     for name in names:
         relative = Path(name)
         if relative.is_absolute() or ".." in relative.parts or not (root / relative).is_file():

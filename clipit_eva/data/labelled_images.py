@@ -89,7 +89,8 @@ class LabelledImages(vision.VisionDataset):
             )
         self._filenames = own["filename"].tolist()
         self._groups = own["group"].tolist() if "group" in own else None
-        self.targets = own["label"].map(self.class_to_idx).to_numpy()
+        number = self.class_to_idx
+        self.targets = np.array([number[label] for label in own["label"]])
 
     @override
     def __len__(self) -> int:
