@@ -85,7 +85,7 @@ def with_splits(table: pd.DataFrame, seed: int, source: str) -> pd.DataFrame:
     if "split" not in table:
         return _drawn(table, seed, source)
     if "group" in table:
-        pairs = table[["group", "split"]].drop_duplicates()
+        pairs = pd.DataFrame(table, columns=["group", "split"]).drop_duplicates()
         if twice := pairs.loc[pairs.duplicated("group"), "group"].tolist():
             sides = " and ".join(pairs.loc[pairs["group"] == twice[0], "split"].tolist())
             raise InputError(

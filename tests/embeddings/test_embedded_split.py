@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -122,6 +123,19 @@ def test_deleted_damaged_files_are_made_again(
     embed({"train": tiles()})
     assert path.read_bytes() == expected
     embedded_split.read(backbone, embedded, "train")
+
+
+def test_one_label_that_was_mended_in_an_index(embedded: Any, backbone: Any) -> None:
+    """Of ten labels eight are compared, of a dataset with `targets` all."""
+    probes = set(np.linspace(0, 9, 8).astype(int).tolist())
+    mended = min(set(range(10)) - probes)
+    labels = embedded.labels.clone()
+    labels[mended] += 1
+    embedded.labels = labels
+    embedded_split.read(backbone, embedded, "train")
+    embedded.targets = labels.numpy()
+    with pytest.raises(InputError, match=rf"another label of tile {mended}\.png"):
+        embedded_split.read(backbone, embedded, "train")
 
 
 def test_labels_that_were_changed(embedded: Any, backbone: Any) -> None:
