@@ -10,7 +10,7 @@ from torch import nn
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
-from clipit_eva.eva import mistakes
+from clipit_eva.eva import backbones, mistakes
 
 
 class EmbeddedBackbone(nn.Module):
@@ -57,6 +57,21 @@ class EmbeddedBackbone(nn.Module):
             model = ModelFromRegistry(**self.identity)
         return model.requires_grad_(False).eval()
 
+    def width(self) -> int:
+        """Returns the width of the embeddings on disk; 1 if there are none, as is told later."""
+        return (self.record() or {}).get("width", 1)
+
+    def normalisation(self) -> backbones.Colours | None:
+        """Returns what images are normalised by: what the name, the record or the backbone says."""
+        if (known := backbones.known_normalisation(self.name)) is not None:
+            return known
+        record = self.record()
+        if record is not None:
+            mean, std = record.get("normalisation", (None, None))
+            return None if mean is None else (tuple(mean), tuple(std))
+        with torch.random.fork_rng(devices=[]):
+            return backbones.normalisation(self.load())
+
     @property
     def record_file(self) -> Path:
         """Where the digest of the weights is kept that embedded last under this name."""
@@ -75,9 +90,13 @@ class EmbeddedBackbone(nn.Module):
         whole = isinstance(found, dict) and {"weights", "width"} <= found.keys()
         return found if whole else None
 
-    def keep_record(self, weights: str, width: int) -> None:
-        """Records the digest of the weights and the embedding's width of what embeds now."""
+    def keep_record(
+        self, weights: str, width: int, normalisation: backbones.Colours | None = None
+    ) -> None:
+        """Records what embeds now: its weights' digest, its embedding's width, its normalisation."""
         record = {**self.identity, "weights": weights, "width": width}
+        if normalisation is not None:
+            record["normalisation"] = [list(part) for part in normalisation]
         if record != self.record():
             with files.atomic_path(self.record_file) as path:
                 path.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import lightning.pytorch as pl
 import torch
-from torch import nn
 from typing_extensions import override
 
 from clipit_eva.embeddings import embedded_split
@@ -12,7 +11,7 @@ from clipit_eva.embeddings.embedded_backbone import EmbeddedBackbone, weights_di
 from clipit_eva.embeddings.embedder import ImageEmbedder
 from clipit_eva.embeddings.embedding_callback import EmbeddingCallback
 from clipit_eva.embeddings.images import read_image
-from clipit_eva.errors import InputError
+from clipit_eva.eva import backbones
 from clipit_eva.progress_bars import progress
 
 
@@ -43,24 +42,13 @@ class EmbeddingsWriter(EmbeddingCallback):
             width = record["width"]
         else:
             image = read_image(embedder.datasets[0], 0, embedder.splits[0])
-            width = self._width(model, image.to(trainer.strategy.root_device))
+            images = image[None].to(trainer.strategy.root_device)
+            width = backbones.width_of(model, images, self._backbone.name)
         facts = {**self._backbone.identity, "weights": weights}
         embedder.open(self._backbone.root, embedded_split.KIND, facts, width)
         if trainer.is_global_zero:
-            self._backbone.keep_record(weights, width)
+            self._backbone.keep_record(weights, width, backbones.normalisation(model))
         return embedder.begin(model, "MODEL_NAME")
-
-    def _width(self, model: nn.Module, image: torch.Tensor) -> int:
-        """Returns the width of the backbone's embedding, from one image [3, H, W]."""
-        with torch.inference_mode():
-            output = model(image[None])
-        if not isinstance(output, torch.Tensor) or output.ndim != 2:
-            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output)
-            raise InputError(
-                f"MODEL_NAME={self._backbone.name} gives {shape} for an image, not one embedding "
-                "[1, d]; choose a backbone (or MODEL_EXTRA_KWARGS) that gives one"
-            )
-        return output.shape[1]
 
     @override
     def complete(self, trainer: pl.Trainer, embedder: ImageEmbedder) -> None:

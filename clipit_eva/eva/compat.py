@@ -127,6 +127,36 @@ def is_eva_backbone(class_type: type) -> bool:
     return issubclass(class_type, BaseModel) and class_type.__module__.startswith("eva.")
 
 
+def registered_backbone(name: str) -> Callable[..., Any] | None:
+    """Returns what makes a backbone of eva's registry; None if it has none of the name."""
+    from eva.vision.models import backbones
+
+    make = backbones.backbone_registry._registry.get(name)
+    return getattr(make, "original", make)
+
+
+def register_backbone(
+    name: str, make: Callable[..., Any], arguments: Mapping[str, Any] | None
+) -> None:
+    """Puts what makes a backbone into eva's registry, in place of another of the name.
+
+    Args:
+        name: The backbone's name.
+        make: What makes it.
+        arguments: Arguments that it is to be made with: eva hands on those alone that are in its
+            signature. None leaves that as it is.
+    """
+    from eva.vision.models import backbones
+
+    if arguments is not None:
+        original, named = make, inspect.Parameter.KEYWORD_ONLY
+        make = lambda **given: original(**given)  # noqa: E731
+        make.original = original  # type: ignore[attr-defined]
+        parameters = [inspect.Parameter(argument, named) for argument in arguments]
+        make.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    backbones.backbone_registry._registry[name] = make
+
+
 def untaken_arguments(name: str, arguments: Mapping[str, Any]) -> list[str]:
     """Returns the arguments of a backbone of eva's registry that eva drops without a word.
 

@@ -6,14 +6,14 @@ import errno
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 from clipit_eva import files
 from clipit_eva.errors import InputError
-from clipit_eva.eva import compat
+from clipit_eva.eva import backbones, compat
 
 _DATASET_STEPS = {"prepare_data", "setup", "configure", "validate"}
 """Methods of eva's datasets that read what is on disk."""
@@ -31,6 +31,9 @@ _UNKNOWN = re.compile(
     r"(unrecognized arguments|\S.* does not accept option|Option '.*' is not)[^\n]*"
 )
 """How eva's parser complains of an argument that nothing takes."""
+
+_KEYS = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: ([^\n]*)|size mismatch for ([^:]*)')
+"""How torch complains of weights that do not fit a module."""
 
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)
 """How hubs complain of weights that want a licence to be accepted."""
@@ -107,6 +110,7 @@ def check_construction(class_type: type, arguments: Mapping[str, Any]) -> None:
     if class_type.__name__ != "ModelFromRegistry" or not compat.is_eva_backbone(class_type):
         return
     name, own = arguments.get("model_name", ""), arguments.get("model_extra_kwargs") or {}
+    backbones.make_known(name, own)
     if untaken := compat.untaken_arguments(name, own):
         raise InputError(
             f"MODEL_EXTRA_KWARGS: MODEL_NAME={name} does not take {', '.join(untaken)}; leave it "
@@ -128,12 +132,29 @@ def explain_construction(
     """
     if not compat.is_eva_backbone(class_type):
         return None
+    name = arguments.get("model_name") or class_type.__name__
+    if keys := _KEYS.findall(str(error)):
+        file = (arguments.get("model_extra_kwargs") or {}).get("checkpoint_path", "its file")
+        return (
+            f"MODEL_EXTRA_KWARGS: {file} does not fit MODEL_NAME={name}: it {_in_words(keys)}; "
+            "give weights of this model without the keys of a classifier"
+        )
     if _GATED.search(str(error)):
         advice = "accept its licence on its hub's page and set HF_TOKEN"
     else:
         advice = "see whether MODEL_NAME and MODEL_EXTRA_KWARGS are right and its weights in reach"
-    name = arguments.get("model_name") or class_type.__name__
     return f"MODEL_NAME={name} cannot be made ({_without_list(str(name), error)}); {advice}"
+
+
+def _in_words(keys: Sequence[tuple[str, str, str]]) -> str:
+    """Returns what is wrong with the keys of a file of weights, the first three of each kind."""
+    told = []
+    for kind, names, resized in keys:
+        found = re.findall(r'"([^"]+)"', names) or [resized]
+        what = {"Missing": "lacks", "Unexpected": "holds"}.get(kind, "has another shape of")
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        told.append(f"{what} {', '.join(found[:3])}{more}")
+    return ", ".join(told[:3])
 
 
 def _without_list(name: str, error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import jsonargparse
 
 from clipit_eva.errors import InputError
-from clipit_eva.eva import compat, exits, mistakes
+from clipit_eva.eva import backbones, compat, exits, mistakes
 
 # By identity, since not every object hashes; weakly, so that no run's model or optimizer is kept.
 _described: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}
@@ -47,6 +47,7 @@ def complete(path: str, value: Any) -> None:
 def instantiate(class_type: type, *args: Any, **kwargs: Any) -> Any:
     """Makes an object for jsonargparse and keeps what it was made with."""
     try:
+        kwargs = backbones.fill(class_type, kwargs)
         with compat.random_state_kept(class_type), mistakes.construction(class_type, kwargs):
             instance = class_type(*args, **kwargs)
     except InputError as error:

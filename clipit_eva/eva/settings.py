@@ -113,10 +113,12 @@ def _is_off(value: str) -> bool:
 
 
 def _colours(least: float) -> Callable[[str], Wanted]:
-    """Returns the rule of a number for each of three channels."""
+    """Returns the rule of a number for each of three channels, or `[]`: the backbone's own."""
 
     def judge(value: str) -> Wanted:
         numbers = _yaml(value)
+        if numbers == []:
+            return None
         is_list = isinstance(numbers, list) and len(numbers) == 3
         found = [_finite(number) for number in numbers] if is_list else [None]
         if all(number is not None and number > least for number in found):
@@ -182,7 +184,7 @@ _RULES: Mapping[str, Callable[[str], Wanted]] = {
     "DISTILL_WEIGHT": _number("of at least 0", lambda number: number >= 0),
     "DOWNLOAD_DATA": _switch,
     "GRADIENT_CHECKPOINTING": _switch,
-    "IN_FEATURES": _whole(1),
+    "IN_FEATURES": _whole(0),
     "LABELS_PER_CLASS": _whole(1, None, "null"),
     "LABELS_SEED": _whole(0),
     "LORA_ALPHA": _number("above 0", lambda number: number > 0),

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from clipit_eva.errors import InputError
+from clipit_eva.eva import activation, backbones
 from clipit_eva.eva.recorded_config import RecordedConfig
 from clipit_eva.export.construction import build
 from clipit_eva.export.fused_heads import fuse_heads
@@ -99,11 +100,16 @@ def merge_lora(module: nn.Module) -> None:
 
 def _load_backbone(config: RecordedConfig, seed: int | None) -> nn.Module:
     """Returns a run's backbone, frozen weights included."""
+    activation.register_backbones()
+    description = config.part("model.backbone")
+    if isinstance(name := description.get("model_name"), str):
+        backbones.check_trusted(name)
+        backbones.make_known(name, description.get("model_extra_kwargs") or {})
     try:
         with torch.random.fork_rng(devices=[]):
             # eva seeds its process before it makes the backbone: random weights come out the same.
             torch.manual_seed(seed or 0)
-            return build(config.get("model.backbone"))
+            return build(description.value)
     except InputError:
         raise
     except Exception as error:  # a registry, a hub or a file may fail in any way

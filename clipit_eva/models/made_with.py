@@ -13,7 +13,7 @@ from clipit_eva import provenance
 from clipit_eva.clip.transforms import CLIPPreprocess
 from clipit_eva.data.wrapper import DatasetWrapper
 from clipit_eva.errors import InputError
-from clipit_eva.eva import compat, mistakes, recorder
+from clipit_eva.eva import backbones, compat, mistakes, recorder
 from clipit_eva.eva.recorded_config import RecordedConfig
 
 _OWN = "which this checkpoint's run did not record as one of eva's own; give it in the config"
@@ -55,13 +55,14 @@ def build_backbone(made_with: Mapping[str, Any], field: str) -> nn.Module:
     if backbone.class_name != ModelFromRegistry.__name__ or arguments.get("transforms"):
         raise InputError(f"{field}: model.backbone is {backbone.class_path or 'unknown'}, {_OWN}")
     try:
+        backbones.check_trusted(str(arguments.get("model_name")))
         with torch.random.fork_rng(devices=[]):
             # eva seeds its process before it makes the backbone: random weights are the same then.
             torch.manual_seed(made_with.get("seed") or 0)
-            return ModelFromRegistry(**arguments)
-    except Exception as error:
-        told = mistakes.explain_construction(ModelFromRegistry, arguments, error)
-        raise InputError(f"{field}: {told}") from error
+            with mistakes.construction(ModelFromRegistry, arguments):
+                return ModelFromRegistry(**arguments)
+    except InputError as error:
+        raise InputError(f"{field}: {error}") from error
 
 
 def prepare_data(trainer: Any, made_with: Mapping[str, Any], field: str) -> None:

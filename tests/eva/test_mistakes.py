@@ -151,13 +151,13 @@ def test_what_lightning_refuses_is_told() -> None:
 
 
 def test_arguments_that_eva_would_drop_are_named() -> None:
-    """eva hands `timm/...` only what its own function names."""
-    arguments = {"model_name": "timm/test_vit", "model_extra_kwargs": {"drop_path_rate": 0.1}}
-    with pytest.raises(InputError, match="timm/test_vit does not take drop_path_rate"):
+    name = "universal/vit_tiny_patch16_224_random"
+    arguments = {"model_name": name, "model_extra_kwargs": {"drop_path_rate": 0.1}}
+    with pytest.raises(InputError, match="_random does not take drop_path_rate"):
         mistakes.check_construction(ModelFromRegistry, arguments)
-    arguments["model_extra_kwargs"] = {"pretrained": False}
+    arguments["model_extra_kwargs"] = {"dynamic_img_size": False}
     mistakes.check_construction(ModelFromRegistry, arguments)
-    mistakes.check_construction(ModelFromRegistry, {"model_name": "timm/test_vit"})
+    mistakes.check_construction(ModelFromRegistry, {"model_name": name})
     mistakes.check_construction(nn.Linear, arguments)
 
 

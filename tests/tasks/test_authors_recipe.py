@@ -141,12 +141,12 @@ def test_images(task: str, recipe: RecordedConfig) -> None:
 
 
 def test_normalisation_is_the_backbones() -> None:
-    """The authors': 0.5, and ImageNet's for UNI; plans set it with the backbone."""
+    """The authors': 0.5, and ImageNet's for UNI; unset, it is read from the backbone."""
     path = configs.path("clip_it_authors/bach")
     config = RecordedConfig(configs.resolved(path, {"NORMALIZE_MEAN": "[0.5, 0.5, 0.5]"}))
     assert config.part("data.datasets.train").innermost.get("transforms.mean") == [0.5] * 3
     plain = RecordedConfig(configs.resolved(path, {}))
-    assert plain.part("data.datasets.train").innermost.get("transforms.mean")[0] == 0.485
+    assert plain.part("data.datasets.train").innermost.get("transforms.mean") == []
 
 
 def test_settings_of_the_recipe_can_be_varied_but_not_its_selection(task: str) -> None:

@@ -39,9 +39,9 @@ OF_TRAINING = [
 ]
 
 OF_THE_METHOD = [
-    *_values(CLIP_IT, "IN_FEATURES", "7", "0", "-1", "x"),
+    *_values(CLIP_IT, "IN_FEATURES", "7", "-1", "x"),
     *_values(CLIP_IT, "TEXT_FEATURES", "7", "0", "x"),
-    *_values(UNIMODAL, "IN_FEATURES", "7", "0", "-1"),
+    *_values(UNIMODAL, "IN_FEATURES", "7", "-1"),
     *_values(TEXT_ONLY, "TEXT_FEATURES", "7"),
     *_values(CLIP_IT, "LORA_RANK", "0", "-1", "1.5", "x", "100000000000"),
     *_values(CLIP_IT, "LORA_ALPHA", "0", "-8", "nan", "inf", "x"),
