@@ -93,7 +93,7 @@ class EmbeddedBackbone(nn.Module):
     def keep_record(
         self, weights: str, width: int, normalisation: backbones.Colours | None = None
     ) -> None:
-        """Records what embeds now: its weights' digest, its embedding's width, its normalisation."""
+        """Records what embeds now: the weights' digest, the embedding's width, normalisation."""
         record = {**self.identity, "weights": weights, "width": width}
         if normalisation is not None:
             record["normalisation"] = [list(part) for part in normalisation]

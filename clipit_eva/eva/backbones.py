@@ -59,7 +59,7 @@ _current: tuple[str, Colours | None] | None = None
 
 
 def make_known(name: str, arguments: Mapping[str, Any]) -> None:
-    """Lets eva's registry make a backbone with arguments, by the import path of a class or function.
+    """Lets eva's registry make a backbone, also by the import path of a class or function.
 
     eva hands on those arguments alone that a function names itself: one that takes any is wrapped.
 

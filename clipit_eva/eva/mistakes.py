@@ -32,7 +32,9 @@ _UNKNOWN = re.compile(
 )
 """How eva's parser complains of an argument that nothing takes."""
 
-_KEYS = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: ([^\n]*)|size mismatch for ([^:]*)')
+_KEYS = re.compile(
+    r"(Missing|Unexpected) key\(s\) in state_dict: ([^\n]*)|size mismatch for ([^:]*)"
+)
 """How torch complains of weights that do not fit a module."""
 
 _GATED = re.compile(r"token|gated|401|403|restricted|authori[sz]ed", re.IGNORECASE)

@@ -24,7 +24,7 @@ from clipit_eva.data.wrapper import find_wrapper
 from clipit_eva.embeddings.embedded_backbone import weights_digest
 from clipit_eva.embeddings.report_source import ReportSource
 from clipit_eva.eva import compat
-from clipit_eva.models import checkpoints, lora, made_with, vision_head
+from clipit_eva.models import checkpoints, lora, lora_targets, made_with, vision_head
 from clipit_eva.models import training_batches as batches
 from clipit_eva.models.argument_checks import check_ranges, check_widths
 from clipit_eva.models.distillation import (
@@ -161,7 +161,9 @@ class CLIPITModule(module.ModelModule):
         self._backbone_digest = weights_digest(self.backbone)
         if self._lora.vision:
             targets = self._lora.targets
-            self._vision_targets = [t for t in targets if lora.find_targets(self.backbone, t)]
+            self._vision_targets = [
+                t for t in targets if lora_targets.find_targets(self.backbone, t)
+            ]
             # With text LoRA a target may be meant for the text encoder: see `_build_reports`.
             lora.inject_lora(self.backbone, self._lora, targets if self._lora.text else ())
             if self._gradient_checkpointing:

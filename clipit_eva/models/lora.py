@@ -13,14 +13,7 @@ from torch import nn
 from clipit_eva.errors import InputError
 from clipit_eva.eva import compat
 from clipit_eva.models.lora_attention import MultiheadAttentionLoRA
-
-KINDS: dict[str, tuple[type[nn.Module], ...]] = {
-    # Attention by nn.MultiheadAttention holds its input projections itself: it counts as linear.
-    "Linear": (nn.Linear, nn.MultiheadAttention),
-    "Conv2d": (nn.Conv2d,),
-    "Embedding": (nn.Embedding,),
-}
-"""Kinds of layer that LoRA can be asked to wrap (arXiv 2504.16181, section 4a)."""
+from clipit_eva.models.lora_targets import select_layers
 
 _ADAPTER = "default"
 
@@ -41,7 +34,9 @@ class LoRASettings:
 
     targets: Sequence[str] = ("Linear",)
     """Kinds of layer (`Linear`, `Conv2d`, `Embedding`) or names of layers, as in peft: a name
-    matches a layer of that name and those whose dotted name ends in it."""
+    matches a layer of that name and those whose dotted name ends in it. `-NAME` leaves out layers
+    in whose dotted name it occurs. Where nothing is linear, `Linear` means the convolutions. Kinds
+    leave out what LoRA cannot wrap, such as depthwise convolutions."""
 
     vision: bool = True
     """Whether the vision backbone is adapted; if not, it stays frozen."""
@@ -77,15 +72,7 @@ def inject_lora(
         InputError: A target matches no layer, or one on which LoRA cannot act.
     """
     encoder.requires_grad_(False)
-    matches = {target: find_targets(encoder, target) for target in settings.targets}
-    for target, found in matches.items():
-        if not found and (target not in optional or not any(matches.values())):
-            raise InputError(
-                f"LORA_TARGETS: {target!r} matches no layer of {type(encoder).__name__}; "
-                f"use {', '.join(KINDS)} or the name of a layer"
-            )
-    found = {name for target in matches for name in matches[target]}
-    names = [name for name, _ in encoder.named_modules() if name in found]
+    names = select_layers(encoder, settings.targets, optional)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type] # peft only divides it
@@ -97,28 +84,8 @@ def inject_lora(
     try:
         inject_adapter_in_model(config, encoder, adapter_name=_ADAPTER)
     except ValueError as error:  # such as a rank that a grouped convolution cannot have
-        raise InputError(f"LORA_TARGETS: {error}") from error
-    return names
-
-
-def find_targets(encoder: nn.Module, target: str) -> list[str]:
-    """Returns the dotted names of the layers that a target (a kind or a name) matches.
-
-    Raises:
-        InputError: The target names a layer that is not of a known kind, or the output projection
-            of `nn.MultiheadAttention`, whose weight is read without calling the layer.
-    """
-    modules = dict(encoder.named_modules())
-    bypassed = {
-        f"{name}.out_proj" if name else "out_proj"
-        for name, module in modules.items()
-        if isinstance(module, nn.MultiheadAttention)
-    }
-    if target in KINDS:
-        kinds = KINDS[target]
-        return [n for n, m in modules.items() if n and isinstance(m, kinds) and n not in bypassed]
-    names = [n for n in modules if n and (n == target or n.endswith(f".{target}"))]
-    _check_named(target, names, modules, bypassed)
+        grouped = [n for n in names if getattr(encoder.get_submodule(n), "groups", 1) > 1]
+        raise InputError(f"LORA_TARGETS: {', '.join(grouped)}: {error}") from error
     return names
 
 
@@ -175,24 +142,6 @@ def ineffective_layers(encoder: nn.Module, forward: Callable[[], torch.Tensor]) 
     acts = [gradient is not None and bool(gradient.any()) for gradient in found]
     pairs = zip(acts[::2], acts[1::2], strict=True)
     return [name for name, pair in zip(matrices, pairs, strict=True) if not any(pair)]
-
-
-def _check_named(
-    target: str, names: Sequence[str], modules: dict[str, nn.Module], bypassed: set[str]
-) -> None:
-    """Raises InputError if a target given by name matches a layer that LoRA cannot wrap."""
-    wrappable = tuple(kind for kinds in KINDS.values() for kind in kinds)
-    for name in names:
-        if name in bypassed:
-            raise InputError(
-                f"LORA_TARGETS: LoRA on {name} has no effect (its weight is read without calling "
-                f"the layer); target {name.removesuffix('.out_proj')!r} instead"
-            )
-        if not isinstance(modules[name], wrappable):
-            raise InputError(
-                f"LORA_TARGETS: {target!r} matches {name}, a {type(modules[name]).__name__}; "
-                f"LoRA wraps {', '.join(KINDS)} layers"
-            )
 
 
 def _matrices(layer: LoraLayer) -> tuple[torch.Tensor, torch.Tensor]:
