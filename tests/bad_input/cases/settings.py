@@ -79,7 +79,7 @@ OF_IMAGES = [
     *_values(CLIP_IT, "RESIZE_DIM", "0", "-1", "65", "x"),
     *_values(CLIP_IT, "NORMALIZE_MEAN", "0.5", "[0.5, 0.5]", "[a, b, c]"),
     *_values(CLIP_IT, "NORMALIZE_STD", "[0, 0, 0]", "[0.5]", "x"),
-    *_values(CLIP_IT, "MODEL_NAME", "pathology/mahmod_uni", "demo_vit", ""),
+    *_values(CLIP_IT, "MODEL_NAME", "pathology/mahmod_uni", "demo_vit", "no_such.Backbone", ""),
     *_values(CLIP_IT, "MODEL_EXTRA_KWARGS", "[1]", "7"),
     *_values(CLIP_IT, "DOWNLOAD_DATA", "perhaps"),
 ]
