@@ -116,7 +116,8 @@ def normalisation(backbone: Any) -> Colours | None:
 
     It says so by a name of eva's, or by `pretrained_cfg` as timm's models do.
     """
-    if callable(own := getattr(backbone, "normalisation", None)):
+    own: Any = getattr(backbone, "normalisation", None)
+    if callable(own):
         return own()  # its embeddings are on disk
     if found := known_normalisation(getattr(backbone, "_model_name", "")):
         return found
@@ -163,7 +164,7 @@ def width_of(backbone: Any, images: Any, name: str) -> int:
 
 def _fill_width(arguments: dict[str, Any], backbone: Any) -> None:
     """Fills in the width of a module's embeddings where it is unset, in place."""
-    head = arguments.get("head")  # of eva's HeadModule: made later, from a mapping
+    head: Any = arguments.get("head")  # of eva's HeadModule: made later, from a mapping
     inner = head.get("init_args", {}) if isinstance(head, Mapping) else {}
     unset = UNSET["in_features"]
     if unset not in (arguments.get("in_features"), inner.get("in_features")):

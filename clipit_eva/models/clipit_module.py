@@ -160,10 +160,8 @@ class CLIPITModule(module.ModelModule):
             return
         self._backbone_digest = weights_digest(self.backbone)
         if self._lora.vision:
-            targets = self._lora.targets
-            self._vision_targets = [
-                t for t in targets if lora_targets.find_targets(self.backbone, t)
-            ]
+            targets, found = self._lora.targets, lora_targets.find_targets
+            self._vision_targets = [t for t in targets if found(self.backbone, t)]
             # With text LoRA a target may be meant for the text encoder: see `_build_reports`.
             lora.inject_lora(self.backbone, self._lora, targets if self._lora.text else ())
             if self._gradient_checkpointing:
