@@ -166,8 +166,8 @@ def _fill_width(arguments: dict[str, Any], backbone: Any) -> None:
     """Fills in the width of a module's embeddings where it is unset, in place."""
     head: Any = arguments.get("head")  # of eva's HeadModule: made later, from a mapping
     inner = head.get("init_args", {}) if isinstance(head, Mapping) else {}
-    unset = UNSET["in_features"]
-    if unset not in (arguments.get("in_features"), inner.get("in_features")):
+    given = (arguments.get("in_features"), inner.get("in_features"))
+    if str(UNSET["in_features"]) not in map(str, given):  # a head's, not parsed yet, are text
         return
     on_disk = getattr(backbone, "width", None)
     width = on_disk() if callable(on_disk) else _from_blank(backbone)

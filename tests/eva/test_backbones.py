@@ -39,7 +39,7 @@ def make(name: str, own: dict[str, Any] | None = None) -> ModelFromRegistry:
         return ModelFromRegistry(**arguments)
 
 
-def head_of(backbone: nn.Module, width: Any = 0) -> Any:
+def head_of(backbone: nn.Module, width: Any = "0") -> Any:
     head = {"class_path": "clipit_eva.models.LinearHead", "init_args": {"in_features": width}}
     filled = backbones.fill(nn.Module, {"backbone": backbone, "head": head})
     return filled["head"]["init_args"]["in_features"]
