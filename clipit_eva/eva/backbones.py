@@ -51,8 +51,9 @@ PATHOLOGY: Mapping[str, tuple[int, Colours]] = {
     "pathology/paige_virchow2": (1280, IMAGENET),
     "pathology/prov_gigapath": (1536, IMAGENET),
 }
-"""Width and normalisation of eva's pathology backbones, as eva's guide to replicating its
-leaderboard and the models' own pages give them; what is loaded often does not say it."""
+"""Width and normalisation of eva's pathology backbones: what is loaded often does not say it. From
+eva's guide to replicating its leaderboard; of those that it lacks, from TRIDENT's patch encoders
+(arXiv 2502.06750) and the models' own pages."""
 
 _current: tuple[str, Colours | None] | None = None
 """Name and normalisation of the backbone that this process made last; None before."""
