@@ -11,7 +11,7 @@ RESULT_VERSIONS: Final = {
     "embeddings": 1,
     "pairing": 1,
     "predictions": 1,
-    "replacement": 1,
+    "replacement": 2,
     "report": 3,
     "reports": 2,
     "training": 2,

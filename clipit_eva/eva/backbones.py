@@ -117,9 +117,8 @@ def normalisation(backbone: Any) -> Colours | None:
 
     It says so by a name of eva's, or by `pretrained_cfg` as timm's models do.
     """
-    own: Any = getattr(backbone, "normalisation", None)
-    if callable(own):
-        return own()  # its embeddings are on disk
+    if hasattr(type(backbone), "normalisation"):
+        return backbone.normalisation()  # its embeddings are on disk
     if found := known_normalisation(getattr(backbone, "_model_name", "")):
         return found
     for module in _wrapped(backbone):
@@ -170,8 +169,8 @@ def _fill_width(arguments: dict[str, Any], backbone: Any) -> None:
     given = (arguments.get("in_features"), inner.get("in_features"))
     if str(UNSET["in_features"]) not in map(str, given):  # a head's, not parsed yet, are text
         return
-    on_disk = getattr(backbone, "width", None)
-    width = on_disk() if callable(on_disk) else _from_blank(backbone)
+    on_disk = hasattr(type(backbone), "width")
+    width = backbone.width() if on_disk else _from_blank(backbone)
     if "in_features" in arguments:
         arguments["in_features"] = width
     else:

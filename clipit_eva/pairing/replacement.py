@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from clipit_eva.errors import InputError
+from clipit_eva.pairing.controls import CONTROLS
 from clipit_eva.pairing.pairing_table import read_pairs, write_pairs
 from clipit_eva.reports.corpus import read_corpus
 
 
 def replace_pairs(
-    pairs: pd.DataFrame, share: float, report_ids: Sequence[str], seed: int
+    pairs: pd.DataFrame, share: float, report_ids: Sequence[str], seed: int | Sequence[int]
 ) -> pd.DataFrame:
     """Replaces the reports of a random share of the images by uniformly random ones.
 
@@ -66,11 +67,16 @@ def replace_pairs(
 def replace_in_table(table: Path, output: Path, share: float, reports: Path, seed: int) -> None:
     """Writes a table with a share of another's pairs replaced (`replace_pairs`); it says so.
 
+    The pairs of a control get a draw of their own: with all replaced, it would be no control but
+    the same table as that which it is compared with.
+
     Raises:
         InputError: The share is outside [0, 1], or a file is missing or damaged.
     """
     pairs, provenance = read_pairs(table)
-    replaced = replace_pairs(pairs, share, read_corpus(reports).ids, seed)
+    control = provenance.get("control")
+    own = seed if control is None else [seed, 1 + CONTROLS.index(control)]
+    replaced = replace_pairs(pairs, share, read_corpus(reports).ids, own)
     write_pairs(replaced, output, {**provenance, "replaced_share": share})
 
 

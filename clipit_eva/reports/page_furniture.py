@@ -10,12 +10,14 @@ import re
 PAGE_EDGE_LINES = 5
 """Lines at a page's top and bottom looked at for headers and footers."""
 
-_PAGE, _END = r"(?<![^\W\d_])(?:page|pg\.?):? ?", r"(?!\d|[.,]\d)"
+_PAGE, _END = r"(?<!\w)(?:page|pg\.?):? ?", r"(?!\d|[.,/:]\d)"
 # As they are read: "Page I of .6", "page 1 I 1".
 _TOTAL = rf"(?:[\dIl]{{1,3}} ?(?:of|/) ?['.]?[\dIl]{{1,3}}|\d+ [I|] \d+){_END}"
 _COUNTER = rf"{_PAGE}(?:{_TOTAL}|\d+{_END}(?!\w))"
+_SIGN = r"\+|±|[(\[][-\u2212\u2013][)\]]"  # a finding, whatever stands beside it
+_LINE = rf"^(?![^\n]*(?:{_SIGN}))[^\w\n]*{_COUNTER}[^\w\n]*$"
 _COUNTERS = re.compile(
-    rf"(?<=\f)\s*{_COUNTER}|{_COUNTER}\s*(?=\f)|{_PAGE}{_TOTAL}|^[^\w\n]*{_COUNTER}[^\w\n]*$",
+    rf"(?<=\f)\s*{_COUNTER}|{_COUNTER}\s*(?=\f)|{_PAGE}{_TOTAL}|{_LINE}",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -1,12 +1,15 @@
 """The knob on the pairing: what share it replaces, by what, and what it leaves alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from clipit_eva.errors import InputError
-from clipit_eva.pairing.replacement import replace_pairs
+from clipit_eva.pairing.pairing_table import read_pairs, write_pairs
+from clipit_eva.pairing.replacement import replace_in_table, replace_pairs
 
 REPORTS = [f"R{i}" for i in range(50)]
 
@@ -67,6 +70,20 @@ def test_seeds() -> None:
     more = replace_pairs(pairs, 0.75, REPORTS, 1)
     was = first["report_id"].isin(REPORTS)
     pd.testing.assert_frame_equal(first.loc[was], more.loc[was])
+
+
+def test_a_control_is_not_what_it_is_compared_with(tmp_path: Path) -> None:
+    """Both are random when all pairs are replaced; the same at random would be no control."""
+    reports = tmp_path / "reports.csv"
+    pd.DataFrame({"report_id": REPORTS, "text": "tissue"}).to_csv(reports)
+    found = {}
+    for control in (None, "shuffled", "random"):
+        table, output = tmp_path / f"{control}.parquet", tmp_path / f"{control}_replaced.parquet"
+        write_pairs(_pairs(), table, {"control": control})
+        replace_in_table(table, output, 1, reports, seed=1)
+        found[control] = read_pairs(output)[0]["report_id"]
+    same = [(found[None] == found[name]).mean() for name in ("shuffled", "random")]
+    assert max(*same, (found["shuffled"] == found["random"]).mean()) < 0.1
 
 
 def test_order_of_rows_does_not_matter() -> None:

@@ -51,7 +51,7 @@ PIECES = [
     *("-", "---", "....", ". . .", ":::", "___", ",", ".", ";", "===", "|||", "~~~"),
     *("\n", "-\n", "\u00ad", "\u200b", "\x00", "\x07", "\t", "  ", "\u00a0", "\r\n", "\ufb01"),
 ]
-PAGES = ["\f", "Page 2 of 3", "HOSPITAL 7\n", "\npage 1\f", "\nPage 1\n"]
+PAGES = ["\f", "Page 2 of 3 ", "HOSPITAL 7\n", "\npage 1\f", "\nPage 1\n"]
 SCANS = [
     *("IIIIIII", "llllll", "1111I11I", "TCGA-NC-A5HI-e1A-PRRedacted", "TCGA-66-2754"),
     "UUID:45450CB6-9903-40AD-97D4 -18BEF2ED87CB",
