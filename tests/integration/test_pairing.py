@@ -49,6 +49,7 @@ def test_killed_again_and_again_the_same_command_ends_with_the_same_bytes(
     assert not list((tmp_path / "emb").glob("*.partial"))
 
 
+@pytest.mark.long  # at exact operations: tests/faults
 def test_killed_while_embedding_the_rows_that_were_written_are_kept(
     environment, paired_bach, tmp_path, run_eva
 ) -> None:

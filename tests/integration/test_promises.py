@@ -50,6 +50,7 @@ def test_same_seed_same_predictions(trained, paired_bach, run_eva) -> None:
     assert _predictions(again).equals(_predictions(trained))
 
 
+@pytest.mark.long
 def test_other_seed_other_predictions(trained, paired_bach, run_eva) -> None:
     # The seed is eva's default, 42, above.
     other = run_eva("fit", "clip_it/bach", {**paired_bach, **EPOCHS, "EVA_GLOBAL_SEED": "2"})
@@ -103,9 +104,9 @@ def test_no_text_needs_no_text(paired_bach, run_eva) -> None:
     "ablation",
     [
         {"LORA_VISION": "false"},
-        {"WORD_DROPOUT": "0.3"},
+        pytest.param({"WORD_DROPOUT": "0.3"}, marks=pytest.mark.long),
         {"LORA_TEXT": "true", "LORA_TARGETS": "[Linear, Conv2d, Embedding]"},
-        {"CRITERION": "softmax_cross_entropy"},
+        pytest.param({"CRITERION": "softmax_cross_entropy"}, marks=pytest.mark.long),
     ],
     ids=str,
 )
