@@ -158,7 +158,6 @@ def test_equivalence_is_rarely_claimed_of_a_difference_at_the_margin(seeds, slid
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_family_wise_error_of_18_cells_with_3_seeds():
     """Six backbones on three datasets, without any difference: one wrong claim is an error."""
     rng, repetitions, wrong = np.random.default_rng(19), 2_000, 0
