@@ -30,7 +30,7 @@ class ImageFolder(vision.VisionDataset):
         super().__init__(transforms=transforms)
         self._root = Path(root)
         self._classes = list(classes)
-        self._paths: list[Path] = []
+        self._filenames: list[str] = []
 
     @property
     @override
@@ -46,22 +46,23 @@ class ImageFolder(vision.VisionDataset):
     def configure(self) -> None:
         if not self._root.is_dir():
             raise InputError(f"DATA_ROOT={self._root} is no folder; give a folder of images")
-        self._paths = image_files.find_images(self._root)
-        if not self._paths:
+        paths = image_files.find_images(self._root)
+        self._filenames = [path.relative_to(self._root).as_posix() for path in paths]
+        if not paths:
             known = ", ".join(image_files.SUFFIXES)
             raise InputError(f"DATA_ROOT={self._root} holds no image; accepted are {known}")
 
     @override
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._filenames)
 
     @override
     def filename(self, index: int) -> str:
-        return self._paths[index].relative_to(self._root).as_posix()
+        return self._filenames[index]
 
     @override
     def load_data(self, index: int) -> Any:
-        return functional.to_image(image_files.read_image(self._paths[index]))
+        return functional.to_image(image_files.read_image(self._root / self._filenames[index]))
 
     @override
     def load_target(self, index: int) -> torch.Tensor:

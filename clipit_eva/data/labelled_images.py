@@ -1,20 +1,17 @@
 """One's own labelled images: class folders, or files that an index names."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from eva.vision.data.datasets import vision
-from torchvision.transforms.v2 import functional
 from typing_extensions import override
 
-from clipit_eva.data import image_files, image_index
+from clipit_eva.data import image_index
+from clipit_eva.data.image_folder import ImageFolder
 from clipit_eva.errors import InputError
 
 
-class LabelledImages(vision.VisionDataset):
+class LabelledImages(ImageFolder):
     """Images with labels in a folder of one's own, in the order of their names.
 
     Without an index the folder has one folder a class (and any below). Without splits in the index
@@ -47,29 +44,16 @@ class LabelledImages(vision.VisionDataset):
             one_logit: Whether targets are float32, for one logit of the second of two classes.
             transforms: Transform of (image, target).
         """
-        super().__init__(transforms=transforms)
+        super().__init__(root, classes, transforms)
         self.title = title
         # What else makes the same images, for tables that name them.
         self.arguments = {"classes": list(classes), "index": index, "split_seed": split_seed}
-        self._root = Path(root)
         self._split = split
-        self._classes = list(classes)
         self._index = None if index is None else self._root / index
         self._seed = split_seed
         self._dtype = torch.float32 if one_logit else torch.long
-        self._filenames: list[str] = []
         self._groups: list[str] | None = None
         self.targets = np.empty(0, dtype=np.int64)
-
-    @property
-    @override
-    def classes(self) -> list[str]:
-        return self._classes
-
-    @property
-    @override
-    def class_to_idx(self) -> dict[str, int]:
-        return {name: index for index, name in enumerate(self._classes)}
 
     @override
     def configure(self) -> None:
@@ -92,21 +76,9 @@ class LabelledImages(vision.VisionDataset):
         number = self.class_to_idx
         self.targets = np.array([number[label] for label in own["label"]])
 
-    @override
-    def __len__(self) -> int:
-        return len(self._filenames)
-
-    @override
-    def filename(self, index: int) -> str:
-        return self._filenames[index]
-
     def group(self, index: int) -> str | None:
         """Returns the slide, patient or other group of an image; None if the index has none."""
         return None if self._groups is None else self._groups[index]
-
-    @override
-    def load_data(self, index: int) -> Any:
-        return functional.to_image(image_files.read_image(self._root / self._filenames[index]))
 
     @override
     def load_target(self, index: int) -> torch.Tensor:

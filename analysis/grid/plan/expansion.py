@@ -70,6 +70,10 @@ class _Builder:
         self._heads: dict[tuple[Any, ...], Job] = {}
         self._plan = plan
         self._output = output
+        self._indices = {
+            task: (read_card(card).arguments or {}).get("index")
+            for task, card in plan.cards.items()
+        }
 
     def training(self, task: str, backbone: str, variation: Factor, seed: int) -> Job:
         """Adds a training run and its dependencies; returns the run."""
@@ -193,11 +197,9 @@ class _Builder:
 
     def _index(self, task: str, environment: Mapping[str, str]) -> dict[str, str]:
         """Returns a digest of the index of one's own images: a label that is mended counts."""
-        card = self._plan.cards.get(task)
-        index = None if card is None else (read_card(card).arguments or {}).get("index")
-        if index is None:
+        if self._indices.get(task) is None:
             return {}
-        path = Path(environment["DATA_ROOT"], str(index))
+        path = Path(environment["DATA_ROOT"], str(self._indices[task]))
         return {"index": identity.fingerprint(path) or str(path)}
 
     def _new(
